@@ -1,0 +1,1 @@
+//! Stub, replaced as the crate is built.

@@ -1,0 +1,83 @@
+//! The summary of a run: derived from its records, never written (I19).
+
+use alloc::collections::BTreeMap;
+
+use crate::metric::{MetricError, Metrics};
+use crate::record::RunRecord;
+use crate::run_id::RunId;
+use crate::run_key::RecordKind;
+use crate::status::Status;
+use crate::timestamp::Timestamp;
+
+/// What a run comes to, counted over its client run records.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct JobSummary {
+    /// The run.
+    pub run: RunId,
+    /// The status of the job record, when there is one.
+    pub job: Option<Status>,
+    /// How many client run records there are.
+    pub clients: u64,
+    /// How many of them are still open.
+    pub open: u64,
+    /// How many of them ended with errors (failed, lost, succeeded with errors).
+    pub with_errors: u64,
+    /// How many have each status.
+    pub by_status: BTreeMap<Status, u64>,
+    /// The sums of the clients' metrics.
+    pub totals: Metrics,
+    /// When the first client began.
+    pub first_start: Option<Timestamp>,
+    /// When the last client ended, once all have.
+    pub last_end: Option<Timestamp>,
+}
+
+impl JobSummary {
+    /// An empty summary, to which records are [`add`](Self::add)ed.
+    pub fn new(run: RunId) -> Self {
+        Self {
+            run,
+            job: None,
+            clients: 0,
+            open: 0,
+            with_errors: 0,
+            by_status: BTreeMap::new(),
+            totals: Metrics::default(),
+            first_start: None,
+            last_end: None,
+        }
+    }
+
+    /// Counts one record of the run in. Records of other runs are left out.
+    ///
+    /// # Errors
+    /// [`MetricError::Overflow`] when a total reaches 10^18.
+    pub fn add(&mut self, record: &RunRecord) -> Result<(), MetricError> {
+        if record.key().run() != &self.run {
+            return Ok(());
+        }
+        let status = record.status();
+        if record.key().kind() == RecordKind::Job {
+            self.job = Some(status);
+            return Ok(());
+        }
+        self.totals.checked_sum(record.metrics())?;
+        self.clients += 1;
+        *self.by_status.entry(status).or_default() += 1;
+        let (start, end) = (
+            record.state().started_at(),
+            record.state().ending().map(|ending| ending.ended_at),
+        );
+        self.first_start = [self.first_start, start].into_iter().flatten().min();
+        match status {
+            Status::Queued | Status::Running => self.open += 1,
+            Status::Ended(outcome) => self.with_errors += u64::from(outcome.has_errors()),
+        }
+        self.last_end = if self.open > 0 {
+            None
+        } else {
+            [self.last_end, end].into_iter().flatten().max()
+        };
+        Ok(())
+    }
+}

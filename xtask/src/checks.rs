@@ -1,0 +1,124 @@
+//! The checks that another program does: rustfmt, clippy, rustdoc, the product's own `OpenAPI` document, cargo-deny.
+
+use crate::workspace::{self, capture, cargo, root, run};
+use anyhow::{Context as _, Result, bail};
+use std::{fs, process::Stdio};
+
+/// `cargo xtask fmt`.
+pub(crate) fn fmt() -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"]), "run `cargo fmt --all`")
+}
+
+/// `cargo xtask clippy`.
+pub(crate) fn clippy() -> Result<()> {
+    run(
+        cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+        "mend what it says, or `#[expect(lint, reason = \"..\")]` where it is wrong",
+    )
+}
+
+/// `cargo xtask doc`.
+pub(crate) fn doc() -> Result<()> {
+    run(
+        cargo()
+            .args(["doc", "--no-deps", "--workspace", "--all-features", "--locked"])
+            .env("RUSTDOCFLAGS", "-Dwarnings"),
+        "mend the documentation that it names",
+    )
+}
+
+/// `cargo xtask openapi`: the document is what the handlers say; the file in docs/ is a copy that reviewers see.
+pub(crate) fn openapi(check: bool) -> Result<()> {
+    let document = capture(
+        cargo().args(["run", "--quiet", "--locked", "--package", "runledger", "--", "openapi"]),
+        "the hidden command `runledger openapi` must print the document",
+    )?;
+    let path = root().join("docs/openapi.json");
+    if check {
+        let committed = fs::read_to_string(&path).with_context(|| {
+            format!(
+                "could not read {}: run `cargo xtask openapi` and commit it",
+                path.display()
+            )
+        })?;
+        if let Some(line) = first_difference(&committed, &document) {
+            bail!("docs/openapi.json differs from the code at line {line}: run `cargo xtask openapi` and commit it");
+        }
+        println!("openapi: docs/openapi.json is what the code says");
+    } else {
+        fs::create_dir_all(root().join("docs")).context("could not make docs/")?;
+        fs::write(&path, document).with_context(|| format!("could not write {}", path.display()))?;
+        println!("openapi: wrote {}", workspace::relative(&path));
+    }
+    Ok(())
+}
+
+/// `cargo xtask deny`. Answers whether cargo-deny was there to run.
+pub(crate) fn deny() -> Result<bool> {
+    let version = cargo()
+        .args(["deny", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !version.is_ok_and(|status| status.success()) {
+        println!(
+            "deny: left out, cargo-deny is not installed (`cargo install --locked cargo-deny`); `layers` and \
+             `licences` cover the edges between crates and the licences, not sources and duplicate versions"
+        );
+        return Ok(false);
+    }
+    run(
+        cargo().args([
+            "deny",
+            "--all-features",
+            "--locked",
+            "check",
+            "bans",
+            "licenses",
+            "sources",
+        ]),
+        "mend what it says; exceptions go into deny.toml with a reason",
+    )?;
+    Ok(true)
+}
+
+/// The first line, from 1, in which two texts differ.
+fn first_difference(one: &str, other: &str) -> Option<usize> {
+    if one == other {
+        return None;
+    }
+    let equal = one
+        .split('\n')
+        .zip(other.split('\n'))
+        .take_while(|(one, other)| one == other)
+        .count();
+    Some(equal + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_named() {
+        for (one, other, line) in [
+            ("", "", None),
+            ("a\nb\n", "a\nb\n", None),
+            ("a\nb\n", "a\nc\n", Some(2)),
+            ("a\n", "a\nb\n", Some(2)),
+            ("a", "a\n", Some(2)),
+            ("", "a", Some(1)),
+        ] {
+            assert_eq!(first_difference(one, other), line, "{one:?} {other:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `cargo xtask <command>`: the one entry to building, checking, testing and releasing, for people and for CI.
+//!
+//! Each check also runs alone. Nothing here needs more than cargo, rustc and the usual tools of a Unix system, and
+//! nothing of ours depends on it.
+
+#![forbid(unsafe_code)]
+
+mod checks;
+mod ci;
+mod dist;
+mod graph;
+mod layers;
+mod licences;
+mod long;
+mod manifests;
+mod source;
+mod spdx;
+mod statements;
+mod test;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Build, check, test and release tasks of Run Ledger.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything that CI runs, in its order, with a table of times.
+    Ci,
+    /// All tests and doctests; closes with one line `N passed, N failed`.
+    Test(test::Options),
+    /// Are all sources formatted?
+    Fmt,
+    /// Clippy over every target, warnings refused.
+    Clippy,
+    /// The documentation of every crate, warnings refused.
+    Doc,
+    /// Does every dependency between crates follow the design, and do domain and ports stay pure?
+    Layers,
+    /// Is every licence in the lock one that was agreed on?
+    Licences,
+    /// Does the source hold a statement that the design forbids?
+    Statements,
+    /// Writes docs/openapi.json from the code, or compares them.
+    Openapi {
+        /// Compare only; fail when the file is not what the code says.
+        #[arg(long)]
+        check: bool,
+    },
+    /// cargo-deny, where it is installed.
+    Deny,
+    /// The release archive, its third-party licences and its checksum.
+    Dist,
+    /// The benchmarks; arguments go to them as they are.
+    Bench {
+        /// What the benchmark program is given.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// The long verification: the same tests with many more cases.
+    Verify {
+        /// How many cases each property test runs.
+        #[arg(long)]
+        cases: Option<u32>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Ci => ci::run(),
+        Command::Test(options) => test::run(&options),
+        Command::Fmt => checks::fmt(),
+        Command::Clippy => checks::clippy(),
+        Command::Doc => checks::doc(),
+        Command::Layers => layers::run(),
+        Command::Licences => licences::run(),
+        Command::Statements => statements::run(),
+        Command::Openapi { check } => checks::openapi(check),
+        Command::Deny => checks::deny().map(|_ran| ()),
+        Command::Dist => dist::run(),
+        Command::Bench { arguments } => long::bench(&arguments),
+        Command::Verify { cases } => long::verify(cases),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

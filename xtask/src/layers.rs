@@ -69,7 +69,7 @@ impl fmt::Display for Fault {
                 f,
                 "{} reaches {}, which is not on the list of the layer {layer}, by {}: remove the dependency or the \
                  feature that brings it (features are unified over the workspace, so another crate may have turned \
-                 it on); if it is harmless, add it to the list in xtask/src/layers.rs with the reason",
+                 it on); if it is harmless, add it to the list in xtask/src/layers/rules.rs with the reason",
                 path.first().map_or("", String::as_str),
                 path.last().map_or("", String::as_str),
                 path.join(" -> ")

@@ -1,1 +1,33 @@
-//! Stub, replaced as the crate is built.
+//! What the app needs from the outside, by capability.
+//!
+//! A store gives up to four capabilities, and they are traits apart: [`RunReader`] reads, [`RunChanger`] changes what
+//! exists, [`RunCreator`] creates by spending a permit, [`ActivityLog`] keeps the lines of refusals that never reached
+//! a record. Changer and creator are siblings; neither gives the other. A function that is handed a reader or a
+//! changer cannot create: there is no such method, and it cannot mint a permit (I3).
+//!
+//! [`Clock`] and [`IdSource`] are the only doors to time and randomness.
+//!
+//! # Writing a store
+//!
+//! Implement the traits for one type, run the suite of `runledger-contract` against it, and read the `# Contract`
+//! section of each trait: every sentence there with a MUST has a test of that suite, and a store that is wrong on
+//! purpose which that test catches. A store that cannot insert-if-absent in one atomic step must not implement
+//! [`RunCreator`] at all.
+#![forbid(unsafe_code)]
+
+mod activity;
+mod changer;
+mod creator;
+mod error;
+mod reader;
+mod time;
+
+pub use activity::ActivityLog;
+pub use changer::{ChangeError, ChangeRequest, Changed, RunChanger};
+pub use creator::{CreateError, CreateOutcome, RunCreator};
+pub use error::Unavailable;
+pub use reader::{
+    ActivityFilter, ActivityPage, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,
+    StalledFilter,
+};
+pub use time::{Clock, IdSource};

@@ -1,0 +1,92 @@
+//! The capability to change what exists (I3, I5, I8).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use runledger_domain::{ChangeContext, ChangeRefusal, Command, RunKey, RunRecord};
+
+use crate::error::Unavailable;
+
+/// A change that somebody asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ChangeRequest {
+    /// The record.
+    pub key: RunKey,
+    /// Who asks, when, on which version.
+    pub context: ChangeContext,
+    /// What is to happen.
+    pub command: Command,
+}
+
+/// A change that is durable, or that had no effect.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Changed {
+    /// The record has a new version.
+    Applied {
+        /// The record as it is now.
+        record: Arc<RunRecord>,
+        /// The client records that were closed with it.
+        closed: Vec<RunKey>,
+    },
+    /// The same change was made before, or there was nothing to do (I7).
+    Unchanged(Arc<RunRecord>),
+}
+
+impl Changed {
+    /// The record as it stands.
+    pub const fn record(&self) -> &Arc<RunRecord> {
+        match self {
+            Self::Applied { record, .. } | Self::Unchanged(record) => record,
+        }
+    }
+}
+
+/// Why a record was not changed, or why that is not known.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ChangeError {
+    /// There is no such record. None was made (I3).
+    #[error("there is no record {key}; a change never creates one. Check the run id and the client id")]
+    NotFound {
+        /// The key that was asked for.
+        key: RunKey,
+    },
+    /// The rules do not allow the change. The record is untouched (I11).
+    #[error("{refusal}")]
+    Refused {
+        /// Why.
+        refusal: ChangeRefusal,
+        /// The record as it stands.
+        current: Arc<RunRecord>,
+    },
+    /// It is not known whether the change was made. Read the record, or send the same change with the same update id.
+    #[error("it is not known whether the record was changed: {reason}")]
+    Indeterminate {
+        /// What happened.
+        reason: String,
+    },
+    /// Nothing was changed.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// A store that can change records that exist.
+///
+/// # Contract
+/// - A change of a key without a record MUST be `NotFound` and MUST NOT create anything (I3).
+/// - The change MUST be decided by [`apply`](runledger_domain::change::apply) on the record as it is in the same
+///   transaction, and written only if the record still has that version (I8).
+/// - For a job, when [`Command::ends_record`] says so, the number of open client records MUST be counted in the same
+///   transaction; with `close_clients` each of them MUST be closed by
+///   [`close_with_job`](runledger_domain::change::close_with_job) in it, each with a line of its own.
+/// - The new version and its line MUST become durable together, before `Applied` is answered (I4, I6).
+/// - A refused or unknown-key attempt MUST be answered only after its line is durable, and change nothing else (I6, I11).
+/// - When the outcome is not known it MUST be `Indeterminate` (I10).
+#[async_trait]
+pub trait RunChanger: Send + Sync {
+    /// Changes the record under the key.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    async fn change(&self, request: ChangeRequest) -> Result<Changed, ChangeError>;
+}

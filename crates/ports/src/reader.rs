@@ -1,0 +1,166 @@
+//! The capability to read. Reading never creates and never changes (I3).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use runledger_domain::{
+    Activity, AttemptId, BatchLabel, ClientId, ExternalId, JobSummary, RecordKind, RunId, RunKey, RunRecord, Source,
+    Status, Timestamp,
+};
+
+use crate::error::Unavailable;
+
+/// The most entries that one page holds.
+pub const PAGE_MAX: u32 = 1_000;
+/// How many entries a page holds when nobody says.
+pub const PAGE_DEFAULT: u32 = 100;
+
+/// How many entries a page may hold: 1 to [`PAGE_MAX`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PageSize(u32);
+
+impl PageSize {
+    /// Takes a number of entries; `None` outside 1 to [`PAGE_MAX`].
+    pub const fn new(entries: u32) -> Option<Self> {
+        if entries == 0 || entries > PAGE_MAX {
+            None
+        } else {
+            Some(Self(entries))
+        }
+    }
+
+    /// The number of entries.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self(PAGE_DEFAULT)
+    }
+}
+
+/// A place in a listing: everything up to it has been read. Only the store that gave it can read it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Cursor {
+    /// What the listing is ordered by: microseconds of the deadline for stalled records, 0 elsewhere.
+    pub order: i64,
+    /// The number of the entry, which decides between equals.
+    pub id: u64,
+}
+
+/// Which records to list. All given conditions must hold.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ListFilter {
+    /// Of this run.
+    pub run: Option<RunId>,
+    /// Of this client.
+    pub client: Option<ClientId>,
+    /// Job records, or client run records.
+    pub kind: Option<RecordKind>,
+    /// With this status.
+    pub status: Option<Status>,
+    /// Only open ones (queued or running).
+    pub open: bool,
+    /// Of this batch.
+    pub batch: Option<BatchLabel>,
+    /// With this reference.
+    pub external_id: Option<ExternalId>,
+}
+
+/// One page of records in the order of their creation.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RecordPage {
+    /// The records.
+    pub records: Vec<Arc<RunRecord>>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// Which records count as stalled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StalledFilter {
+    /// Open records whose deadline lies before this point.
+    pub deadline_before: Timestamp,
+}
+
+/// Which lines of the activity log to list. All given conditions must hold.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ActivityFilter {
+    /// About this run.
+    pub run: Option<RunId>,
+    /// About this client.
+    pub client: Option<ClientId>,
+    /// By this source.
+    pub source: Option<Source>,
+    /// Only refused attempts.
+    pub refused: bool,
+}
+
+/// One page of the activity log, oldest first.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ActivityPage {
+    /// The lines.
+    pub lines: Vec<Activity>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// A store that can be read.
+///
+/// # Contract
+/// - A read MUST NOT create or change anything (I3).
+/// - `get` MUST answer the newest version that was answered to anybody before the call began (I8).
+/// - "Not there" MUST be `Ok(None)`, and only when the store knows it; an outage is an error (I10).
+/// - Pages MUST hold each matching record once, in the order of creation, also while others are created (`stalled`: in
+///   the order of the deadlines).
+#[async_trait]
+pub trait RunReader: Send + Sync {
+    /// The record under the key.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    async fn get(&self, key: &RunKey) -> Result<Option<Arc<RunRecord>>, Unavailable>;
+
+    /// The job record that this source created with this attempt under a run id that the ledger chose (I7).
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    async fn find_minted(&self, source: &Source, attempt: &AttemptId) -> Result<Option<Arc<RunRecord>>, Unavailable>;
+
+    /// A page of records in the order of their creation, after `after`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    async fn list(&self, filter: &ListFilter, after: Option<Cursor>, size: PageSize)
+    -> Result<RecordPage, Unavailable>;
+
+    /// A page of stalled records, the longest overdue first, after `after`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    async fn stalled(
+        &self,
+        filter: &StalledFilter,
+        after: Option<Cursor>,
+        size: PageSize,
+    ) -> Result<RecordPage, Unavailable>;
+
+    /// The summary of a run, derived from its records (I19); `None` when the run has no record at all.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    async fn summary(&self, run: &RunId) -> Result<Option<JobSummary>, Unavailable>;
+
+    /// A page of the activity log, oldest first, after `after`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    async fn activity(
+        &self,
+        filter: &ActivityFilter,
+        after: Option<Cursor>,
+        size: PageSize,
+    ) -> Result<ActivityPage, Unavailable>;
+}

@@ -1,1 +1,26 @@
-//! Stub, replaced as the crate is built.
+//! The use cases of the run ledger, over the ports.
+//!
+//! [`CreationPoint`] is the one place where records come into being: it alone holds the store's creating side and the
+//! policy (I2). [`RunService`] does everything else and holds nothing that could create (I3). Both share a
+//! [`Registry`], which saves reads of the store, and [`Stats`].
+//!
+//! Nothing here knows a database, a socket or a file; a clock and an id source come in as ports. [`system`] has the
+//! real ones.
+#![forbid(unsafe_code)]
+
+mod creation_point;
+mod recent;
+mod registry;
+mod run_service;
+mod shared;
+mod stats;
+mod sweeper;
+pub mod system;
+
+pub use creation_point::{CLIENTS_MAX, CreationError, CreationPoint, MINT_SECONDS, StartClient, StartJob, Started};
+pub use recent::{RECENT_READS, RecentRead};
+pub use registry::{Registry, RegistryStats};
+pub use run_service::{Attempt, ReadError, RunService};
+pub use shared::{Ledger, Ports};
+pub use stats::{Stats, StatsSnapshot};
+pub use sweeper::{SweepReport, Sweeper};

@@ -1,1 +1,66 @@
-//! Stub, replaced as the crate is built.
+//! The suite that every store of a run ledger must pass.
+//!
+//! Types keep callers from creating by accident; they do not bind the author of a store. This suite does: every
+//! sentence with a MUST in the `# Contract` sections of `runledger-ports` has a rule here, and every rule is itself
+//! tested against stores that are wrong on purpose (`tests/wrong_stores.rs`). It must never depend on a store.
+//!
+//! # Testing a store
+//!
+//! Say how to open a fresh, empty store and, if it keeps its data, how to close and open it again; then let
+//! [`store_contract_tests!`] make one test per rule, and one that plays random histories:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use runledger_contract::{Handles, OpenStore, Support};
+//! # use runledger_memory::MemoryStore;
+//!
+//! struct InMemory(Arc<MemoryStore>);
+//!
+//! #[async_trait::async_trait]
+//! impl OpenStore for InMemory {
+//!     fn handles(&self) -> Handles {
+//!         Handles::of(&self.0)
+//!     }
+//!
+//!     async fn reopen(&mut self) -> Support {
+//!         Support::Missing // A store on disk closes itself here, and opens the same files.
+//!     }
+//!
+//!     async fn stop(&mut self) -> Support {
+//!         Support::Missing
+//!     }
+//! }
+//!
+//! async fn fresh() -> InMemory {
+//!     InMemory(Arc::new(MemoryStore::new()))
+//! }
+//!
+//! // In `tests/contract.rs` of the store's crate:
+//! runledger_contract::store_contract_tests!(fresh);
+//!
+//! // Or by hand, all rules at once:
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
+//! assert_eq!(runledger_contract::run_all(&fresh).await, []);
+//! # });
+//! ```
+//!
+//! The rules send nothing that a caller could not send: all permits come from a policy, all changes are domain
+//! commands. Times are data; no rule waits for a clock.
+#![forbid(unsafe_code)]
+
+#[macro_use]
+mod list;
+
+mod bench;
+pub mod creation;
+mod fixture;
+mod rules;
+mod store;
+mod time;
+mod violation;
+
+pub use rules::{Check, RULES, Rule, assert_rule, run_all};
+pub use store::{Handles, OpenStore, StoreUnderTest, Support};
+pub use time::{CountingIds, FixedClock};
+pub use violation::Violation;

@@ -360,7 +360,7 @@ pub enum CreateDecision {
 #[derive(Debug)]
 #[must_use = "a new record is in no ledger until a store inserts it"]
 pub struct NewRecord {
-    record: RunRecord,
+    record: Box<RunRecord>,
 }
 
 impl CreationPermit {
@@ -398,7 +398,7 @@ impl CreationPermit {
         }
         match self.check(job) {
             Ok(()) => CreateDecision::Insert(NewRecord {
-                record: self.into_record(),
+                record: Box::new(self.into_record()),
             }),
             Err(refusal) => CreateDecision::Refuse(refusal),
         }
@@ -483,13 +483,13 @@ impl CreationPermit {
 
 impl NewRecord {
     /// The record to insert.
-    pub const fn record(&self) -> &RunRecord {
+    pub fn record(&self) -> &RunRecord {
         &self.record
     }
 
     /// The record, once it is inserted.
     pub fn into_record(self) -> RunRecord {
-        self.record
+        *self.record
     }
 
     /// The line that belongs into the transaction of the insert (I2, I6).
@@ -572,6 +572,11 @@ fn differences(
 mod tests {
     use super::*;
     use crate::policy::CreationPolicy;
+
+    #[expect(clippy::disallowed_methods, reason = "a test of what a permit does needs one")]
+    fn mint_for_test(intent: CreationIntent) -> CreationPermit {
+        CreationPolicy::default().authorise(intent).unwrap()
+    }
 
     fn permit(key: &str, attempt: &str, content: CreationContent) -> CreationPermit {
         let intent = CreationIntent::new(

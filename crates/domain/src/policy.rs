@@ -49,7 +49,7 @@ pub struct CreationPolicy {
 #[error("{reason}")]
 pub struct NotAuthorised {
     /// What was asked for.
-    pub intent: CreationIntent,
+    pub intent: alloc::boxed::Box<CreationIntent>,
     /// Why it is refused.
     pub reason: NotAuthorisedReason,
 }
@@ -181,7 +181,10 @@ impl CreationPolicy {
     pub fn authorise(&self, intent: CreationIntent) -> Result<CreationPermit, NotAuthorised> {
         match self.check(&intent) {
             Ok(()) => Ok(CreationPermit::mint(intent, self.require_job, self.deadline_after)),
-            Err(reason) => Err(NotAuthorised { intent, reason }),
+            Err(reason) => Err(NotAuthorised {
+                intent: alloc::boxed::Box::new(intent),
+                reason,
+            }),
         }
     }
 
@@ -240,6 +243,7 @@ mod tests {
         )
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the test of that method")]
     fn verdict(policy: &CreationPolicy, source: &str, key: &str) -> &'static str {
         policy
             .authorise(intent(source, key))

@@ -61,6 +61,13 @@ impl Timestamp {
         Self(self.0.saturating_add(micros).min(Self::MAX_MICROS))
     }
 
+    /// This point minus `span`, no earlier than the beginning of the year 0000.
+    #[must_use]
+    pub fn saturating_sub(self, span: Duration) -> Self {
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros).max(Self::MIN_MICROS))
+    }
+
     /// The time from `earlier` to this point; zero when `earlier` is later.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

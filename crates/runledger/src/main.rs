@@ -1,2 +1,7 @@
-//! Stub, replaced as the crate is built.
-fn main() {}
+//! The program. All of it is in the library, so that tests build the same program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runledger::main()
+}

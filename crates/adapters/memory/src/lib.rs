@@ -1,1 +1,125 @@
-//! Stub, replaced as the crate is built.
+//! The store in memory: the reference for what every other store answers.
+//!
+//! It is for tests, and for teams that embed the ledger and need no durability: what it holds ends with the process.
+//! It is small on purpose. All rules come from `runledger-domain`; this crate only keeps what they decide, under one
+//! lock, so that each call is one transaction. It must never decide a rule by itself.
+//!
+//! ```
+//! use runledger_domain::{CreationIntent, CreationPolicy, RunKey, Timestamp};
+//! use runledger_memory::MemoryStore;
+//! use runledger_ports::{CreateOutcome, RunCreator, RunReader};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = MemoryStore::new();
+//! let key: RunKey = "250925-231841".parse()?;
+//! assert_eq!(store.get(&key).await?, None);
+//!
+//! let intent = CreationIntent::new(key.clone(), "orchestrator".parse()?, "attempt-1".parse()?, Timestamp::EPOCH);
+//! let permit = CreationPolicy::default().authorise(intent)?;
+//! let outcomes = store.create(vec![permit]).await?;
+//! assert!(matches!(outcomes[..], [CreateOutcome::Created(_)]));
+//! assert_eq!(store.get(&key).await?.map(|record| record.version()), Some(1));
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod change;
+mod create;
+mod ledger;
+mod read;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use runledger_domain::{AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source};
+use runledger_ports::{
+    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
+    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, Unavailable,
+};
+
+use crate::ledger::Ledger;
+
+/// A ledger in memory. Empty when made, gone when dropped; share it by `Arc`.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    ledger: Mutex<Ledger>,
+}
+
+impl MemoryStore {
+    /// An empty ledger.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One transaction. A poisoned lock is taken as it is: every write to the ledger below comes after all that could
+    /// panic, so what a panicking caller leaves behind is whole.
+    fn transaction(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl RunReader for MemoryStore {
+    async fn get(&self, key: &RunKey) -> Result<Option<Arc<RunRecord>>, Unavailable> {
+        Ok(self.transaction().get(key).cloned())
+    }
+
+    async fn find_minted(&self, source: &Source, attempt: &AttemptId) -> Result<Option<Arc<RunRecord>>, Unavailable> {
+        Ok(self.transaction().minted(source, attempt).cloned())
+    }
+
+    async fn list(
+        &self,
+        filter: &ListFilter,
+        after: Option<Cursor>,
+        size: PageSize,
+    ) -> Result<RecordPage, Unavailable> {
+        Ok(read::list(&self.transaction(), filter, after, size))
+    }
+
+    async fn stalled(
+        &self,
+        filter: &StalledFilter,
+        after: Option<Cursor>,
+        size: PageSize,
+    ) -> Result<RecordPage, Unavailable> {
+        Ok(read::stalled(&self.transaction(), *filter, after, size))
+    }
+
+    async fn summary(&self, run: &RunId) -> Result<Option<JobSummary>, Unavailable> {
+        read::summary(&self.transaction(), run)
+    }
+
+    async fn activity(
+        &self,
+        filter: &ActivityFilter,
+        after: Option<Cursor>,
+        size: PageSize,
+    ) -> Result<ActivityPage, Unavailable> {
+        Ok(read::activity(&self.transaction(), filter, after, size))
+    }
+}
+
+#[async_trait]
+impl RunChanger for MemoryStore {
+    async fn change(&self, request: ChangeRequest) -> Result<Changed, ChangeError> {
+        change::change(&mut self.transaction(), request)
+    }
+}
+
+#[async_trait]
+impl RunCreator for MemoryStore {
+    async fn create(&self, permits: Vec<CreationPermit>) -> Result<Vec<CreateOutcome>, CreateError> {
+        Ok(create::create(&mut self.transaction(), permits))
+    }
+}
+
+#[async_trait]
+impl ActivityLog for MemoryStore {
+    async fn record(&self, line: NewActivity) -> Result<(), Unavailable> {
+        self.transaction().log(line);
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! Spending permits: all of a batch, or nothing of it (I1, I2, I7, I9).
+//!
+//! First every permit is decided, in order, on what is stored and on what the permits before it would insert. Only then
+//! is anything written: the whole batch, or one line for each of its permits (I6).
+
+use std::sync::Arc;
+
+use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord};
+use runledger_domain::{
+    CreationField, CreationIntent, CreationPermit, CreationRefusal, NewActivity, RecordKind, RunKey, RunRecord,
+    Subject, Verdict,
+};
+use runledger_ports::CreateOutcome;
+
+use crate::ledger::Ledger;
+
+/// What is to become of one permit, before anything is written.
+enum Decided {
+    Insert(NewRecord, CreationIntent),
+    Replay(Met, CreationIntent),
+    Conflict(Met, CreationIntent, Vec<CreationField>),
+    Refuse(CreationRefusal, CreationIntent),
+}
+
+/// The record that a permit met.
+struct Met {
+    record: Arc<RunRecord>,
+    /// Whether it is stored, or only to be inserted by a permit before this one.
+    stored: bool,
+}
+
+pub(crate) fn create(ledger: &mut Ledger, permits: Vec<CreationPermit>) -> Vec<CreateOutcome> {
+    let mut batch = Vec::with_capacity(permits.len());
+    for permit in permits {
+        let decided = decide(ledger, &batch, permit);
+        batch.push(decided);
+    }
+    let fails = batch
+        .iter()
+        .any(|decided| matches!(decided, Decided::Conflict(..) | Decided::Refuse(..)));
+    let conclude = if fails { withhold } else { carry_out };
+    batch.into_iter().map(|decided| conclude(ledger, decided)).collect()
+}
+
+fn decide(ledger: &Ledger, before: &[Decided], permit: CreationPermit) -> Decided {
+    let intent = permit.intent().clone();
+    let met = minted_before(ledger, before, &intent).or_else(|| holder(ledger, before, &intent.key));
+    let job = match intent.key.kind() {
+        RecordKind::Job => JobEvidence::Missing,
+        RecordKind::Client => {
+            let job = holder(ledger, before, &intent.key.job());
+            JobEvidence::of(job.as_ref().map(|met| &*met.record))
+        }
+    };
+    match (permit.decide(met.as_ref().map(|met| &*met.record), job), met) {
+        (CreateDecision::Replay, Some(met)) => Decided::Replay(met, intent),
+        (CreateDecision::Conflict { differs_in }, Some(met)) => Decided::Conflict(met, intent, differs_in),
+        (CreateDecision::Insert(new), None) => Decided::Insert(new, intent),
+        (CreateDecision::Refuse(refusal), _) => Decided::Refuse(refusal, intent),
+        (decision, met) => unreachable!(
+            "the domain compares exactly when there is a record to compare with: {decision:?}, met {}",
+            met.is_some()
+        ),
+    }
+}
+
+/// The record under a key, as the permits before this one leave it.
+fn holder(ledger: &Ledger, before: &[Decided], key: &RunKey) -> Option<Met> {
+    let stored = ledger.get(key).map(|record| Met {
+        record: Arc::clone(record),
+        stored: true,
+    });
+    stored.or_else(|| inserted_before(before, |new| new.key() == key))
+}
+
+/// What the same source created in the same attempt under another run id that the ledger chose (I7).
+fn minted_before(ledger: &Ledger, before: &[Decided], intent: &CreationIntent) -> Option<Met> {
+    if !intent.minted || intent.key.kind() != RecordKind::Job {
+        return None;
+    }
+    let stored = ledger.minted(&intent.source, &intent.attempt).map(|record| Met {
+        record: Arc::clone(record),
+        stored: true,
+    });
+    stored.or_else(|| {
+        inserted_before(before, |new| {
+            let creation = new.creation();
+            let same_attempt = creation.source == intent.source && creation.attempt == intent.attempt;
+            creation.minted && new.key().kind() == RecordKind::Job && same_attempt
+        })
+    })
+}
+
+fn inserted_before(before: &[Decided], matches: impl Fn(&RunRecord) -> bool) -> Option<Met> {
+    before.iter().find_map(|decided| match decided {
+        Decided::Insert(new, _) if matches(new.record()) => Some(Met {
+            record: Arc::new(new.record().clone()),
+            stored: false,
+        }),
+        Decided::Insert(..) | Decided::Replay(..) | Decided::Conflict(..) | Decided::Refuse(..) => None,
+    })
+}
+
+/// Nothing stands against the batch: its records are inserted.
+fn carry_out(ledger: &mut Ledger, decided: Decided) -> CreateOutcome {
+    match decided {
+        Decided::Insert(new, _) => CreateOutcome::Created(ledger.insert(new)),
+        other => withhold(ledger, other),
+    }
+}
+
+/// Something stands against the batch: nothing is inserted, and every permit leaves its line.
+fn withhold(ledger: &mut Ledger, decided: Decided) -> CreateOutcome {
+    match decided {
+        Decided::Replay(met, intent) if met.stored => {
+            ledger.log(replayed(&intent, &met.record));
+            CreateOutcome::Replayed(met.record)
+        }
+        // What it would repeat is not created either.
+        Decided::Insert(_, intent) | Decided::Replay(_, intent) => {
+            let detail = "another record of the batch could not be created, so none was".to_owned();
+            ledger.log(intent.refused("withheld", detail));
+            CreateOutcome::Withheld
+        }
+        Decided::Conflict(met, intent, differs_in) => {
+            ledger.log(conflict(&intent, &met.record, &differs_in));
+            CreateOutcome::Conflict {
+                existing: met.record,
+                differs_in,
+            }
+        }
+        Decided::Refuse(refusal, intent) => {
+            ledger.log(intent.refused(refusal.code(), refusal.to_string()));
+            CreateOutcome::Refused(refusal)
+        }
+    }
+}
+
+/// A line about the record that is there: under a run id that the ledger chose, that may be another than the candidate.
+fn replayed(intent: &CreationIntent, existing: &RunRecord) -> NewActivity {
+    NewActivity {
+        at: intent.at,
+        action: intent.action(),
+        source: intent.source.to_string(),
+        subject: Subject::of(existing.key()),
+        verdict: Verdict::Replayed,
+        version: Some(existing.version()),
+        detail: String::new(),
+    }
+}
+
+fn conflict(intent: &CreationIntent, existing: &RunRecord, differs_in: &[CreationField]) -> NewActivity {
+    let fields: Vec<_> = differs_in.iter().map(|field| field.as_str()).collect();
+    let creation = existing.creation();
+    let detail = format!(
+        "differs in {}; {} was created by {} in attempt {}",
+        fields.join(", "),
+        existing.key(),
+        creation.source,
+        creation.attempt
+    );
+    NewActivity {
+        subject: Subject::of(existing.key()),
+        ..intent.refused("conflict", detail)
+    }
+}

@@ -1,0 +1,126 @@
+//! What the store holds: records by number and by key, and the activity log. It decides nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use runledger_domain::creation::NewRecord;
+use runledger_domain::{Activity, AttemptId, ChainHead, ClientId, NewActivity, RunId, RunKey, RunRecord, Source};
+
+/// The number of a record: 1 for the first that was created. Never used twice.
+pub(crate) type RecordNumber = u64;
+
+/// All that is stored.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    records: BTreeMap<RecordNumber, Arc<RunRecord>>,
+    runs: BTreeMap<RunId, RunNumbers>,
+    /// The job records whose run id the ledger chose, by who asked in which attempt (I7).
+    minted: BTreeMap<(Source, AttemptId), RecordNumber>,
+    lines: Vec<Activity>,
+    head: ChainHead,
+}
+
+/// Where the records of one run are found.
+#[derive(Debug, Default)]
+struct RunNumbers {
+    job: Option<RecordNumber>,
+    clients: BTreeMap<ClientId, RecordNumber>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            records: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            minted: BTreeMap::new(),
+            lines: Vec::new(),
+            head: ChainHead::EMPTY,
+        }
+    }
+}
+
+impl Ledger {
+    /// The record under a key.
+    pub(crate) fn get(&self, key: &RunKey) -> Option<&Arc<RunRecord>> {
+        self.records.get(&self.number(key)?)
+    }
+
+    /// The job record that this source created with this attempt under a run id that the ledger chose.
+    pub(crate) fn minted(&self, source: &Source, attempt: &AttemptId) -> Option<&Arc<RunRecord>> {
+        let number = self.minted.get(&(source.clone(), attempt.clone()))?;
+        self.records.get(number)
+    }
+
+    /// The records numbered above `after`, in the order of their creation.
+    pub(crate) fn records(&self, after: RecordNumber) -> impl Iterator<Item = (RecordNumber, &Arc<RunRecord>)> {
+        let above = after.saturating_add(1);
+        self.records.range(above..).map(|(number, record)| (*number, record))
+    }
+
+    /// The records of a run: its job, then its clients by their ids.
+    pub(crate) fn run(&self, run: &RunId) -> impl Iterator<Item = &Arc<RunRecord>> {
+        self.runs
+            .get(run)
+            .into_iter()
+            .flat_map(|numbers| numbers.job.iter().chain(numbers.clients.values()))
+            .filter_map(|number| self.records.get(number))
+    }
+
+    /// The lines numbered above `after`, oldest first.
+    pub(crate) fn lines(&self, after: u64) -> impl Iterator<Item = &Activity> {
+        // Line `n` is at place `n - 1`, because the numbers have no gap.
+        let skipped = usize::try_from(after).unwrap_or(usize::MAX);
+        self.lines.iter().skip(skipped)
+    }
+
+    /// Inserts a record whose key is free, and says so in the log (I2).
+    pub(crate) fn insert(&mut self, new: NewRecord) -> Arc<RunRecord> {
+        let line = new.activity();
+        let record = Arc::new(new.into_record());
+        // The caller decided under the same lock; before the first write, so that nothing is left half done.
+        assert!(
+            self.get(record.key()).is_none(),
+            "I1: {} is created twice",
+            record.key()
+        );
+        let number = self.records.last_key_value().map_or(1, |(last, _)| last + 1);
+        let numbers = self.runs.entry(record.key().run().clone()).or_default();
+        let creation = record.creation();
+        match record.key() {
+            RunKey::Job(_) => {
+                numbers.job = Some(number);
+                if creation.minted {
+                    let attempt = (creation.source.clone(), creation.attempt.clone());
+                    self.minted.insert(attempt, number);
+                }
+            }
+            RunKey::Client(_, client) => {
+                numbers.clients.insert(client.clone(), number);
+            }
+        }
+        self.records.insert(number, Arc::clone(&record));
+        self.log(line);
+        record
+    }
+
+    /// Puts the next version of a record in the place of the one that is there; nothing when there is none (I3).
+    pub(crate) fn replace(&mut self, next: RunRecord) -> Option<Arc<RunRecord>> {
+        let number = self.number(next.key())?;
+        let place = self.records.get_mut(&number)?;
+        *place = Arc::new(next);
+        Some(Arc::clone(place))
+    }
+
+    /// Numbers, chains and keeps a line (I6).
+    pub(crate) fn log(&mut self, line: NewActivity) {
+        self.lines.push(self.head.append(line));
+    }
+
+    fn number(&self, key: &RunKey) -> Option<RecordNumber> {
+        let numbers = self.runs.get(key.run())?;
+        match key {
+            RunKey::Job(_) => numbers.job,
+            RunKey::Client(_, client) => numbers.clients.get(client).copied(),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The registry: records remembered, to save reads of the store.
+//!
+//! Rules (DESIGN 6). A record that has ended never changes (I5), so it may be answered from here for ever. An open
+//! record may be answered from here only while this process is the single writer of the store. Absence is never
+//! remembered: "not there" always comes from the store, and creation never asks the registry at all.
+//!
+//! What keeps it exact: a write to any record of a run is *announced* before it goes to the store. From then on no read
+//! of that run fills the registry, and a read that began before the write ended does not either. So nothing older than
+//! what the store has acknowledged can get in or stay in (I8).
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lru::LruCache;
+use runledger_domain::{RunId, RunKey, RunRecord};
+
+const SHARDS: usize = 16;
+/// Records with more note text than this are not remembered: they would crowd out the others.
+const NOTE_BYTES_REMEMBERED: usize = 8 * 1024;
+
+/// A bounded memory of records, exact by the rules above.
+#[derive(Debug)]
+pub struct Registry {
+    shards: Vec<Mutex<Shard>>,
+    hasher: RandomState,
+    single_writer: bool,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// What the registry saved.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RegistryStats {
+    /// Reads answered from memory.
+    pub hits: u64,
+    /// Reads that went to the store.
+    pub misses: u64,
+    /// Records remembered now.
+    pub records: usize,
+}
+
+#[derive(Debug)]
+struct Shard {
+    records: LruCache<RunKey, Arc<RunRecord>>,
+    writing: HashMap<RunId, Writers>,
+    writes_ended: u64,
+}
+
+#[derive(Debug)]
+struct Writers {
+    count: usize,
+    /// Whether writes of this run overlapped: then none of them knows that its record is the newest.
+    overlapped: bool,
+}
+
+/// What a read learned: the record, or a ticket with which the answer of the store may be remembered.
+pub(crate) enum Lookup {
+    Hit(Arc<RunRecord>),
+    Miss(Ticket),
+}
+
+/// Proof of when a read began.
+pub(crate) struct Ticket(Option<u64>);
+
+impl Registry {
+    /// A registry for about `capacity` records. With `single_writer`, all writes to the store go through this process
+    /// and open records are remembered too.
+    pub fn new(capacity: usize, single_writer: bool) -> Self {
+        let each = NonZeroUsize::new(capacity.div_ceil(SHARDS)).unwrap_or(NonZeroUsize::MIN);
+        let shard = || {
+            Mutex::new(Shard {
+                records: LruCache::new(each),
+                writing: HashMap::new(),
+                writes_ended: 0,
+            })
+        };
+        Self {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            hasher: RandomState::new(),
+            single_writer,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    /// Hits, misses and size.
+    pub fn stats(&self) -> RegistryStats {
+        RegistryStats {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            records: self.shards.iter().map(|shard| lock(shard).records.len()).sum(),
+        }
+    }
+
+    /// All records of a run live in one shard, so that a write to the run needs one lock.
+    fn shard(&self, run: &RunId) -> MutexGuard<'_, Shard> {
+        let at = usize::try_from(self.hasher.hash_one(run) % SHARDS as u64).unwrap_or(0);
+        lock(&self.shards[at])
+    }
+
+    pub(crate) fn look_up(&self, key: &RunKey) -> Lookup {
+        let mut shard = self.shard(key.run());
+        if let Some(record) = shard.records.get(key) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Lookup::Hit(Arc::clone(record));
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let quiet = !shard.writing.contains_key(key.run());
+        Lookup::Miss(Ticket(quiet.then_some(shard.writes_ended)))
+    }
+
+    /// Remembers what the store answered to a read, unless a write came in between.
+    pub(crate) fn remember(&self, ticket: &Ticket, record: &Arc<RunRecord>) {
+        if !self.is_memorable(record) {
+            return;
+        }
+        let mut shard = self.shard(record.key().run());
+        let quiet = !shard.writing.contains_key(record.key().run());
+        if quiet && ticket.0 == Some(shard.writes_ended) {
+            shard.records.put(record.key().clone(), Arc::clone(record));
+        }
+    }
+
+    /// Announces a write to `key`. With `whole_run`, the write may touch every record of the run.
+    pub(crate) fn announce(&self, key: &RunKey, whole_run: bool) -> Announced<'_> {
+        let mut shard = self.shard(key.run());
+        if whole_run {
+            let touched: Vec<_> = shard
+                .records
+                .iter()
+                .map(|(known, _)| known)
+                .filter(|known| known.run() == key.run())
+                .cloned()
+                .collect();
+            for known in touched {
+                shard.records.pop(&known);
+            }
+        } else {
+            shard.records.pop(key);
+        }
+        let writers = shard.writing.entry(key.run().clone()).or_insert(Writers {
+            count: 0,
+            overlapped: false,
+        });
+        writers.overlapped |= writers.count > 0;
+        writers.count += 1;
+        drop(shard);
+        Announced {
+            registry: self,
+            run: key.run().clone(),
+            written: Vec::new(),
+        }
+    }
+
+    fn is_memorable(&self, record: &RunRecord) -> bool {
+        (self.single_writer || !record.status().is_open())
+            && record
+                .notes()
+                .iter()
+                .map(|note| note.text.as_str().len())
+                .sum::<usize>()
+                <= NOTE_BYTES_REMEMBERED
+    }
+}
+
+/// A write under way. When it is dropped, reads may fill the registry again.
+#[must_use]
+pub(crate) struct Announced<'a> {
+    registry: &'a Registry,
+    run: RunId,
+    written: Vec<Arc<RunRecord>>,
+}
+
+impl Announced<'_> {
+    /// What the store acknowledged as the newest version of a record of the run.
+    pub(crate) fn wrote(&mut self, record: &Arc<RunRecord>) {
+        self.written.push(Arc::clone(record));
+    }
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        let mut shard = self.registry.shard(&self.run);
+        shard.writes_ended += 1;
+        let Some(writers) = shard.writing.get_mut(&self.run) else {
+            return;
+        };
+        writers.count -= 1;
+        let alone = !writers.overlapped;
+        if writers.count == 0 {
+            shard.writing.remove(&self.run);
+        }
+        if alone {
+            for record in self.written.drain(..) {
+                if self.registry.is_memorable(&record) {
+                    shard.records.put(record.key().clone(), record);
+                }
+            }
+        }
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

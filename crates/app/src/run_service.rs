@@ -1,0 +1,237 @@
+//! Everything but creation: reading, changing, ending (I3). Nothing in here holds a creator or a policy.
+
+use std::sync::Arc;
+
+use runledger_domain::{
+    Action, ChangeContext, Command, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Subject, Timestamp,
+    Verdict, Version,
+};
+use runledger_ports::{
+    ActivityFilter, ActivityPage, ChangeError, ChangeRequest, Changed, Cursor, ListFilter, PageSize, RecordPage,
+    RunChanger, StalledFilter, Unavailable,
+};
+
+use crate::recent::RecentRead;
+use crate::registry::{Lookup, RegistryStats};
+use crate::shared::Shared;
+use crate::stats::{Stats, StatsSnapshot};
+
+/// Why a record cannot be shown.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ReadError {
+    /// There is none under the key.
+    #[error("there is no record {key}; check the run id and the client id")]
+    NotFound {
+        /// The key.
+        key: RunKey,
+    },
+    /// The store cannot say. This is not "not there" (I10).
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// An attempt that failed before it could be aimed at a record: its texts are no key, no source, no command.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Attempt {
+    /// What was tried.
+    pub action: Action,
+    /// The text that was sent as the source.
+    pub source: String,
+    /// The texts that were sent as the key.
+    pub subject: Subject,
+    /// A stable word for why it is refused.
+    pub code: &'static str,
+    /// Why, for people.
+    pub detail: String,
+}
+
+/// Reads and changes records that exist.
+pub struct RunService {
+    shared: Arc<Shared>,
+    changer: Arc<dyn RunChanger>,
+}
+
+impl RunService {
+    pub(crate) fn new(shared: Arc<Shared>, changer: Arc<dyn RunChanger>) -> Self {
+        Self { shared, changer }
+    }
+
+    /// What time it is, for views that depend on it.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// The record under the key.
+    ///
+    /// # Errors
+    /// [`ReadError`]: not found and cannot say are different answers.
+    pub async fn get(&self, key: &RunKey) -> Result<Arc<RunRecord>, ReadError> {
+        Stats::count(&self.shared.stats.reads);
+        let found = match self.shared.registry.look_up(key) {
+            Lookup::Hit(record) => Some(record),
+            Lookup::Miss(ticket) => {
+                let found = self.shared.reader.get(key).await?;
+                if let Some(record) = &found {
+                    self.shared.registry.remember(&ticket, record);
+                }
+                found
+            }
+        };
+        self.shared.recent.push(RecentRead {
+            at: self.shared.clock.now(),
+            key: key.clone(),
+            found: found.is_some(),
+        });
+        found.ok_or_else(|| ReadError::NotFound { key: key.clone() })
+    }
+
+    /// A page of records in the order of their creation.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    pub async fn list(
+        &self,
+        filter: &ListFilter,
+        after: Option<Cursor>,
+        size: PageSize,
+    ) -> Result<RecordPage, Unavailable> {
+        Stats::count(&self.shared.stats.reads);
+        self.shared.reader.list(filter, after, size).await
+    }
+
+    /// A page of records that are open although their deadline has passed. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    pub async fn stalled(&self, after: Option<Cursor>, size: PageSize) -> Result<RecordPage, Unavailable> {
+        Stats::count(&self.shared.stats.reads);
+        let filter = StalledFilter {
+            deadline_before: self.shared.clock.now(),
+        };
+        self.shared.reader.stalled(&filter, after, size).await
+    }
+
+    /// What a run comes to, derived from its records (I19).
+    ///
+    /// # Errors
+    /// [`ReadError::NotFound`] when the run has no record at all.
+    pub async fn summary(&self, run: &RunId) -> Result<JobSummary, ReadError> {
+        Stats::count(&self.shared.stats.reads);
+        let summary = self.shared.reader.summary(run).await?;
+        summary.ok_or_else(|| ReadError::NotFound {
+            key: RunKey::Job(run.clone()),
+        })
+    }
+
+    /// A page of the activity log.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    pub async fn activity(
+        &self,
+        filter: &ActivityFilter,
+        after: Option<Cursor>,
+        size: PageSize,
+    ) -> Result<ActivityPage, Unavailable> {
+        self.shared.reader.activity(filter, after, size).await
+    }
+
+    /// Changes the record under the key; never creates one (I3).
+    ///
+    /// # Errors
+    /// [`ChangeError`]; every refusal is in the activity log before it is answered (I6).
+    pub async fn change(
+        &self,
+        source: &Source,
+        key: RunKey,
+        expected: Option<Version>,
+        command: Command,
+    ) -> Result<Changed, ChangeError> {
+        let at = self.shared.clock.now();
+        let action = command.action();
+        let whole_run = command.ends_record() && key.client().is_none();
+        let context = ChangeContext {
+            source: source.clone(),
+            at,
+            expected,
+        };
+        let mut announced = self.shared.registry.announce(&key, whole_run);
+        let result = self
+            .changer
+            .change(ChangeRequest {
+                key: key.clone(),
+                context,
+                command,
+            })
+            .await;
+        if let Ok(changed) = &result {
+            announced.wrote(changed.record());
+        }
+        drop(announced);
+        let stats = &self.shared.stats;
+        let (counter, word) = match &result {
+            Ok(Changed::Applied { .. }) => (&stats.changed, "changed"),
+            Ok(Changed::Unchanged(_)) => (&stats.unchanged, "unchanged"),
+            Err(ChangeError::NotFound { .. }) => (&stats.not_found, "not_found"),
+            Err(ChangeError::Refused { refusal, .. }) => (&stats.refused, refusal.code()),
+            Err(ChangeError::Indeterminate { .. } | ChangeError::Unavailable(_)) => (&stats.in_doubt, "in_doubt"),
+        };
+        Stats::count(counter);
+        self.shared.trace(action.as_str(), &key, source.as_str(), word, at);
+        result
+    }
+
+    /// Keeps the line of an attempt that failed before it could be aimed at a record (I6).
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the line could not be kept.
+    pub async fn refuse(&self, attempt: Attempt) -> Result<(), Unavailable> {
+        let Attempt {
+            action,
+            source,
+            subject,
+            code,
+            detail,
+        } = attempt;
+        Stats::count(&self.shared.stats.refused);
+        tracing::info!(source = %source, run.id = %subject.run, outcome = code, "{action} refused");
+        let line = NewActivity {
+            at: self.shared.clock.now(),
+            action,
+            source,
+            subject,
+            verdict: Verdict::Refused(code.into()),
+            version: None,
+            detail,
+        };
+        self.shared.log.record(line).await
+    }
+
+    /// Whether the store can be read now.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it cannot.
+    pub async fn ready(&self) -> Result<(), Unavailable> {
+        let one = PageSize::new(1).unwrap_or_default();
+        self.shared
+            .reader
+            .activity(&ActivityFilter::default(), None, one)
+            .await
+            .map(|_| ())
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> StatsSnapshot {
+        self.shared.stats.snapshot()
+    }
+
+    /// What the registry saved.
+    pub fn registry_stats(&self) -> RegistryStats {
+        self.shared.registry.stats()
+    }
+
+    /// The last reads, oldest first.
+    pub fn recent_reads(&self) -> Vec<RecentRead> {
+        self.shared.recent.list()
+    }
+}

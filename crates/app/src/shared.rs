@@ -1,0 +1,112 @@
+//! What the creation point and the run service share, and how they are put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runledger_domain::{CreationPolicy, RunKey};
+use runledger_ports::{ActivityLog, Clock, IdSource, RunChanger, RunCreator, RunReader};
+
+use crate::creation_point::CreationPoint;
+use crate::recent::Recent;
+use crate::registry::Registry;
+use crate::run_service::RunService;
+use crate::stats::Stats;
+
+/// The ports that an app is put together from.
+pub struct Ports {
+    /// Reads.
+    pub reader: Arc<dyn RunReader>,
+    /// Changes what exists.
+    pub changer: Arc<dyn RunChanger>,
+    /// Creates; goes to the creation point and nowhere else.
+    pub creator: Arc<dyn RunCreator>,
+    /// Keeps refusals.
+    pub log: Arc<dyn ActivityLog>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes attempt ids.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// A whole app: the one place that creates, and the service for all the rest.
+///
+/// ```
+/// use std::sync::Arc;
+/// use runledger_app::system::{RandomIds, SystemClock};
+/// use runledger_app::{Ledger, Ports, Registry, StartJob};
+/// use runledger_domain::CreationPolicy;
+/// use runledger_memory::MemoryStore;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let store = Arc::new(MemoryStore::new());
+/// let ports = Ports {
+///     reader: store.clone(),
+///     changer: store.clone(),
+///     creator: store.clone(),
+///     log: store,
+///     clock: Arc::new(SystemClock),
+///     ids: Arc::new(RandomIds::new()?),
+/// };
+/// let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));
+/// let started = ledger.creation.start_job(&"orchestrator".parse()?, StartJob::default()).await?;
+/// assert_eq!(ledger.runs.get(started.record.key()).await?.version(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+pub struct Ledger {
+    /// Creates.
+    pub creation: CreationPoint,
+    /// Reads and changes.
+    pub runs: RunService,
+}
+
+impl Ledger {
+    /// Puts an app together.
+    pub fn new(ports: Ports, policy: CreationPolicy, registry: Registry) -> Self {
+        let Ports {
+            reader,
+            changer,
+            creator,
+            log,
+            clock,
+            ids,
+        } = ports;
+        let shared = Arc::new(Shared {
+            reader,
+            log,
+            clock,
+            registry,
+            stats: Stats::default(),
+            recent: Recent::default(),
+        });
+        Self {
+            creation: CreationPoint::new(Arc::clone(&shared), creator, policy, ids),
+            runs: RunService::new(shared, changer),
+        }
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) reader: Arc<dyn RunReader>,
+    pub(crate) log: Arc<dyn ActivityLog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) registry: Registry,
+    pub(crate) stats: Stats,
+    pub(crate) recent: Recent,
+}
+
+impl Shared {
+    /// One line for each operation: key, source, outcome, duration.
+    pub(crate) fn trace(
+        &self,
+        action: &str,
+        key: &RunKey,
+        source: &str,
+        outcome: &str,
+        began: runledger_domain::Timestamp,
+    ) {
+        let took: Duration = self.clock.now().saturating_since(began);
+        let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(run.key = %key, source, outcome, duration_us, "{action} {key}");
+    }
+}

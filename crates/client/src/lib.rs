@@ -1,1 +1,0 @@
-//! Stub, replaced as the crate is built.

@@ -1,0 +1,314 @@
+//! One open store on the bench: what the rules do with it, and how they say what they saw.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runledger_domain::{
+    Activity, ChainHead, CreationIntent, CreationPermit, CreationPolicy, RunKey, RunRecord, Verdict,
+};
+use runledger_ports::{
+    ActivityFilter, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, ListFilter, PageSize, Unavailable,
+};
+use tokio::sync::Mutex;
+
+use crate::fixture::{intent, key, source};
+use crate::store::{Handles, OpenStore, StoreUnderTest, Support};
+use crate::violation::Violation;
+
+/// What a rule, or a step of one, comes to.
+pub(crate) type Held<T = ()> = Result<T, Violation>;
+
+/// The most pages that a rule reads: more than the rules fill, so that a listing without end is noticed.
+const PAGES_MAX: usize = 2_000;
+/// How many entries the rules read at once when they read everything.
+const PAGE_ENTRIES: u32 = 50;
+/// How often a call is sent again when the store says that it is busy.
+const BUSY_MAX: u32 = 1_000;
+/// How long to wait in between.
+const BUSY_WAIT: Duration = Duration::from_millis(5);
+/// The source that may import.
+pub(crate) const IMPORTER: &str = "history_import";
+
+/// One open store, and the rule that is being checked on it. Clones share the store.
+#[derive(Clone)]
+pub(crate) struct Bench {
+    rule: &'static str,
+    pub(crate) store: Handles,
+    opened: Arc<Mutex<Box<dyn OpenStore>>>,
+}
+
+/// All that a store holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Everything {
+    pub(crate) records: Vec<Arc<RunRecord>>,
+    pub(crate) lines: Vec<Activity>,
+}
+
+impl Bench {
+    pub(crate) async fn open(rule: &'static str, store: &dyn StoreUnderTest) -> Self {
+        let opened = store.open().await;
+        let store = opened.handles();
+        Self {
+            rule,
+            store,
+            opened: Arc::new(Mutex::new(opened)),
+        }
+    }
+
+    /// Closes the store and opens it again; `None` when it does not keep its data. No clone may be left.
+    pub(crate) async fn reopen(self) -> Option<Self> {
+        let Self { rule, store, opened } = self;
+        drop(store);
+        let mut open_store = opened.lock().await;
+        let support = open_store.reopen().await;
+        let store = open_store.handles();
+        drop(open_store);
+        (support == Support::Done).then_some(Self { rule, store, opened })
+    }
+
+    /// Brings the store into a state in which it cannot answer. `false` when that cannot be done.
+    pub(crate) async fn stop(&self) -> bool {
+        self.opened.lock().await.stop().await == Support::Done
+    }
+
+    // What was seen.
+
+    pub(crate) fn broken<T>(&self, detail: impl Into<String>) -> Held<T> {
+        Err(Violation {
+            rule: self.rule,
+            detail: detail.into(),
+        })
+    }
+
+    pub(crate) fn holds(&self, holds: bool, what: impl FnOnce() -> String) -> Held {
+        if holds { Ok(()) } else { self.broken(what()) }
+    }
+
+    pub(crate) fn same<T: Debug + PartialEq>(&self, what: &str, found: &T, expected: &T) -> Held {
+        self.holds(found == expected, || {
+            format!("{what}: found {found:?}, should be {expected:?}")
+        })
+    }
+
+    fn available<T>(&self, what: &str, answer: Result<T, Unavailable>) -> Held<T> {
+        answer.or_else(|error| self.broken(format!("{what} of a healthy store: {error}")))
+    }
+
+    // Creating.
+
+    /// Creates all of these, or none.
+    pub(crate) async fn create(&self, intents: &[CreationIntent]) -> Held<Vec<CreateOutcome>> {
+        let policy = CreationPolicy::default().allow_import(source(IMPORTER));
+        self.create_under(&policy, intents).await
+    }
+
+    /// Creates under another policy than the default one.
+    pub(crate) async fn create_under(
+        &self,
+        policy: &CreationPolicy,
+        intents: &[CreationIntent],
+    ) -> Held<Vec<CreateOutcome>> {
+        for _ in 0..BUSY_MAX {
+            let permits = intents
+                .iter()
+                .map(|intent| self.permit(policy, intent))
+                .collect::<Held<_>>()?;
+            match self.store.creator.create(permits).await {
+                Err(CreateError::Unavailable(busy)) if busy.is_retryable() => tokio::time::sleep(BUSY_WAIT).await,
+                Err(error) => return self.broken(format!("create by a healthy store: {error}")),
+                Ok(outcomes) => {
+                    self.same("outcomes of a batch", &outcomes.len(), &intents.len())?;
+                    return Ok(outcomes);
+                }
+            }
+        }
+        self.broken("the store stays busy")
+    }
+
+    pub(crate) async fn create_one(&self, intent: CreationIntent) -> Held<CreateOutcome> {
+        let mut outcomes = self.create(&[intent]).await?;
+        match (outcomes.pop(), outcomes.is_empty()) {
+            (Some(outcome), true) => Ok(outcome),
+            _ => self.broken("one permit must have one outcome"),
+        }
+    }
+
+    /// Creates what must be created.
+    pub(crate) async fn created(&self, intent: CreationIntent) -> Held<Arc<RunRecord>> {
+        let key = intent.key.clone();
+        match self.create_one(intent).await? {
+            CreateOutcome::Created(record) => Ok(record),
+            other => self.broken(format!("{key} is free and must be created: {other:?}")),
+        }
+    }
+
+    /// Creates a job, and the clients of it that are named.
+    pub(crate) async fn job_with(&self, keys: &[&str]) -> Held {
+        for name in keys {
+            self.created(intent(name, "attempt-1")).await?;
+        }
+        Ok(())
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the suite plays the creation point for a store"
+    )]
+    fn permit(&self, policy: &CreationPolicy, intent: &CreationIntent) -> Held<CreationPermit> {
+        policy
+            .authorise(intent.clone())
+            .or_else(|refused| self.broken(format!("the rules use allowed sources: {refused}")))
+    }
+
+    // Changing.
+
+    pub(crate) async fn change(&self, request: ChangeRequest) -> Held<Result<Changed, ChangeError>> {
+        for _ in 0..BUSY_MAX {
+            match self.store.changer.change(request.clone()).await {
+                Err(ChangeError::Unavailable(busy)) if busy.is_retryable() => tokio::time::sleep(BUSY_WAIT).await,
+                Err(error @ (ChangeError::Unavailable(_) | ChangeError::Indeterminate { .. })) => {
+                    return self.broken(format!("change by a healthy store: {error}"));
+                }
+                answer => return Ok(answer),
+            }
+        }
+        self.broken("the store stays busy")
+    }
+
+    /// Makes a change that must be made.
+    pub(crate) async fn applied(&self, request: ChangeRequest) -> Held<Arc<RunRecord>> {
+        match self.change(request.clone()).await? {
+            Ok(Changed::Applied { record, .. }) => Ok(record),
+            other => self.broken(format!("{request:?} must be applied: {other:?}")),
+        }
+    }
+
+    /// Sends a change that must be accepted without an effect.
+    pub(crate) async fn unchanged(&self, request: ChangeRequest) -> Held<Arc<RunRecord>> {
+        match self.change(request.clone()).await? {
+            Ok(Changed::Unchanged(record)) => Ok(record),
+            other => self.broken(format!("{request:?} must change nothing: {other:?}")),
+        }
+    }
+
+    /// Sends a change that must be refused, with this code.
+    pub(crate) async fn refused(&self, request: ChangeRequest, code: &str) -> Held<Arc<RunRecord>> {
+        match self.change(request.clone()).await? {
+            Err(ChangeError::Refused { refusal, current }) if refusal.code() == code => Ok(current),
+            other => self.broken(format!("{request:?} must be refused as {code}: {other:?}")),
+        }
+    }
+
+    // Reading.
+
+    pub(crate) async fn get(&self, key: &RunKey) -> Held<Option<Arc<RunRecord>>> {
+        self.available("get", self.store.reader.get(key).await)
+    }
+
+    /// The record that must be under the key.
+    pub(crate) async fn record(&self, name: &str) -> Held<Arc<RunRecord>> {
+        match self.get(&key(name)).await? {
+            Some(record) => Ok(record),
+            None => self.broken(format!("{name} was created and must be there")),
+        }
+    }
+
+    /// All records that the filter lists, over pages of `entries`.
+    pub(crate) async fn listed(&self, filter: &ListFilter, entries: u32) -> Held<Vec<Arc<RunRecord>>> {
+        let size = PageSize::new(entries).unwrap_or_default();
+        let (mut records, mut after) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = self.available("list", self.store.reader.list(filter, after, size).await)?;
+            let entries = page.records.len();
+            self.holds(entries <= PageSize::get(size) as usize, || {
+                format!("a page of {size:?} holds {entries} records")
+            })?;
+            records.extend(page.records);
+            match page.next {
+                None => return Ok(records),
+                next => after = next,
+            }
+        }
+        self.broken("the pages of a listing never end")
+    }
+
+    /// All lines that the filter lists, over pages of `entries`.
+    pub(crate) async fn lines_of(&self, filter: &ActivityFilter, entries: u32) -> Held<Vec<Activity>> {
+        let size = PageSize::new(entries).unwrap_or_default();
+        let (mut lines, mut after) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let page = self.available("activity", self.store.reader.activity(filter, after, size).await)?;
+            let entries = page.lines.len();
+            self.holds(entries <= PageSize::get(size) as usize, || {
+                format!("a page of {size:?} holds {entries} lines")
+            })?;
+            lines.extend(page.lines);
+            match page.next {
+                None => return Ok(lines),
+                next => after = next,
+            }
+        }
+        self.broken("the pages of the activity log never end")
+    }
+
+    /// The whole log, whose chain must hold (I6).
+    pub(crate) async fn lines(&self) -> Held<Vec<Activity>> {
+        let lines = self.lines_of(&ActivityFilter::default(), PAGE_ENTRIES).await?;
+        let mut head = ChainHead::EMPTY;
+        for line in &lines {
+            let before = head.seq;
+            self.holds(head.accepts(line), || {
+                format!("line {} does not follow line {before} in the chain", line.seq)
+            })?;
+        }
+        Ok(lines)
+    }
+
+    /// The lines after the first `count` ones.
+    pub(crate) async fn lines_after(&self, count: usize) -> Held<Vec<Activity>> {
+        Ok(self.lines().await?.split_off(count))
+    }
+
+    /// Everything that the store holds; the ways to read it must agree.
+    pub(crate) async fn everything(&self) -> Held<Everything> {
+        let records = self.listed(&ListFilter::default(), PAGE_ENTRIES).await?;
+        for record in &records {
+            let found = self.get(record.key()).await?;
+            self.same(
+                "get, and the same record in the list",
+                &found,
+                &Some(Arc::clone(record)),
+            )?;
+        }
+        let lines = self.lines().await?;
+        Ok(Everything { records, lines })
+    }
+
+    /// What the store holds, after a rule that must have created these keys and no others, each with one line.
+    pub(crate) async fn only_these_were_created(&self, keys: &[&str]) -> Held<Everything> {
+        let everything = self.everything().await?;
+        let found: Vec<_> = everything
+            .records
+            .iter()
+            .map(|record| record.key().to_string())
+            .collect();
+        self.same("the records", &found, &keys.iter().map(ToString::to_string).collect())?;
+        let created: Vec<_> = everything
+            .lines
+            .iter()
+            .filter(|line| line.line.verdict == Verdict::Created)
+            .map(|line| (line.line.subject.run.clone(), line.line.subject.client.clone()))
+            .collect();
+        let expected = everything
+            .records
+            .iter()
+            .map(|record| {
+                let client = record.key().client().map_or("", |client| client.as_str());
+                (record.key().run().to_string(), client.to_owned())
+            })
+            .collect();
+        self.same("the lines of creations", &created, &expected)?;
+        Ok(everything)
+    }
+}

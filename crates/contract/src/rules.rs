@@ -1,0 +1,99 @@
+//! The table of rules, and how they are run: by hand, all at once, or as one test each.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::store::StoreUnderTest;
+use crate::violation::Violation;
+
+/// How long a rule may take before the store counts as one that does not answer (L1). Rules take milliseconds in
+/// memory and a few seconds where every write is synced to a slow disk.
+const RULE_TIME_MAX: Duration = Duration::from_secs(300);
+/// The threads on which a rule's concurrent callers run.
+const THREADS: usize = 4;
+
+/// How a rule is checked on a kind of store.
+pub type Check = for<'a> fn(&'a dyn StoreUnderTest) -> Pin<Box<dyn Future<Output = Result<(), Violation>> + Send + 'a>>;
+
+/// One rule of the contract.
+#[derive(Clone, Copy)]
+pub struct Rule {
+    /// What it says, as the name of its function.
+    pub name: &'static str,
+    /// The invariants that it shows, as numbered in `ARCHITECTURE.md`.
+    pub invariants: &'static [&'static str],
+    check: Check,
+}
+
+impl Rule {
+    /// Checks the rule on fresh stores.
+    ///
+    /// # Errors
+    /// [`Violation`] when the store breaks the rule, or does not answer.
+    pub async fn check(&self, store: &dyn StoreUnderTest) -> Result<(), Violation> {
+        let silent = |_| Violation {
+            rule: self.name,
+            detail: format!("no answer within {} s", RULE_TIME_MAX.as_secs()),
+        };
+        tokio::time::timeout(RULE_TIME_MAX, (self.check)(store))
+            .await
+            .map_err(silent)?
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.name, self.invariants)
+    }
+}
+
+/// Checks every rule and gives the violations, none for a store that keeps the contract.
+///
+/// Needs a Tokio runtime with several threads, or races show less.
+pub async fn run_all(store: &dyn StoreUnderTest) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for rule in RULES {
+        violations.extend(rule.check(store).await.err());
+    }
+    violations
+}
+
+/// Checks one rule on a runtime of its own: the body of the tests that [`store_contract_tests!`] makes.
+///
+/// # Panics
+/// When the store breaks the rule, or there is no rule of that name.
+#[track_caller]
+pub fn assert_rule(store: &dyn StoreUnderTest, name: &str) {
+    let Some(rule) = RULES.iter().find(|rule| rule.name == name) else {
+        panic!("there is no rule {name}");
+    };
+    if let Err(violation) = runtime().block_on(rule.check(store)) {
+        panic!("{violation}");
+    }
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .expect("a test machine has threads for a runtime")
+}
+
+/// Makes the table of rules from the list.
+macro_rules! table {
+    ([] $($rule:ident in $module:ident $invariants:tt;)*) => {
+        /// Every rule of the contract.
+        pub const RULES: &[Rule] = &[
+            $(Rule {
+                name: stringify!($rule),
+                invariants: &$invariants,
+                check: |store| Box::pin(crate::$module::$rule(store)),
+            },)*
+        ];
+    };
+}
+
+each_rule_of_the_contract!([table]);

@@ -1,0 +1,95 @@
+//! What the suite needs to know about a store: how to open it, and how to close and open it again.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use runledger_ports::{ActivityLog, RunChanger, RunCreator, RunReader};
+
+/// The four capabilities of one open store.
+#[derive(Clone)]
+pub struct Handles {
+    /// Reads.
+    pub reader: Arc<dyn RunReader>,
+    /// Changes what exists.
+    pub changer: Arc<dyn RunChanger>,
+    /// Creates.
+    pub creator: Arc<dyn RunCreator>,
+    /// Keeps lines.
+    pub log: Arc<dyn ActivityLog>,
+}
+
+impl Handles {
+    /// The capabilities of a store that has all four.
+    pub fn of<S>(store: &Arc<S>) -> Self
+    where
+        S: RunReader + RunChanger + RunCreator + ActivityLog + 'static,
+    {
+        Self {
+            reader: Arc::clone(store) as Arc<dyn RunReader>,
+            changer: Arc::clone(store) as Arc<dyn RunChanger>,
+            creator: Arc::clone(store) as Arc<dyn RunCreator>,
+            log: Arc::clone(store) as Arc<dyn ActivityLog>,
+        }
+    }
+}
+
+impl fmt::Debug for Handles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handles").finish_non_exhaustive()
+    }
+}
+
+/// Whether a store can do what is asked for, beyond the contract.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Support {
+    /// It did.
+    Done,
+    /// It cannot; the rules about it do not apply.
+    Missing,
+}
+
+/// One store that is open, with what must outlive its handles (a directory, a server).
+#[async_trait]
+pub trait OpenStore: Send + Sync {
+    /// The store's capabilities. Asked for anew after [`reopen`](Self::reopen).
+    fn handles(&self) -> Handles;
+
+    /// Closes the store and opens the same data again, as after a restart of the process.
+    ///
+    /// The suite holds no handle while it calls this. [`Support::Missing`] when the store does not keep its data.
+    ///
+    /// # Panics
+    /// May panic when the store cannot be opened again: that fails the test.
+    async fn reopen(&mut self) -> Support;
+
+    /// Brings the store into a state in which it cannot say what it holds (shut down, disk gone), while handles are
+    /// still held. [`Support::Missing`] when that cannot be done.
+    async fn stop(&mut self) -> Support;
+}
+
+/// A kind of store: opens as many fresh, empty ones as the suite asks for, independent of each other.
+///
+/// Implemented by every function and closure without arguments that gives an [`OpenStore`].
+#[async_trait]
+pub trait StoreUnderTest: Send + Sync {
+    /// A fresh, empty store.
+    ///
+    /// # Panics
+    /// May panic when no store can be opened: that fails the test.
+    async fn open(&self) -> Box<dyn OpenStore>;
+}
+
+#[async_trait]
+impl<F, Opening, S> StoreUnderTest for F
+where
+    F: Fn() -> Opening + Send + Sync,
+    Opening: Future<Output = S> + Send,
+    S: OpenStore + 'static,
+{
+    async fn open(&self) -> Box<dyn OpenStore> {
+        Box::new(self().await)
+    }
+}

@@ -10,7 +10,7 @@ use crate::violation::Violation;
 
 /// How long a rule may take before the store counts as one that does not answer (L1). Rules take milliseconds in
 /// memory and a few seconds where every write is synced to a slow disk.
-const RULE_TIME_MAX: Duration = Duration::from_secs(300);
+const RULE_TIME_MAX: Duration = Duration::from_mins(5);
 /// The threads on which a rule's concurrent callers run.
 const THREADS: usize = 4;
 

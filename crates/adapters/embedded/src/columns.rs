@@ -1,0 +1,78 @@
+//! Between records and rows: the one place that knows how a record, a status and a line are written into columns.
+
+use runledger_domain::{
+    Activity, ChainHash, NewActivity, Outcome, RunKey, RunRecord, Status, Subject, Timestamp, Verdict,
+};
+use rusqlite::Row;
+
+use crate::error::StoreError;
+
+/// The columns of a line, in the order in which [`activity`] reads them.
+pub(crate) const ACTIVITY: &str = "seq, at, action, source, run_id, client_id, verdict, code, version, detail, hash";
+
+/// The number that stands for a status.
+pub(crate) const fn status_code(status: Status) -> i64 {
+    match status {
+        Status::Queued => 0,
+        Status::Running => 1,
+        Status::Ended(Outcome::Succeeded) => 2,
+        Status::Ended(Outcome::SucceededWithErrors) => 3,
+        Status::Ended(Outcome::Failed) => 4,
+        Status::Ended(Outcome::Skipped) => 5,
+        Status::Ended(Outcome::Cancelled) => 6,
+        Status::Ended(Outcome::Lost) => 7,
+    }
+}
+
+/// Whether a status number stands for an open record.
+pub(crate) const fn is_open(code: i64) -> bool {
+    code < 2
+}
+
+/// The two columns of a key; an empty client stands for a job.
+pub(crate) fn key_columns(key: &RunKey) -> (&str, &str) {
+    (key.run().as_str(), key.client().map_or("", |client| client.as_str()))
+}
+
+pub(crate) fn encode(record: &RunRecord) -> Result<String, StoreError> {
+    serde_json::to_string(record).map_err(|source| StoreError::Record {
+        key: record.key().to_string(),
+        source,
+    })
+}
+
+/// Reads a stored record; `key` is only for the message when it cannot be read.
+pub(crate) fn decode(body: &str, key: impl FnOnce() -> String) -> Result<RunRecord, StoreError> {
+    serde_json::from_str(body).map_err(|source| StoreError::Record { key: key(), source })
+}
+
+pub(crate) fn activity(row: &Row<'_>) -> Result<Activity, StoreError> {
+    let seq: i64 = row.get(0)?;
+    let contradiction = |what: &str| StoreError::Inconsistent(format!("line {seq} of the log has no readable {what}"));
+    let action: String = row.get(2)?;
+    let (verdict, code): (String, String) = (row.get(6)?, row.get(7)?);
+    let hash: Vec<u8> = row.get(10)?;
+    Ok(Activity {
+        seq: u64::try_from(seq).map_err(|_| contradiction("number"))?,
+        line: NewActivity {
+            at: Timestamp::from_micros(row.get(1)?).map_err(|_| contradiction("time"))?,
+            action: action.parse().map_err(|_| contradiction("action"))?,
+            source: row.get(3)?,
+            subject: Subject {
+                run: row.get(4)?,
+                client: row.get(5)?,
+            },
+            verdict: Verdict::from_words(&verdict, &code).ok_or_else(|| contradiction("verdict"))?,
+            version: row
+                .get::<_, Option<i64>>(8)?
+                .and_then(|version| u64::try_from(version).ok()),
+            detail: row.get(9)?,
+        },
+        hash: ChainHash::from_bytes(hash.try_into().map_err(|_| contradiction("hash"))?),
+    })
+}
+
+/// A version as SQLite holds it.
+pub(crate) fn version_column(version: u64) -> Result<i64, StoreError> {
+    i64::try_from(version).map_err(|_| StoreError::Inconsistent(format!("version {version} is beyond all bounds")))
+}

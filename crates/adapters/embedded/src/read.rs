@@ -1,0 +1,93 @@
+//! Reading: a pool of connections that cannot write, apart from the writer's.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source};
+use rusqlite::{Connection, params};
+
+use crate::columns::{decode, key_columns};
+use crate::error::{OpenError, StoreError};
+use crate::open::open_reader;
+
+/// The most idle connections that are kept.
+const IDLE_MAX: usize = 8;
+
+/// Connections for reading, made when needed.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    directory: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(crate) fn open(directory: &Path) -> Result<Self, OpenError> {
+        let first = open_reader(directory)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            idle: Mutex::new(vec![first]),
+        })
+    }
+
+    /// Reads with a connection of the pool.
+    pub(crate) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open_reader(&self.directory)
+                .map_err(|error| StoreError::Inconsistent(format!("no further reader could be opened: {error}")))?,
+        };
+        let answer = read(&connection);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.push(connection);
+        }
+        answer
+    }
+
+    pub(crate) fn close(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// The record in the second column of a row.
+pub(crate) fn record(row: &rusqlite::Row<'_>) -> Result<Arc<RunRecord>, StoreError> {
+    let id: i64 = row.get(0)?;
+    let body = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+    Ok(Arc::new(decode(body, || format!("in row {id}"))?))
+}
+
+pub(crate) fn get(connection: &Connection, key: &RunKey) -> Result<Option<Arc<RunRecord>>, StoreError> {
+    let (run, client) = key_columns(key);
+    let mut statement = connection
+        .prepare_cached("SELECT id, body FROM run INDEXED BY run_key WHERE run_id = ?1 AND client_id = ?2")?;
+    let mut rows = statement.query([run, client])?;
+    rows.next()?.map(record).transpose()
+}
+
+pub(crate) fn find_minted(
+    connection: &Connection,
+    source: &Source,
+    attempt: &AttemptId,
+) -> Result<Option<Arc<RunRecord>>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT run.id, run.body FROM minted JOIN run ON run.id = minted.run WHERE source = ?1 AND attempt = ?2",
+    )?;
+    let mut rows = statement.query(params![source.as_str(), attempt.as_str()])?;
+    rows.next()?.map(record).transpose()
+}
+
+pub(crate) fn summary(connection: &Connection, run: &RunId) -> Result<Option<JobSummary>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id, body FROM run INDEXED BY run_key WHERE run_id = ?1")?;
+    let mut rows = statement.query([run.as_str()])?;
+    let mut summary = JobSummary::new(run.clone());
+    let mut found = false;
+    while let Some(row) = rows.next()? {
+        found = true;
+        let record = record(row)?;
+        summary.add(&record).map_err(|overflow| {
+            StoreError::Inconsistent(format!("the totals of run {run} cannot be added up: {overflow}"))
+        })?;
+    }
+    Ok(found.then_some(summary))
+}

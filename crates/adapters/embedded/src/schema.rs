@@ -1,0 +1,138 @@
+//! What the file looks like, and how an older file becomes a newer one.
+//!
+//! A record is one row of `run`; its body is the record as JSON, and the other columns are what is searched for. The
+//! unique index over the key is what makes a record unique for ever (I1). Triggers keep the rest of the invariants even
+//! from a bug of ours: keys never change, records are never deleted, ended records never change, the log only grows.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::OpenError;
+
+/// Marks the file as a run ledger (`RLDG`).
+pub(crate) const APPLICATION_ID: i64 = 0x524C_4447;
+/// The newest schema, and the number of migrations.
+pub(crate) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE run(
+  id        INTEGER PRIMARY KEY,       -- the order of creation: cursor of the listings
+  run_id    TEXT    NOT NULL,
+  client_id TEXT    NOT NULL,          -- '' for a job record
+  status    INTEGER NOT NULL,          -- 0 queued, 1 running, 2 succeeded, 3 with errors, 4 failed, 5 skipped, 6 cancelled, 7 lost
+  version   INTEGER NOT NULL,
+  deadline  INTEGER NOT NULL,          -- microseconds since 1970 UTC
+  batch     TEXT,
+  body      TEXT    NOT NULL           -- the record as JSON
+) STRICT;
+CREATE UNIQUE INDEX run_key ON run(run_id, client_id);
+CREATE INDEX run_client   ON run(client_id);
+CREATE INDEX run_status   ON run(status) WHERE status <> 2;
+CREATE INDEX run_deadline ON run(deadline) WHERE status < 2;
+CREATE INDEX run_batch    ON run(batch) WHERE batch IS NOT NULL;
+
+-- The attempts of runs whose id the ledger chose: a retry finds its record here.
+CREATE TABLE minted(
+  source  TEXT NOT NULL,
+  attempt TEXT NOT NULL,
+  run     INTEGER NOT NULL,
+  PRIMARY KEY(source, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- Ids of other systems.
+CREATE TABLE reference(
+  system   TEXT NOT NULL,
+  external TEXT NOT NULL,
+  run      INTEGER NOT NULL,
+  PRIMARY KEY(system, external, run)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE activity(
+  seq       INTEGER PRIMARY KEY,       -- 1, 2, 3, ... without a gap
+  at        INTEGER NOT NULL,
+  action    TEXT    NOT NULL,
+  source    TEXT    NOT NULL,
+  run_id    TEXT    NOT NULL,
+  client_id TEXT    NOT NULL,
+  verdict   TEXT    NOT NULL,
+  code      TEXT    NOT NULL,
+  version   INTEGER,
+  detail    TEXT    NOT NULL,
+  hash      BLOB    NOT NULL           -- SHA-256 over this line and the hash of the one before
+) STRICT;
+CREATE INDEX activity_run     ON activity(run_id);
+CREATE INDEX activity_refused ON activity(seq) WHERE verdict = 'refused';
+
+CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES('epoch', 0);
+
+CREATE TRIGGER run_is_kept BEFORE DELETE ON run
+  BEGIN SELECT RAISE(ABORT, 'records are never deleted (I1)'); END;
+CREATE TRIGGER run_key_is_kept BEFORE UPDATE OF id, run_id, client_id ON run
+  BEGIN SELECT RAISE(ABORT, 'the key of a record never changes (I1)'); END;
+CREATE TRIGGER run_end_is_final BEFORE UPDATE ON run WHEN OLD.status >= 2
+  BEGIN SELECT RAISE(ABORT, 'an ended record never changes (I5)'); END;
+CREATE TRIGGER run_version_grows_by_one BEFORE UPDATE ON run WHEN NEW.version <> OLD.version + 1
+  BEGIN SELECT RAISE(ABORT, 'the version grows by one (I5)'); END;
+CREATE TRIGGER activity_is_kept BEFORE DELETE ON activity
+  BEGIN SELECT RAISE(ABORT, 'the log only grows (I6)'); END;
+CREATE TRIGGER activity_is_final BEFORE UPDATE ON activity
+  BEGIN SELECT RAISE(ABORT, 'the log only grows (I6)'); END;
+"];
+
+/// Brings the file to the newest schema, or refuses it: newer files and foreign files are left alone (I17).
+pub(crate) fn migrate(connection: &mut Connection, file: &std::path::Path) -> Result<(), OpenError> {
+    let version = check(connection, file)?;
+    let failed = |source| OpenError::Sqlite {
+        action: "migrate",
+        source,
+    };
+    if version == SCHEMA_VERSION {
+        return Ok(());
+    }
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Exclusive)
+        .map_err(failed)?;
+    // Somebody else may have migrated between the check and the lock.
+    let version: i64 = transaction
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(failed)?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+        transaction.execute_batch(migration).map_err(failed)?;
+    }
+    transaction
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .map_err(failed)?;
+    transaction
+        .pragma_update(None, "user_version", SCHEMA_VERSION)
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// The schema version of a file that this program may use; 0 for an empty one.
+pub(crate) fn check(connection: &Connection, file: &std::path::Path) -> Result<i64, OpenError> {
+    let failed = |source| OpenError::Sqlite {
+        action: "read the header of",
+        source,
+    };
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
+        .map_err(failed)?;
+    let (application, version) = (
+        pragma("application_id").map_err(failed)?,
+        pragma("user_version").map_err(failed)?,
+    );
+    if tables == 0 && application == 0 && version == 0 {
+        return Ok(0);
+    }
+    if application != APPLICATION_ID {
+        return Err(OpenError::Foreign { file: file.to_owned() });
+    }
+    if version > SCHEMA_VERSION {
+        return Err(OpenError::Newer {
+            found: version,
+            known: SCHEMA_VERSION,
+        });
+    }
+    Ok(version)
+}

@@ -1,0 +1,277 @@
+//! The store as the app sees it: the writer for what writes, the readers for what reads.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use runledger_domain::{
+    AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source,
+};
+use runledger_ports::{
+    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
+    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, Unavailable,
+};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::columns::{ACTIVITY, activity};
+use crate::error::{OpenError, StoreError};
+use crate::listing;
+use crate::open::open_writer;
+use crate::read::{self, Readers};
+use crate::verify::{self, VerifyReport};
+use crate::writer::{Operation, Writer};
+
+/// How the store is set up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EmbeddedOptions {
+    /// How many operations may wait for the writer; more are answered [`Unavailable::Busy`].
+    pub queue: usize,
+    /// How much memory the writer's page cache may take, in KiB.
+    pub cache_kib: u32,
+}
+
+impl Default for EmbeddedOptions {
+    /// 8192 operations, 16 MiB.
+    fn default() -> Self {
+        Self {
+            queue: 8_192,
+            cache_kib: 16 * 1_024,
+        }
+    }
+}
+
+/// The store, held for writing by this process alone.
+pub struct EmbeddedStore {
+    writer: Writer,
+    readers: Arc<Readers>,
+}
+
+/// The store, open for reading, beside whoever writes to it.
+pub struct ReadOnlyStore {
+    readers: Arc<Readers>,
+}
+
+impl EmbeddedStore {
+    /// Opens the ledger in `directory` for writing; makes directory and ledger if there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`]: held by another process, newer than this program, no ledger, or a promise of the file system or
+    /// of SQLite that was not confirmed (I16).
+    pub fn open(directory: &Path, options: EmbeddedOptions) -> Result<Self, OpenError> {
+        let (connection, lock) = open_writer(directory, options.cache_kib)?;
+        let head = chain_head(&connection).map_err(|error| match error {
+            StoreError::Sqlite(source) => OpenError::Sqlite {
+                action: "read the log of",
+                source,
+            },
+            other => OpenError::Unsafe {
+                promise: other.to_string(),
+            },
+        })?;
+        let readers = Arc::new(Readers::open(directory)?);
+        let writer = Writer::start(connection, lock, head, options.queue).map_err(|source| OpenError::Io {
+            action: "start the writer thread for",
+            path: directory.to_owned(),
+            source,
+        })?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Opens the ledger in `directory` for reading only; never makes one.
+    ///
+    /// # Errors
+    /// [`OpenError`], [`OpenError::Absent`] when there is none.
+    pub fn open_read_only(directory: &Path) -> Result<ReadOnlyStore, OpenError> {
+        Ok(ReadOnlyStore {
+            readers: Arc::new(Readers::open(directory)?),
+        })
+    }
+
+    /// Finishes what was accepted, folds the log file into the database and gives the lock up.
+    pub fn close(self) {
+        // Readers first: the last connection to close is the writer's, which then tidies up.
+        self.readers.close();
+        drop(self);
+    }
+
+    /// Checks the whole ledger: every record has its create line, versions match the log, the chain is unbroken.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the ledger cannot be read to its end.
+    pub async fn verify(&self) -> Result<VerifyReport, Unavailable> {
+        self.flush().await;
+        verify_with(&self.readers).await
+    }
+
+    /// Lets lines that wait for company be written, so that a reader of the log sees them.
+    async fn flush(&self) {
+        if !self.writer.has_deferred() {
+            return;
+        }
+        let (reply, answer) = oneshot::channel();
+        if self.writer.send(Operation::Flush(reply)).is_ok() {
+            let _ = answer.await;
+        }
+    }
+}
+
+impl ReadOnlyStore {
+    /// Checks the whole ledger, as [`EmbeddedStore::verify`] does.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the ledger cannot be read to its end.
+    pub async fn verify(&self) -> Result<VerifyReport, Unavailable> {
+        verify_with(&self.readers).await
+    }
+
+    /// A reader has no lines of its own that could wait.
+    async fn flush(&self) {}
+}
+
+async fn verify_with(readers: &Arc<Readers>) -> Result<VerifyReport, Unavailable> {
+    in_background(readers, verify::verify).await
+}
+
+/// The last line of the log, to which the next one is chained.
+fn chain_head(connection: &Connection) -> Result<ChainHead, StoreError> {
+    let mut statement = connection.prepare(&format!("SELECT {ACTIVITY} FROM activity ORDER BY seq DESC LIMIT 1"))?;
+    let mut rows = statement.query([])?;
+    let last = rows.next()?.map(activity).transpose()?;
+    Ok(last.map_or(ChainHead::EMPTY, |line| ChainHead {
+        seq: line.seq,
+        hash: line.hash,
+    }))
+}
+
+/// Reads that may take long run apart from the tasks of the caller's runtime.
+async fn in_background<T: Send + 'static>(
+    readers: &Arc<Readers>,
+    read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Unavailable> {
+    let readers = Arc::clone(readers);
+    let task = tokio::task::spawn_blocking(move || readers.with(read));
+    match task.await {
+        Ok(answer) => Ok(answer?),
+        Err(ended) => Err(Unavailable::Failed {
+            reason: format!("a read ended early: {ended}"),
+        }),
+    }
+}
+
+#[async_trait]
+impl RunCreator for EmbeddedStore {
+    async fn create(&self, permits: Vec<CreationPermit>) -> Result<Vec<CreateOutcome>, CreateError> {
+        if permits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let intents: Vec<_> = permits.iter().map(|permit| permit.intent().clone()).collect();
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(Operation::Create(permits, reply))?;
+        answer.await.unwrap_or_else(|_| {
+            Err(CreateError::Indeterminate {
+                intents,
+                reason: WRITER_GONE.into(),
+            })
+        })
+    }
+}
+
+#[async_trait]
+impl RunChanger for EmbeddedStore {
+    async fn change(&self, request: ChangeRequest) -> Result<Changed, ChangeError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(Operation::Change(Box::new(request), reply))?;
+        answer.await.unwrap_or_else(|_| {
+            Err(ChangeError::Indeterminate {
+                reason: WRITER_GONE.into(),
+            })
+        })
+    }
+}
+
+#[async_trait]
+impl ActivityLog for EmbeddedStore {
+    async fn record(&self, line: NewActivity) -> Result<(), Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(Operation::Line(Box::new(line), reply))?;
+        answer.await.unwrap_or_else(|_| {
+            Err(Unavailable::Stopped {
+                reason: WRITER_GONE.into(),
+            })
+        })
+    }
+}
+
+const WRITER_GONE: &str = "the writer ended before it answered; restart to check the ledger";
+
+/// The reading side is the same for both; only the one that writes has lines in waiting.
+macro_rules! run_reader {
+    ($store:ty) => {
+        #[async_trait]
+        impl RunReader for $store {
+            async fn get(&self, key: &RunKey) -> Result<Option<Arc<RunRecord>>, Unavailable> {
+                // A point read takes microseconds: cheaper here than a hop to another thread.
+                Ok(self.readers.with(|connection| read::get(connection, key))?)
+            }
+
+            async fn find_minted(
+                &self,
+                source: &Source,
+                attempt: &AttemptId,
+            ) -> Result<Option<Arc<RunRecord>>, Unavailable> {
+                Ok(self
+                    .readers
+                    .with(|connection| read::find_minted(connection, source, attempt))?)
+            }
+
+            async fn list(
+                &self,
+                filter: &ListFilter,
+                after: Option<Cursor>,
+                size: PageSize,
+            ) -> Result<RecordPage, Unavailable> {
+                let filter = filter.clone();
+                in_background(&self.readers, move |connection| {
+                    listing::list(connection, &filter, after, size)
+                })
+                .await
+            }
+
+            async fn stalled(
+                &self,
+                filter: &StalledFilter,
+                after: Option<Cursor>,
+                size: PageSize,
+            ) -> Result<RecordPage, Unavailable> {
+                let filter = *filter;
+                in_background(&self.readers, move |connection| {
+                    listing::stalled(connection, &filter, after, size)
+                })
+                .await
+            }
+
+            async fn summary(&self, run: &RunId) -> Result<Option<JobSummary>, Unavailable> {
+                let run = run.clone();
+                in_background(&self.readers, move |connection| read::summary(connection, &run)).await
+            }
+
+            async fn activity(
+                &self,
+                filter: &ActivityFilter,
+                after: Option<Cursor>,
+                size: PageSize,
+            ) -> Result<ActivityPage, Unavailable> {
+                self.flush().await;
+                let filter = filter.clone();
+                in_background(&self.readers, move |connection| {
+                    listing::activity_page(connection, &filter, after, size)
+                })
+                .await
+            }
+        }
+    };
+}
+
+run_reader!(EmbeddedStore);
+run_reader!(ReadOnlyStore);

@@ -1,0 +1,27 @@
+//! What can be set about the server. Every bound has a name and a unit; nothing here reads a configuration.
+
+use std::time::Duration;
+
+/// Bounds and names of the server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Options {
+    /// Host names, besides `localhost`, `127.0.0.1` and `[::1]`, under which the server may be addressed: the name or
+    /// address that it is bound to. Without ports, in lower case. A request that came through a browser from a foreign
+    /// page names another host, and is refused.
+    pub allowed_hosts: Vec<String>,
+    /// The largest body, in bytes.
+    pub body_bytes_max: usize,
+    /// How long a body may take to arrive.
+    pub body_time_max: Duration,
+}
+
+impl Default for Options {
+    /// Loopback only, 1 MiB, 30 seconds.
+    fn default() -> Self {
+        Self {
+            allowed_hosts: Vec::new(),
+            body_bytes_max: 1 << 20,
+            body_time_max: Duration::from_secs(30),
+        }
+    }
+}

@@ -4,8 +4,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runledger_domain::creation::{CreateDecision, JobEvidence};
 use runledger_domain::{
-    Activity, ChainHead, CreationIntent, CreationPermit, CreationPolicy, RunKey, RunRecord, Verdict,
+    Activity, ChainHead, CreationIntent, CreationPermit, CreationPolicy, JobSummary, NewActivity, RunId, RunKey,
+    RunRecord, Verdict,
 };
 use runledger_ports::{
     ActivityFilter, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, ListFilter, PageSize, Unavailable,
@@ -13,11 +15,9 @@ use runledger_ports::{
 use tokio::sync::Mutex;
 
 use crate::fixture::{intent, key, source};
+use crate::rules::Held;
 use crate::store::{Handles, OpenStore, StoreUnderTest, Support};
 use crate::violation::Violation;
-
-/// What a rule, or a step of one, comes to.
-pub(crate) type Held<T = ()> = Result<T, Violation>;
 
 /// The most pages that a rule reads: more than the rules fill, so that a listing without end is noticed.
 const PAGES_MAX: usize = 2_000;
@@ -67,6 +67,15 @@ impl Bench {
         (support == Support::Done).then_some(Self { rule, store, opened })
     }
 
+    /// Closes a store that was opened again before, and opens it once more.
+    pub(crate) async fn reopen_again(self) -> Held<Self> {
+        let rule = self.rule;
+        self.reopen().await.ok_or_else(|| Violation {
+            rule,
+            detail: "the store could be opened again once, but not twice".to_owned(),
+        })
+    }
+
     /// Brings the store into a state in which it cannot answer. `false` when that cannot be done.
     pub(crate) async fn stop(&self) -> bool {
         self.opened.lock().await.stop().await == Support::Done
@@ -99,8 +108,7 @@ impl Bench {
 
     /// Creates all of these, or none.
     pub(crate) async fn create(&self, intents: &[CreationIntent]) -> Held<Vec<CreateOutcome>> {
-        let policy = CreationPolicy::default().allow_import(source(IMPORTER));
-        self.create_under(&policy, intents).await
+        self.create_under(&default_policy(), intents).await
     }
 
     /// Creates under another policy than the default one.
@@ -110,10 +118,7 @@ impl Bench {
         intents: &[CreationIntent],
     ) -> Held<Vec<CreateOutcome>> {
         for _ in 0..BUSY_MAX {
-            let permits = intents
-                .iter()
-                .map(|intent| self.permit(policy, intent))
-                .collect::<Held<_>>()?;
+            let permits = self.permits(policy, intents)?;
             match self.store.creator.create(permits).await {
                 Err(CreateError::Unavailable(busy)) if busy.is_retryable() => tokio::time::sleep(BUSY_WAIT).await,
                 Err(error) => return self.broken(format!("create by a healthy store: {error}")),
@@ -124,6 +129,20 @@ impl Bench {
             }
         }
         self.broken("the store stays busy")
+    }
+
+    /// Creates, and hands on whatever the store answers.
+    pub(crate) async fn create_raw(&self, intents: &[CreationIntent]) -> Held<Result<Vec<CreateOutcome>, CreateError>> {
+        let permits = self.permits(&default_policy(), intents)?;
+        Ok(self.store.creator.create(permits).await)
+    }
+
+    /// The record that the domain makes of an intent when its key is free.
+    pub(crate) fn as_decided(&self, intent: &CreationIntent, job: JobEvidence) -> Held<RunRecord> {
+        match self.permit(&default_policy(), intent)?.decide(None, job) {
+            CreateDecision::Insert(new) => Ok(new.into_record()),
+            other => self.broken(format!("the suite's intent is not allowed: {other:?}")),
+        }
     }
 
     pub(crate) async fn create_one(&self, intent: CreationIntent) -> Held<CreateOutcome> {
@@ -149,6 +168,10 @@ impl Bench {
             self.created(intent(name, "attempt-1")).await?;
         }
         Ok(())
+    }
+
+    fn permits(&self, policy: &CreationPolicy, intents: &[CreationIntent]) -> Held<Vec<CreationPermit>> {
+        intents.iter().map(|intent| self.permit(policy, intent)).collect()
     }
 
     #[expect(
@@ -200,6 +223,17 @@ impl Bench {
         }
     }
 
+    /// Keeps a line.
+    pub(crate) async fn keep(&self, line: NewActivity) -> Held {
+        for _ in 0..BUSY_MAX {
+            match self.store.log.record(line.clone()).await {
+                Err(busy) if busy.is_retryable() => tokio::time::sleep(BUSY_WAIT).await,
+                answer => return self.available("record", answer),
+            }
+        }
+        self.broken("the store stays busy")
+    }
+
     // Reading.
 
     pub(crate) async fn get(&self, key: &RunKey) -> Held<Option<Arc<RunRecord>>> {
@@ -212,6 +246,10 @@ impl Bench {
             Some(record) => Ok(record),
             None => self.broken(format!("{name} was created and must be there")),
         }
+    }
+
+    pub(crate) async fn summary(&self, run: &RunId) -> Held<Option<JobSummary>> {
+        self.available("summary", self.store.reader.summary(run).await)
     }
 
     /// All records that the filter lists, over pages of `entries`.
@@ -311,4 +349,16 @@ impl Bench {
         self.same("the lines of creations", &created, &expected)?;
         Ok(everything)
     }
+}
+
+/// What came of each attempt: the verdict, and the code if it was refused.
+pub(crate) fn verdicts(lines: &[Activity]) -> Vec<String> {
+    let verdicts = lines.iter().map(|line| &line.line.verdict);
+    verdicts
+        .map(|verdict| format!("{} {}", verdict.as_str(), verdict.code()).trim_end().to_owned())
+        .collect()
+}
+
+fn default_policy() -> CreationPolicy {
+    CreationPolicy::default().allow_import(source(IMPORTER))
 }

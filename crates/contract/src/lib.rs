@@ -53,14 +53,13 @@
 mod list;
 
 mod bench;
-pub mod creation;
 mod fixture;
-mod rules;
+pub mod rules;
 mod store;
 mod time;
 mod violation;
 
-pub use rules::{Check, RULES, Rule, assert_rule, run_all};
+pub use rules::{RULES, Rule, assert_rule, run_all};
 pub use store::{Handles, OpenStore, StoreUnderTest, Support};
 pub use time::{CountingIds, FixedClock};
 pub use violation::Violation;

@@ -1,4 +1,21 @@
-//! The table of rules, and how they are run: by hand, all at once, or as one test each.
+//! The rules, one function each, named after what it shows; the table of them, and how they are run.
+//!
+//! A rule must never accept what the `# Contract` sections of `runledger-ports` forbid, and never ask for what they
+//! leave open: the order of lines within one batch's step, say, or the text of a detail.
+
+pub mod batches;
+pub mod changes;
+pub mod creation;
+pub mod endings;
+pub mod fidelity;
+pub mod lists;
+pub mod log;
+pub mod minted;
+pub mod races;
+pub mod restarts;
+pub mod stalled;
+pub mod summaries;
+pub mod unknown;
 
 use std::fmt;
 use std::future::Future;
@@ -14,8 +31,11 @@ const RULE_TIME_MAX: Duration = Duration::from_mins(5);
 /// The threads on which a rule's concurrent callers run.
 const THREADS: usize = 4;
 
+/// What a rule, or a step of one, comes to.
+pub type Held<T = ()> = Result<T, Violation>;
+
 /// How a rule is checked on a kind of store.
-pub type Check = for<'a> fn(&'a dyn StoreUnderTest) -> Pin<Box<dyn Future<Output = Result<(), Violation>> + Send + 'a>>;
+type Check = for<'a> fn(&'a dyn StoreUnderTest) -> Pin<Box<dyn Future<Output = Held> + Send + 'a>>;
 
 /// One rule of the contract.
 #[derive(Clone, Copy)]
@@ -32,7 +52,7 @@ impl Rule {
     ///
     /// # Errors
     /// [`Violation`] when the store breaks the rule, or does not answer.
-    pub async fn check(&self, store: &dyn StoreUnderTest) -> Result<(), Violation> {
+    pub async fn check(&self, store: &dyn StoreUnderTest) -> Held {
         let silent = |_| Violation {
             rule: self.name,
             detail: format!("no answer within {} s", RULE_TIME_MAX.as_secs()),
@@ -90,7 +110,7 @@ macro_rules! table {
             $(Rule {
                 name: stringify!($rule),
                 invariants: &$invariants,
-                check: |store| Box::pin(crate::$module::$rule(store)),
+                check: |store| Box::pin(crate::rules::$module::$rule(store)),
             },)*
         ];
     };

@@ -335,8 +335,8 @@ impl CreationIntent {
 #[must_use = "a permit creates nothing until a store spends it"]
 pub struct CreationPermit {
     intent: CreationIntent,
+    record: Box<RunRecord>,
     require_job: bool,
-    deadline_after: DeadlineAfter,
 }
 
 /// What a store has to do with a permit.
@@ -364,11 +364,12 @@ pub struct NewRecord {
 }
 
 impl CreationPermit {
-    pub(crate) const fn mint(intent: CreationIntent, require_job: bool, deadline_after: DeadlineAfter) -> Self {
+    pub(crate) fn mint(intent: CreationIntent, require_job: bool, deadline_after: DeadlineAfter) -> Self {
+        let record = Box::new(first_version(&intent, deadline_after));
         Self {
             intent,
+            record,
             require_job,
-            deadline_after,
         }
     }
 
@@ -380,6 +381,11 @@ impl CreationPermit {
     /// What was asked for.
     pub const fn intent(&self) -> &CreationIntent {
         &self.intent
+    }
+
+    /// The record as it would be inserted, for a store that wants to prepare the insert. It is in no ledger.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
     }
 
     /// Gives the permit up and hands the intent back, e.g. because the store is in doubt (I10).
@@ -397,9 +403,7 @@ impl CreationPermit {
             return compare(existing, &self.intent);
         }
         match self.check(job) {
-            Ok(()) => CreateDecision::Insert(NewRecord {
-                record: Box::new(self.into_record()),
-            }),
+            Ok(()) => CreateDecision::Insert(NewRecord { record: self.record }),
             Err(refusal) => CreateDecision::Refuse(refusal),
         }
     }
@@ -427,56 +431,6 @@ impl CreationPermit {
             JobEvidence::Missing => Err(CreationRefusal::JobMissing { run: run.clone() }),
             JobEvidence::Ended if imported => Ok(()),
             JobEvidence::Ended => Err(CreationRefusal::JobEnded { run: run.clone() }),
-        }
-    }
-
-    fn into_record(self) -> RunRecord {
-        let CreationIntent {
-            key,
-            source,
-            attempt,
-            at,
-            minted,
-            content,
-        } = self.intent;
-        let deadline_after = content.deadline_after.unwrap_or(self.deadline_after);
-        let (state, metrics, last_sign) = match &content.initial {
-            Initial::Queued => (State::Queued, Metrics::default(), at),
-            Initial::Running => (State::Running { started_at: at }, Metrics::default(), at),
-            Initial::Imported(past) => (
-                past.state(at, &source),
-                past.metrics.clone(),
-                past.started_at.unwrap_or(at),
-            ),
-        };
-        let note = |text: &NoteText| Note {
-            at,
-            source: source.clone(),
-            text: text.clone(),
-        };
-        let mut external_ids = content.external_ids.clone();
-        external_ids.sort_unstable();
-        external_ids.dedup();
-        RunRecord {
-            key,
-            state,
-            stages: Vec::new(),
-            metrics,
-            notes: content.note.iter().map(note).collect(),
-            external_ids,
-            updates: BTreeMap::new(),
-            deadline_after,
-            deadline: deadline_after.from(last_sign),
-            updated_at: at,
-            updated_by: source.clone(),
-            version: 1,
-            creation: Creation {
-                at,
-                source,
-                attempt,
-                minted,
-                content,
-            },
         }
     }
 }
@@ -522,6 +476,58 @@ impl NewRecord {
             &creation.attempt,
             &creation.content,
         ))
+    }
+}
+
+/// The first version of the record that an intent asks for.
+fn first_version(intent: &CreationIntent, deadline_after: DeadlineAfter) -> RunRecord {
+    let CreationIntent {
+        key,
+        source,
+        attempt,
+        at,
+        minted,
+        content,
+    } = intent;
+    let at = *at;
+    let deadline_after = content.deadline_after.unwrap_or(deadline_after);
+    let (state, metrics, last_sign) = match &content.initial {
+        Initial::Queued => (State::Queued, Metrics::default(), at),
+        Initial::Running => (State::Running { started_at: at }, Metrics::default(), at),
+        Initial::Imported(past) => (
+            past.state(at, source),
+            past.metrics.clone(),
+            past.started_at.unwrap_or(at),
+        ),
+    };
+    let note = |text: &NoteText| Note {
+        at,
+        source: source.clone(),
+        text: text.clone(),
+    };
+    let mut external_ids = content.external_ids.clone();
+    external_ids.sort_unstable();
+    external_ids.dedup();
+    RunRecord {
+        key: key.clone(),
+        state,
+        stages: Vec::new(),
+        metrics,
+        notes: content.note.iter().map(note).collect(),
+        external_ids,
+        updates: BTreeMap::new(),
+        deadline_after,
+        deadline: deadline_after.from(last_sign),
+        updated_at: at,
+        updated_by: source.clone(),
+        version: 1,
+        creation: Creation {
+            at,
+            source: source.clone(),
+            attempt: attempt.clone(),
+            minted: *minted,
+            content: content.clone(),
+        },
     }
 }
 

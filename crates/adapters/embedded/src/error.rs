@@ -73,6 +73,12 @@ pub(crate) enum StoreError {
     /// What is stored contradicts itself.
     #[error("the ledger contradicts itself: {0}; run `runledger verify`")]
     Inconsistent(String),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// No further connection for reading could be opened.
+    #[error("no further reader could be opened: {0}")]
+    NoReader(Box<OpenError>),
 }
 
 impl StoreError {
@@ -90,7 +96,7 @@ impl StoreError {
                 Some(Code::SystemIoFailure | Code::DatabaseCorrupt | Code::NotADatabase | Code::CannotOpen)
             ),
             Self::Inconsistent(_) => true,
-            Self::Record { .. } => false,
+            Self::Record { .. } | Self::Closed | Self::NoReader(_) => false,
         }
     }
 }

@@ -147,7 +147,7 @@ fn list_query(filter: &ListFilter, status: Option<i64>, after: i64) -> Query {
 
 pub(crate) fn stalled(
     connection: &Connection,
-    filter: &StalledFilter,
+    filter: StalledFilter,
     after: Option<Cursor>,
     size: PageSize,
 ) -> Result<RecordPage, StoreError> {

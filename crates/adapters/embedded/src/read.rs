@@ -1,7 +1,7 @@
 //! Reading: a pool of connections that cannot write, apart from the writer's.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source};
 use rusqlite::{Connection, params};
@@ -17,7 +17,8 @@ const IDLE_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Readers {
     directory: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    /// `None` once the store is closed.
+    idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl Readers {
@@ -25,28 +26,35 @@ impl Readers {
         let first = open_reader(directory)?;
         Ok(Self {
             directory: directory.to_owned(),
-            idle: Mutex::new(vec![first]),
+            idle: Mutex::new(Some(vec![first])),
         })
     }
 
     /// Reads with a connection of the pool.
     pub(crate) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = match self.idle().as_mut() {
+            Some(idle) => idle.pop(),
+            None => return Err(StoreError::Closed),
+        };
         let connection = match idle {
             Some(connection) => connection,
-            None => open_reader(&self.directory)
-                .map_err(|error| StoreError::Inconsistent(format!("no further reader could be opened: {error}")))?,
+            None => open_reader(&self.directory).map_err(|error| StoreError::NoReader(Box::new(error)))?,
         };
         let answer = read(&connection);
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX {
+        if let Some(idle) = self.idle().as_mut()
+            && idle.len() < IDLE_MAX
+        {
             idle.push(connection);
         }
         answer
     }
 
     pub(crate) fn close(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.idle() = None;
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Vec<Connection>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

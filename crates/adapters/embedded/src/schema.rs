@@ -10,10 +10,11 @@ use crate::error::OpenError;
 
 /// Marks the file as a run ledger (`RLDG`).
 pub(crate) const APPLICATION_ID: i64 = 0x524C_4447;
-/// The newest schema, and the number of migrations.
-pub(crate) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+/// The newest schema: that of the last migration.
+pub(crate) const SCHEMA_VERSION: i64 = 1;
 
-const MIGRATIONS: [&str; 1] = ["
+/// Each schema version with the statements that lead to it from the one before.
+const MIGRATIONS: [(i64, &str); 1] = [(SCHEMA_VERSION, "
 CREATE TABLE run(
   id        INTEGER PRIMARY KEY,       -- the order of creation: cursor of the listings
   run_id    TEXT    NOT NULL,
@@ -77,7 +78,7 @@ CREATE TRIGGER activity_is_kept BEFORE DELETE ON activity
   BEGIN SELECT RAISE(ABORT, 'the log only grows (I6)'); END;
 CREATE TRIGGER activity_is_final BEFORE UPDATE ON activity
   BEGIN SELECT RAISE(ABORT, 'the log only grows (I6)'); END;
-"];
+")];
 
 /// Brings the file to the newest schema, or refuses it: newer files and foreign files are left alone (I17).
 pub(crate) fn migrate(connection: &mut Connection, file: &std::path::Path) -> Result<(), OpenError> {
@@ -96,7 +97,7 @@ pub(crate) fn migrate(connection: &mut Connection, file: &std::path::Path) -> Re
     let version: i64 = transaction
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(failed)?;
-    for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
+    for (_, migration) in MIGRATIONS.iter().filter(|(leads_to, _)| *leads_to > version) {
         transaction.execute_batch(migration).map_err(failed)?;
     }
     transaction

@@ -19,8 +19,9 @@ use crate::error::{OpenError, StoreError};
 use crate::listing;
 use crate::open::open_writer;
 use crate::read::{self, Readers};
+use crate::transaction::Prepared;
 use crate::verify::{self, VerifyReport};
-use crate::writer::{Operation, Writer};
+use crate::writer::{NotCreated, Operation, Writer};
 
 /// How the store is set up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,11 +89,13 @@ impl EmbeddedStore {
         })
     }
 
-    /// Finishes what was accepted, folds the log file into the database and gives the lock up.
-    pub fn close(self) {
+    /// Finishes what was accepted, folds the log file into the database and gives the lock up. Whoever still holds the
+    /// store is answered [`Unavailable::Stopped`] from then on. Blocks until it is done; dropping the store does the
+    /// same.
+    pub fn close(&self) {
         // Readers first: the last connection to close is the writer's, which then tidies up.
         self.readers.close();
-        drop(self);
+        self.writer.stop();
     }
 
     /// Checks the whole ledger: every record has its create line, versions match the log, the chain is unbroken.
@@ -116,6 +119,12 @@ impl EmbeddedStore {
     }
 }
 
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl ReadOnlyStore {
     /// Checks the whole ledger, as [`EmbeddedStore::verify`] does.
     ///
@@ -124,9 +133,6 @@ impl ReadOnlyStore {
     pub async fn verify(&self) -> Result<VerifyReport, Unavailable> {
         verify_with(&self.readers).await
     }
-
-    /// A reader has no lines of its own that could wait.
-    async fn flush(&self) {}
 }
 
 async fn verify_with(readers: &Arc<Readers>) -> Result<VerifyReport, Unavailable> {
@@ -166,14 +172,22 @@ impl RunCreator for EmbeddedStore {
             return Ok(Vec::new());
         }
         let intents: Vec<_> = permits.iter().map(|permit| permit.intent().clone()).collect();
+        let prepared = permits
+            .into_iter()
+            .map(Prepared::new)
+            .collect::<Result<_, _>>()
+            .map_err(Unavailable::from)?;
         let (reply, answer) = oneshot::channel();
-        self.writer.send(Operation::Create(permits, reply))?;
-        answer.await.unwrap_or_else(|_| {
-            Err(CreateError::Indeterminate {
+        self.writer.send(Operation::Create(prepared, reply))?;
+        match answer.await {
+            Ok(Ok(outcomes)) => Ok(outcomes),
+            Ok(Err(NotCreated::Unavailable(unavailable))) => Err(unavailable.into()),
+            Ok(Err(NotCreated::InDoubt(reason))) => Err(CreateError::Indeterminate { intents, reason }),
+            Err(_) => Err(CreateError::Indeterminate {
                 intents,
                 reason: WRITER_GONE.into(),
-            })
-        })
+            }),
+        }
     }
 }
 
@@ -207,7 +221,7 @@ const WRITER_GONE: &str = "the writer ended before it answered; restart to check
 
 /// The reading side is the same for both; only the one that writes has lines in waiting.
 macro_rules! run_reader {
-    ($store:ty) => {
+    ($store:ty $(, $settle:ident)?) => {
         #[async_trait]
         impl RunReader for $store {
             async fn get(&self, key: &RunKey) -> Result<Option<Arc<RunRecord>>, Unavailable> {
@@ -246,7 +260,7 @@ macro_rules! run_reader {
             ) -> Result<RecordPage, Unavailable> {
                 let filter = *filter;
                 in_background(&self.readers, move |connection| {
-                    listing::stalled(connection, &filter, after, size)
+                    listing::stalled(connection, filter, after, size)
                 })
                 .await
             }
@@ -262,7 +276,7 @@ macro_rules! run_reader {
                 after: Option<Cursor>,
                 size: PageSize,
             ) -> Result<ActivityPage, Unavailable> {
-                self.flush().await;
+                $(self.$settle().await;)?
                 let filter = filter.clone();
                 in_background(&self.readers, move |connection| {
                     listing::activity_page(connection, &filter, after, size)
@@ -273,5 +287,5 @@ macro_rules! run_reader {
     };
 }
 
-run_reader!(EmbeddedStore);
+run_reader!(EmbeddedStore, flush);
 run_reader!(ReadOnlyStore);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use runledger_domain::change::{apply, close_with_job};
 use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord};
 use runledger_domain::{
-    Action, ChainHead, Change, ChangeContext, CreationIntent, CreationPermit, ExternalId, NewActivity, RecordKind,
-    RunKey, RunRecord, Verdict,
+    Action, BatchLabel, ChainHead, Change, ChangeContext, CreationIntent, CreationPermit, ExternalId, NewActivity,
+    RecordKind, RunKey, RunRecord, Source, Timestamp, Verdict,
 };
 use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -35,6 +35,19 @@ const COUNT_OPEN_CLIENTS: &str =
     "SELECT count(*) FROM run INDEXED BY run_key WHERE run_id = ?1 AND client_id <> '' AND status < 2";
 const SELECT_OPEN_CLIENTS: &str =
     "SELECT id, body FROM run INDEXED BY run_key WHERE run_id = ?1 AND client_id <> '' AND status < 2 ORDER BY id";
+
+/// A permit whose record is written as JSON already, by the caller, so that the writer need not.
+pub(crate) struct Prepared {
+    permit: CreationPermit,
+    body: String,
+}
+
+impl Prepared {
+    pub(crate) fn new(permit: CreationPermit) -> Result<Self, StoreError> {
+        let body = encode(permit.record())?;
+        Ok(Self { permit, body })
+    }
+}
 
 /// One transaction under way.
 pub(crate) struct Transaction<'a> {
@@ -97,7 +110,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Creates all of these records, or none (I1, I2, I7, I9).
-    pub(crate) fn create(&mut self, mut permits: Vec<CreationPermit>) -> Result<Vec<CreateOutcome>, StoreError> {
+    pub(crate) fn create(&mut self, mut permits: Vec<Prepared>) -> Result<Vec<CreateOutcome>, StoreError> {
         if permits.len() == 1
             && let Some(permit) = permits.pop()
         {
@@ -107,7 +120,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// The usual case: insert, and let the unique key say whether the record was absent.
-    fn create_one(&mut self, permit: CreationPermit) -> Result<CreateOutcome, StoreError> {
+    fn create_one(&mut self, Prepared { permit, body }: Prepared) -> Result<CreateOutcome, StoreError> {
         let job = self.job_evidence(&permit)?;
         let existing = if permit.intent().minted || permit.check(job).is_err() {
             self.existing(&permit)?
@@ -118,7 +131,7 @@ impl<'a> Transaction<'a> {
         let attempt = AttemptLine::of(permit.intent());
         match permit.decide(existing.as_ref().map(|stored| &stored.record), job) {
             CreateDecision::Insert(new) => {
-                if self.insert(&new)? {
+                if self.insert(&new, &body)? {
                     return Ok(CreateOutcome::Created(Arc::new(new.into_record())));
                 }
                 let stored = self.load(new.record().key())?.ok_or_else(|| {
@@ -141,17 +154,17 @@ impl<'a> Transaction<'a> {
     }
 
     /// Decides all of a batch first; writes records only if nothing stands against any of them.
-    fn create_batch(&mut self, permits: Vec<CreationPermit>) -> Result<Vec<CreateOutcome>, StoreError> {
+    fn create_batch(&mut self, permits: Vec<Prepared>) -> Result<Vec<CreateOutcome>, StoreError> {
         let mut decided: Vec<(AttemptLine, BatchItem)> = Vec::with_capacity(permits.len());
         let mut in_batch: HashMap<RunKey, usize> = HashMap::new();
-        for permit in permits {
+        for Prepared { permit, body } in permits {
             let attempt = AttemptLine::of(permit.intent());
             let job = match in_batch.get(&permit.key().job()).map(|at| &decided[*at].1) {
-                Some(BatchItem::Insert(new)) => JobEvidence::of(Some(new.record())),
+                Some(BatchItem::Insert(new, _)) => JobEvidence::of(Some(new.record())),
                 _ => self.job_evidence(&permit)?,
             };
             let earlier = match in_batch.get(permit.key()).map(|at| &decided[*at].1) {
-                Some(BatchItem::Insert(new)) => Some(new.record().clone()),
+                Some(BatchItem::Insert(new, _)) => Some(new.record().clone()),
                 _ => None,
             };
             let stored = if earlier.is_none() {
@@ -164,7 +177,7 @@ impl<'a> Transaction<'a> {
             let item = match permit.decide(existing.as_ref(), job) {
                 CreateDecision::Insert(new) => {
                     in_batch.insert(key, decided.len());
-                    BatchItem::Insert(new)
+                    BatchItem::Insert(new, body)
                 }
                 CreateDecision::Refuse(refusal) => BatchItem::Outcome(CreateOutcome::Refused(refusal)),
                 CreateDecision::Replay => BatchItem::Outcome(CreateOutcome::Replayed(held(existing)?)),
@@ -197,8 +210,8 @@ impl<'a> Transaction<'a> {
         all: bool,
     ) -> Result<CreateOutcome, StoreError> {
         match item {
-            BatchItem::Insert(new) if all => {
-                if !self.insert(&new)? {
+            BatchItem::Insert(new, body) if all => {
+                if !self.insert(&new, &body)? {
                     return Err(StoreError::Inconsistent(format!(
                         "{} came into being unseen",
                         new.record().key()
@@ -206,7 +219,7 @@ impl<'a> Transaction<'a> {
                 }
                 Ok(CreateOutcome::Created(Arc::new(new.into_record())))
             }
-            BatchItem::Insert(_) => {
+            BatchItem::Insert(..) => {
                 let detail = "another record of the same call was refused".to_owned();
                 self.line(attempt.line(Verdict::Refused("withheld".into()), detail))?;
                 Ok(CreateOutcome::Withheld)
@@ -258,7 +271,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Inserts a record with its line; `false` when its key is taken, and then nothing is written.
-    fn insert(&mut self, new: &NewRecord) -> Result<bool, StoreError> {
+    fn insert(&mut self, new: &NewRecord, body: &str) -> Result<bool, StoreError> {
         let record = new.record();
         let (run, client) = key_columns(record.key());
         let rows = self.connection.prepare_cached(INSERT_RUN)?.execute(params![
@@ -267,8 +280,8 @@ impl<'a> Transaction<'a> {
             status_code(record.status()),
             version_column(record.version())?,
             record.deadline().as_micros(),
-            record.batch().map(|batch| batch.as_str()),
-            encode(record)?,
+            record.batch().map(BatchLabel::as_str),
+            body,
         ])?;
         if rows == 0 {
             return Ok(false);
@@ -445,24 +458,35 @@ impl<'a> Transaction<'a> {
 }
 
 enum BatchItem {
-    Insert(NewRecord),
+    Insert(NewRecord, String),
     Outcome(CreateOutcome),
 }
 
 /// Enough of an intent to write the line of its attempt after its permit is spent.
-struct AttemptLine(NewActivity);
+struct AttemptLine {
+    at: Timestamp,
+    action: Action,
+    source: Source,
+    key: RunKey,
+}
 
 impl AttemptLine {
     fn of(intent: &CreationIntent) -> Self {
-        Self(intent.refused("", String::new()))
+        Self {
+            at: intent.at,
+            action: intent.action(),
+            source: intent.source.clone(),
+            key: intent.key.clone(),
+        }
     }
 
     fn line(self, verdict: Verdict, detail: String) -> NewActivity {
-        NewActivity {
-            verdict,
-            detail,
-            ..self.0
-        }
+        let context = ChangeContext {
+            source: self.source,
+            at: self.at,
+            expected: None,
+        };
+        context.line(self.action, &self.key, verdict, None, detail)
     }
 }
 

@@ -6,18 +6,18 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use runledger_domain::{ChainHead, CreationIntent, CreationPermit, NewActivity};
-use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Unavailable};
+use runledger_domain::{ChainHead, NewActivity};
+use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome, Unavailable};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::open::WriteLock;
-use crate::transaction::Transaction;
+use crate::transaction::{Prepared, Transaction};
 
 /// The most operations of one group.
 const GROUP_MAX: usize = 1_024;
@@ -27,13 +27,20 @@ const DEFERRED_WAIT: Duration = Duration::from_millis(20);
 const DEFERRED_MAX: usize = 1_024;
 
 type Reply<T> = oneshot::Sender<T>;
-pub(crate) type CreateAnswer = Result<Vec<CreateOutcome>, CreateError>;
+/// The outcomes, or why there are none. In doubt the caller, who kept the intents, hands them back.
+pub(crate) type CreateAnswer = Result<Vec<CreateOutcome>, NotCreated>;
 pub(crate) type ChangeAnswer = Result<Changed, ChangeError>;
 pub(crate) type LineAnswer = Result<(), Unavailable>;
 
+/// Why a creation has no outcome.
+pub(crate) enum NotCreated {
+    InDoubt(String),
+    Unavailable(Unavailable),
+}
+
 /// What the writer is asked to do.
 pub(crate) enum Operation {
-    Create(Vec<CreationPermit>, Reply<CreateAnswer>),
+    Create(Vec<Prepared>, Reply<CreateAnswer>),
     Change(Box<ChangeRequest>, Reply<ChangeAnswer>),
     Line(Box<NewActivity>, Reply<LineAnswer>),
     /// Answered when every line that was waiting is written.
@@ -45,7 +52,7 @@ pub(crate) enum Operation {
 pub(crate) struct Writer {
     queue: SyncSender<Operation>,
     shared: Arc<WriterState>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -83,7 +90,7 @@ impl Writer {
         Ok(Self {
             queue: sender,
             shared,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         })
     }
 
@@ -106,20 +113,15 @@ impl Writer {
     }
 
     /// Finishes what was accepted, then ends the thread.
-    pub(crate) fn stop(&mut self) {
-        if let Some(thread) = self.thread.take() {
+    pub(crate) fn stop(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // A full queue drains, because the thread is still there.
             let _ = self.queue.send(Operation::Stop);
             if thread.join().is_err() {
                 tracing::error!("the writer ended in a panic; check the ledger with `runledger verify`");
             }
         }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 
@@ -132,7 +134,7 @@ struct WriterThread {
 
 /// An operation that was done inside the transaction and waits for the commit.
 enum Done {
-    Create(CreateAnswer, Vec<CreationIntent>, Reply<CreateAnswer>),
+    Create(CreateAnswer, Reply<CreateAnswer>),
     Change(ChangeAnswer, Reply<ChangeAnswer>),
     Line(LineAnswer, Reply<LineAnswer>),
     Flush(Reply<()>),
@@ -171,7 +173,9 @@ impl WriterThread {
     fn commit(&mut self, group: Vec<Operation>, flush_deferred: bool) {
         if let Some(reason) = self.state.stopped.get() {
             let stopped = Unavailable::Stopped { reason: reason.clone() };
-            group.into_iter().for_each(|operation| refuse(operation, &stopped));
+            for operation in group {
+                refuse(operation, &stopped);
+            }
             return;
         }
         let head_before = self.head;
@@ -179,7 +183,9 @@ impl WriterThread {
             let failed = StoreError::from(error);
             self.stop_if_needed(&failed);
             let unavailable = Unavailable::from(failed);
-            group.into_iter().for_each(|operation| refuse(operation, &unavailable));
+            for operation in group {
+                refuse(operation, &unavailable);
+            }
             return;
         }
         let mut done = Vec::with_capacity(group.len());
@@ -190,13 +196,11 @@ impl WriterThread {
         let mut flush = flush_deferred;
         for operation in waiting.by_ref() {
             flush |= matches!(operation, Operation::Flush(_));
-            match perform(&mut transaction, operation) {
-                Ok(finished) => done.push(finished),
-                Err((operation, error)) => {
-                    done.push(operation);
-                    failure = Some(error);
-                    break;
-                }
+            let (finished, error) = perform(&mut transaction, operation);
+            done.push(finished);
+            failure = error;
+            if failure.is_some() {
+                break;
             }
         }
         let mut wrote = transaction.wrote();
@@ -208,16 +212,24 @@ impl WriterThread {
             self.roll_back(head_before, &error);
             self.deferred.truncate(deferred_before);
             let unavailable = Unavailable::from(error);
-            done.into_iter().for_each(|finished| finished.fail(&unavailable));
-            waiting.for_each(|operation| refuse(operation, &unavailable));
+            for finished in done {
+                finished.fail(&unavailable);
+            }
+            for operation in waiting {
+                refuse(operation, &unavailable);
+            }
         } else if let Err(error) = self.connection.execute_batch("COMMIT") {
             let reason =
                 format!("a commit failed with an outcome that is not known ({error}); restart to check the ledger");
             tracing::error!(%error, "commit failed; no more writes are accepted");
             let _ = self.state.stopped.set(reason.clone());
-            done.into_iter().for_each(|finished| finished.doubt(&reason, wrote));
+            for finished in done {
+                finished.doubt(&reason, wrote);
+            }
         } else {
-            done.into_iter().for_each(Done::answer);
+            for finished in done {
+                finished.answer();
+            }
         }
         self.state.deferred.store(self.deferred.len(), Ordering::Release);
     }
@@ -246,44 +258,37 @@ impl WriterThread {
 }
 
 /// Performs one operation. An error that concerns it alone is its answer; any other ends the transaction.
-fn perform(transaction: &mut Transaction<'_>, operation: Operation) -> Result<Done, (Done, StoreError)> {
+fn perform(transaction: &mut Transaction<'_>, operation: Operation) -> (Done, Option<StoreError>) {
     match operation {
         Operation::Create(permits, reply) => {
-            let intents: Vec<_> = permits.iter().map(|permit| permit.intent().clone()).collect();
-            match transaction.create(permits) {
-                Ok(outcomes) => Ok(Done::Create(Ok(outcomes), intents, reply)),
-                Err(error) if error.is_local() => {
-                    Ok(Done::Create(Err(Unavailable::from(error).into()), intents, reply))
-                }
-                Err(error) => Err((Done::Create(Ok(Vec::new()), intents, reply), error)),
-            }
+            let (answer, error) = match transaction.create(permits) {
+                Ok(outcomes) => (Ok(outcomes), None),
+                Err(error) => (Err(NotCreated::Unavailable(failed(&error))), Some(error)),
+            };
+            (Done::Create(answer, reply), error.filter(|error| !error.is_local()))
         }
-        Operation::Change(request, reply) => match transaction.change(&request) {
-            Ok(answer) => Ok(Done::Change(answer, reply)),
-            Err(error) if error.is_local() => Ok(Done::Change(Err(Unavailable::from(error).into()), reply)),
-            Err(error) => {
-                let answer = Err(Unavailable::Failed {
-                    reason: error.to_string(),
-                }
-                .into());
-                Err((Done::Change(answer, reply), error))
-            }
-        },
-        Operation::Line(line, reply) => match transaction.line(*line) {
-            Ok(()) => Ok(Done::Line(Ok(()), reply)),
-            Err(error) => Err((Done::Line(Ok(()), reply), error)),
-        },
-        Operation::Flush(reply) => Ok(Done::Flush(reply)),
-        Operation::Stop => {
-            let (reply, _) = oneshot::channel();
-            Ok(Done::Flush(reply))
+        Operation::Change(request, reply) => {
+            let (answer, error) = match transaction.change(&request) {
+                Ok(answer) => (answer, None),
+                Err(error) => (Err(failed(&error).into()), Some(error)),
+            };
+            (Done::Change(answer, reply), error.filter(|error| !error.is_local()))
         }
+        Operation::Line(line, reply) => (Done::Line(Ok(()), reply), transaction.line(*line).err()),
+        Operation::Flush(reply) => (Done::Flush(reply), None),
+        Operation::Stop => (Done::Flush(oneshot::channel().0), None),
+    }
+}
+
+fn failed(error: &StoreError) -> Unavailable {
+    Unavailable::Failed {
+        reason: error.to_string(),
     }
 }
 
 fn refuse(operation: Operation, why: &Unavailable) {
     match operation {
-        Operation::Create(_, reply) => drop(reply.send(Err(why.clone().into()))),
+        Operation::Create(_, reply) => drop(reply.send(Err(NotCreated::Unavailable(why.clone())))),
         Operation::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Line(_, reply) => drop(reply.send(Err(why.clone()))),
         Operation::Flush(_) | Operation::Stop => {}
@@ -294,7 +299,7 @@ impl Done {
     /// The commit is on disk. A caller who is gone does not undo anything.
     fn answer(self) {
         match self {
-            Self::Create(answer, _, reply) => drop(reply.send(answer)),
+            Self::Create(answer, reply) => drop(reply.send(answer)),
             Self::Change(answer, reply) => drop(reply.send(answer)),
             Self::Line(answer, reply) => drop(reply.send(answer)),
             Self::Flush(reply) => drop(reply.send(())),
@@ -304,7 +309,7 @@ impl Done {
     /// The transaction was rolled back: nothing of it was done.
     fn fail(self, why: &Unavailable) {
         match self {
-            Self::Create(_, _, reply) => drop(reply.send(Err(why.clone().into()))),
+            Self::Create(_, reply) => drop(reply.send(Err(NotCreated::Unavailable(why.clone())))),
             Self::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Line(_, reply) => drop(reply.send(Err(why.clone()))),
             Self::Flush(_) => {}
@@ -318,7 +323,7 @@ impl Done {
             return self.fail(&Unavailable::Stopped { reason });
         }
         match self {
-            Self::Create(_, intents, reply) => drop(reply.send(Err(CreateError::Indeterminate { intents, reason }))),
+            Self::Create(_, reply) => drop(reply.send(Err(NotCreated::InDoubt(reason)))),
             Self::Change(_, reply) => drop(reply.send(Err(ChangeError::Indeterminate { reason }))),
             Self::Line(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }))),
             Self::Flush(_) => {}

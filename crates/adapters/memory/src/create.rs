@@ -38,8 +38,10 @@ pub(crate) fn create(ledger: &mut Ledger, permits: Vec<CreationPermit>) -> Vec<C
     let fails = batch
         .iter()
         .any(|decided| matches!(decided, Decided::Conflict(..) | Decided::Refuse(..)));
-    let conclude = if fails { withhold } else { carry_out };
-    batch.into_iter().map(|decided| conclude(ledger, decided)).collect()
+    batch
+        .into_iter()
+        .map(|decided| conclude(ledger, decided, fails))
+        .collect()
 }
 
 fn decide(ledger: &Ledger, before: &[Decided], permit: CreationPermit) -> Decided {
@@ -101,22 +103,15 @@ fn inserted_before(before: &[Decided], matches: impl Fn(&RunRecord) -> bool) -> 
     })
 }
 
-/// Nothing stands against the batch: its records are inserted.
-fn carry_out(ledger: &mut Ledger, decided: Decided) -> CreateOutcome {
+/// Writes what was decided about one permit: its record, unless the batch fails, and its line.
+fn conclude(ledger: &mut Ledger, decided: Decided, batch_fails: bool) -> CreateOutcome {
     match decided {
-        Decided::Insert(new, _) => CreateOutcome::Created(ledger.insert(new)),
-        other => withhold(ledger, other),
-    }
-}
-
-/// Something stands against the batch: nothing is inserted, and every permit leaves its line.
-fn withhold(ledger: &mut Ledger, decided: Decided) -> CreateOutcome {
-    match decided {
-        Decided::Replay(met, intent) if met.stored => {
+        Decided::Insert(new, _) if !batch_fails => CreateOutcome::Created(ledger.insert(new)),
+        Decided::Replay(met, intent) if met.stored || !batch_fails => {
             ledger.log(replayed(&intent, &met.record));
             CreateOutcome::Replayed(met.record)
         }
-        // What it would repeat is not created either.
+        // What a replay within the batch would repeat is not created either.
         Decided::Insert(_, intent) | Decided::Replay(_, intent) => {
             let detail = "another record of the batch could not be created, so none was".to_owned();
             ledger.log(intent.refused("withheld", detail));

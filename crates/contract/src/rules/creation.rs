@@ -9,8 +9,9 @@ use runledger_domain::{
 };
 use runledger_ports::CreateOutcome;
 
-use crate::bench::{Bench, Held, IMPORTER};
+use crate::bench::{Bench, IMPORTER};
 use crate::fixture::{ACME, JOB, OTHER_JOB, ZEN, add, at, complete, intent, noted, request, source, text};
+use crate::rules::Held;
 use crate::store::StoreUnderTest;
 
 /// What was created is there, as it was answered, and nothing else is.

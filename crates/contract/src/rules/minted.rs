@@ -5,8 +5,9 @@ use std::sync::Arc;
 use runledger_domain::{CreationField, CreationIntent, RunRecord};
 use runledger_ports::CreateOutcome;
 
-use crate::bench::{Bench, Held};
+use crate::bench::Bench;
 use crate::fixture::{ACME, JOB, OTHER_JOB, add, at, intent, key, minted, noted, request, source, text};
+use crate::rules::Held;
 use crate::store::StoreUnderTest;
 
 const THIRD_JOB: &str = "250927-010203";
@@ -23,10 +24,18 @@ pub async fn a_started_run_is_found_by_its_attempt(store: &dyn StoreUnderTest) -
     bench.created(intent(ACME, "attempt-3")).await?;
     let record = bench.applied(request(JOB, 1, add("items", "1", None))).await?;
     let seen = |source, attempt| find(&bench, source, attempt);
-    bench.same("the run that was started", &seen("orchestrator", "attempt-1").await?, &Some(record))?;
+    bench.same(
+        "the run that was started",
+        &seen("orchestrator", "attempt-1").await?,
+        &Some(record),
+    )?;
     bench.same("another attempt", &seen("orchestrator", "attempt-9").await?, &None)?;
     bench.same("another source", &seen("master_process", "attempt-1").await?, &None)?;
-    bench.same("a run named by its caller", &seen("orchestrator", "attempt-2").await?, &None)?;
+    bench.same(
+        "a run named by its caller",
+        &seen("orchestrator", "attempt-2").await?,
+        &None,
+    )?;
     bench.same("a client run record", &seen("orchestrator", "attempt-3").await?, &None)?;
     bench.only_these_were_created(&[JOB, OTHER_JOB, ACME]).await?;
     Ok(())
@@ -53,12 +62,20 @@ pub async fn a_repeated_start_never_makes_a_second_run(store: &dyn StoreUnderTes
         existing: record,
         differs_in: vec![CreationField::Note],
     };
-    bench.same("the start with other content", &bench.create_one(other).await?, &conflict)?;
+    bench.same(
+        "the start with other content",
+        &bench.create_one(other).await?,
+        &conflict,
+    )?;
     bench.only_these_were_created(&[JOB]).await?;
     // Within one batch as well.
     let twice = [minted(OTHER_JOB, "attempt-2"), minted(THIRD_JOB, "attempt-2")];
     let outcomes = bench.create(&twice).await?;
-    bench.same("a start twice in a batch", &crate::batches::words(&outcomes), &vec!["created", "replayed"])?;
+    bench.same(
+        "a start twice in a batch",
+        &crate::rules::batches::words(&outcomes),
+        &vec!["created", "replayed"],
+    )?;
     bench.only_these_were_created(&[JOB, OTHER_JOB]).await?;
     Ok(())
 }
@@ -102,7 +119,11 @@ pub async fn a_repeated_start_is_replayed_after_a_restart(store: &dyn StoreUnder
     };
     let again = bench.create_one(minted(OTHER_JOB, "attempt-1")).await?;
     bench.same("the start again", &again, &CreateOutcome::Replayed(Arc::clone(&record)))?;
-    bench.same("the run found", &find(&bench, "orchestrator", "attempt-1").await?, &Some(record))?;
+    bench.same(
+        "the run found",
+        &find(&bench, "orchestrator", "attempt-1").await?,
+        &Some(record),
+    )?;
     bench.same("the other candidate", &bench.get(&key(OTHER_JOB)).await?, &None)
 }
 

@@ -3,8 +3,9 @@
 use runledger_domain::{CreationField, CreationIntent, RunRecord};
 use runledger_ports::CreateOutcome;
 
-use crate::bench::{Bench, Held, verdicts};
+use crate::bench::{Bench, verdicts};
 use crate::fixture::{ACME, JOB, OTHER_ACME, OTHER_JOB, ZEN, intent, noted};
+use crate::rules::Held;
 use crate::store::StoreUnderTest;
 
 /// A batch creates all of its records, in its order; a job before its clients counts for them.
@@ -16,7 +17,11 @@ pub async fn a_batch_creates_all_in_its_order(store: &dyn StoreUnderTest) -> Hel
     let keys = [OTHER_JOB, JOB, ZEN, ACME, OTHER_ACME];
     let outcomes = bench.create(&first_attempts(&keys)).await?;
     bench.same("the outcomes", &words(&outcomes), &vec!["created"; 5])?;
-    let created: Vec<_> = outcomes.iter().filter_map(record_of).map(|r| r.key().to_string()).collect();
+    let created: Vec<_> = outcomes
+        .iter()
+        .filter_map(record_of)
+        .map(|r| r.key().to_string())
+        .collect();
     bench.same("the order of the outcomes", &created, &keys.map(str::to_owned).to_vec())?;
     bench.only_these_were_created(&keys).await?;
     Ok(())
@@ -60,7 +65,11 @@ pub async fn a_batch_with_a_refusal_creates_nothing(store: &dyn StoreUnderTest) 
     let bench = Bench::open("a_batch_with_a_refusal_creates_nothing", store).await;
     // The client comes before its job, so it finds none.
     let outcomes = bench.create(&first_attempts(&[OTHER_JOB, ACME, JOB])).await?;
-    bench.same("the outcomes", &words(&outcomes), &vec!["withheld", "refused", "withheld"])?;
+    bench.same(
+        "the outcomes",
+        &words(&outcomes),
+        &vec!["withheld", "refused", "withheld"],
+    )?;
     bench.only_these_were_created(&[]).await?;
     let lines = verdicts(&bench.lines().await?);
     let expected = ["refused withheld", "refused job_missing", "refused withheld"];
@@ -79,10 +88,16 @@ pub async fn a_batch_sent_again_is_replayed(store: &dyn StoreUnderTest) -> Held 
     bench.same("the batch again", &words(&again), &vec!["replayed"; 2])?;
     bench.only_these_were_created(&[JOB, ACME]).await?;
     let more = bench.create(&first_attempts(&[JOB, ZEN, ACME])).await?;
-    bench.same("the batch with one more", &words(&more), &vec!["replayed", "created", "replayed"])?;
+    bench.same(
+        "the batch with one more",
+        &words(&more),
+        &vec!["replayed", "created", "replayed"],
+    )?;
     bench.only_these_were_created(&[JOB, ACME, ZEN]).await?;
     let lines = verdicts(&bench.lines().await?);
-    let expected = ["created", "created", "replayed", "replayed", "replayed", "created", "replayed"];
+    let expected = [
+        "created", "created", "replayed", "replayed", "replayed", "created", "replayed",
+    ];
     bench.same("the lines", &lines, &expected.map(str::to_owned).to_vec())
 }
 
@@ -109,11 +124,16 @@ pub async fn a_batch_that_contradicts_itself_creates_nothing(store: &dyn StoreUn
     bench.job_with(&[JOB]).await?;
     let contradictions = [
         (intent(ACME, "attempt-2"), CreationField::Attempt),
-        (intent(ACME, "attempt-1").with_content(noted("other")), CreationField::Note),
+        (
+            intent(ACME, "attempt-1").with_content(noted("other")),
+            CreationField::Note,
+        ),
     ];
     for (second, field) in contradictions {
         let first = intent(ACME, "attempt-1");
-        let outcomes = bench.create(&[first.clone(), second, intent(ZEN, "attempt-1"), first]).await?;
+        let outcomes = bench
+            .create(&[first.clone(), second, intent(ZEN, "attempt-1"), first])
+            .await?;
         let expected = ["withheld", "conflict", "withheld", "withheld"];
         bench.same("the outcomes", &words(&outcomes), &expected.to_vec())?;
         bench.holds(

@@ -1,0 +1,204 @@
+//! JSON lines, as the Airtable API writes its records, read row by row.
+//!
+//! Numbers are taken as the text that stands in the file, never through a float. A line that is no record is a
+//! refused row; the rest goes on.
+
+use std::fmt;
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::error::ImportError;
+use super::input::OpenFile;
+use super::line::reason;
+use super::rows::{Broken, COLUMNS_MAX, Fields, ROW_MAX_BYTES, Row};
+use crate::run_id::clip;
+
+/// The name that a record's own id has in the API. It is no field of the table.
+pub(super) const RECORD_ID: &str = "id";
+/// The name that the time of a record's creation has in the API.
+pub(super) const CREATED_TIME: &str = "createdTime";
+const FIELDS: &str = "fields";
+
+/// A file of JSON lines.
+#[derive(Debug)]
+pub(super) struct JsonRows {
+    pub(super) file: OpenFile,
+    rows: u64,
+    bytes: Vec<u8>,
+}
+
+impl JsonRows {
+    pub(super) fn open(file: OpenFile) -> Result<Self, ImportError> {
+        if file.bytes_total == file.place.offset {
+            return Err(ImportError::Empty { path: file.path });
+        }
+        Ok(Self {
+            file,
+            rows: 0,
+            bytes: Vec::new(),
+        })
+    }
+
+    pub(super) fn next_row(&mut self) -> Result<Option<Row>, ImportError> {
+        loop {
+            let place = self.file.place;
+            let too_long = match self.read_line() {
+                Ok(None) => return Ok(None),
+                Ok(Some(too_long)) => too_long,
+                Err(source) => return Err(self.file.failed(source)),
+            };
+            if self.bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            self.rows += 1;
+            let read = if too_long {
+                Err(broken(reason::TOO_LONG, format!("the line has more than {ROW_MAX_BYTES} bytes")))
+            } else {
+                read_fields(&self.bytes)
+            };
+            let (fields, broken) = match read {
+                Ok(fields) => (fields, None),
+                Err(broken) => (Fields::default(), Some(broken)),
+            };
+            return Ok(Some(Row {
+                number: self.rows,
+                place,
+                fields,
+                broken,
+            }));
+        }
+    }
+
+    /// Reads one line into `bytes`; says whether it is longer than a row may be, in which case the rest is skipped.
+    fn read_line(&mut self) -> io::Result<Option<bool>> {
+        self.bytes.clear();
+        let (reader, place) = self.file.parts();
+        let limit = ROW_MAX_BYTES as u64 + 1;
+        if reader.by_ref().take(limit).read_until(b'\n', &mut self.bytes)? == 0 {
+            return Ok(None);
+        }
+        place.advance(&self.bytes);
+        let too_long = self.bytes.len() > ROW_MAX_BYTES && self.bytes.last() != Some(&b'\n');
+        let mut at_end = !too_long;
+        while !at_end {
+            let buffer = reader.fill_buf()?;
+            let used = buffer.iter().position(|byte| *byte == b'\n').map_or(buffer.len(), |end| end + 1);
+            at_end = buffer.is_empty() || buffer[used - 1] == b'\n';
+            place.advance(&buffer[..used]);
+            reader.consume(used);
+        }
+        Ok(Some(too_long))
+    }
+}
+
+fn read_fields(line: &[u8]) -> Result<Fields, Broken> {
+    let Ok(text) = std::str::from_utf8(line) else {
+        return Err(broken(reason::INVALID_UTF8, "the line is not UTF-8".into()));
+    };
+    let not_json = |error: serde_json::Error| broken(reason::BAD_JSON, format!("the line is not a record: {error}"));
+    let record: Pairs<'_> = serde_json::from_str(text).map_err(not_json)?;
+    let part = |name: &str| record.0.iter().find(|(known, _)| known == name).map(|(_, raw)| *raw);
+    let Some(raw) = part(FIELDS) else {
+        return Err(broken(reason::BAD_JSON, "the record has no \"fields\"".into()));
+    };
+    let pairs: Pairs<'_> = serde_json::from_str(raw.get()).map_err(not_json)?;
+    let mut fields = Fields::default();
+    for (name, raw) in pairs.0 {
+        if let Some(value) = text_of(raw).map_err(not_json)? {
+            fields.pairs.push((Arc::from(name), value));
+        }
+    }
+    if let Some(raw) = part(CREATED_TIME) {
+        fields.created = text_of(raw).map_err(not_json)?;
+    }
+    Ok(fields)
+}
+
+/// The text of a value: a string's content, everything else as it stands; nothing for null.
+fn text_of(raw: &RawValue) -> Result<Option<String>, serde_json::Error> {
+    match raw.get() {
+        "null" => Ok(None),
+        text if text.starts_with('"') => serde_json::from_str(text).map(Some),
+        text => Ok(Some(text.to_owned())),
+    }
+}
+
+fn broken(reason: &'static str, detail: String) -> Broken {
+    Broken {
+        reason,
+        field: String::new(),
+        value: String::new(),
+        detail: clip(&detail),
+    }
+}
+
+/// The members of a JSON object in their order. A name that stands twice is an error: one of them would be lost.
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Pairs<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Pairs<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'de>, A::Error> {
+                let mut pairs: Vec<(String, &RawValue)> = Vec::new();
+                while let Some((name, raw)) = map.next_entry::<String, &RawValue>()? {
+                    if pairs.iter().any(|(known, _)| *known == name) {
+                        return Err(serde::de::Error::custom(format_args!("{name:?} stands there twice")));
+                    }
+                    if pairs.len() == COLUMNS_MAX {
+                        return Err(serde::de::Error::custom(format_args!("more than {COLUMNS_MAX} fields")));
+                    }
+                    pairs.push((name, raw));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: &str) {
+        let found = match read_fields(line.as_bytes()) {
+            Ok(fields) => {
+                let pairs: Vec<_> = fields.pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                format!("{} {}", pairs.join("|"), fields.created.unwrap_or_default())
+            }
+            Err(broken) => broken.reason.to_owned(),
+        };
+        assert_eq!(found, expected, "{line}");
+    }
+
+    #[test]
+    fn values_are_taken_as_they_stand() {
+        check(
+            r#"{"id":"rec1","createdTime":"2025-09-26T15:41:22.297Z","fields":{"Run ID":"x","N":1e999,"B":true,"Z":null}}"#,
+            "Run ID=x|N=1e999|B=true 2025-09-26T15:41:22.297Z",
+        );
+        check(r#"{"fields":{"N":0.10,"L":["a"],"T":"line\nline \"q\" é"}}"#, "N=0.10|L=[\"a\"]|T=line\nline \"q\" é ");
+        check(r#"{"fields":{}}"#, " ");
+    }
+
+    #[test]
+    fn a_line_that_is_no_record_is_broken() {
+        for line in ["{", "[]", "null", "1", r#"{"id":"x"}"#, r#"{"fields":[]}"#, r#"{"fields":{"N":NaN}}"#] {
+            check(line, reason::BAD_JSON);
+        }
+        check(r#"{"fields":{"N":1,"N":2}}"#, reason::BAD_JSON);
+        check(r#"{"fields":{"T":"\ud800"}}"#, reason::BAD_JSON);
+        check(r#"{"fields":{}} trailing"#, reason::BAD_JSON);
+    }
+}

@@ -1,0 +1,60 @@
+//! What all handlers share: the ledger, the bounds, and how an attempt that goes wrong is answered.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse as _, Response};
+use runledger_app::{Attempt, Ledger};
+use runledger_domain::activity::printable;
+use runledger_domain::{Action, Subject, Timestamp};
+
+use crate::incoming::Incoming;
+use crate::options::Options;
+use crate::problem;
+use crate::trouble::Problem;
+
+/// The state of the router.
+pub(crate) struct Api {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) options: Options,
+}
+
+impl Api {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.ledger.runs.now()
+    }
+
+    /// Answers an attempt that failed before it reached the app: its line is kept first (I6). When that fails, the
+    /// refusal is not answered as one.
+    pub(crate) async fn refuse(&self, incoming: &Incoming, action: Action, problem: Problem) -> Response {
+        let path = &incoming.path;
+        let problem = problem.about(path.run(), path.client().unwrap_or_default());
+        let source = printable(&incoming.source_text());
+        if source.is_empty() && problem.subject().is_none() {
+            return problem.into_response();
+        }
+        let attempt = Attempt {
+            action,
+            source,
+            subject: problem.subject().cloned().unwrap_or_else(Subject::default),
+            code: problem.kind().code,
+            detail: problem.detail().into(),
+        };
+        match self.ledger.runs.refuse(attempt).await {
+            Ok(()) => problem.into_response(),
+            Err(unavailable) => Problem::from(unavailable).into_response(),
+        }
+    }
+}
+
+/// Does what changes something in a task of its own: a caller that hangs up stops waiting, but never stops a write, nor
+/// what is remembered of it, half-way (I8, I10).
+pub(crate) async fn carry_out<F>(work: F) -> Response
+where
+    F: Future<Output = Response> + Send + 'static,
+{
+    tokio::spawn(work).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request failed half-way; its outcome is not known");
+        let detail = "the server failed half-way; read the record, or repeat the request with the same Idempotency-Key";
+        Problem::new(&problem::INTERNAL, detail).into_response()
+    })
+}

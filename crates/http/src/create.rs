@@ -1,0 +1,138 @@
+//! Creating: a job, one client run record, or several of one run. The only handlers that speak to the creation point.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use runledger_app::{CreationError, StartJob, Started};
+use runledger_domain::{Action, AttemptId, Source};
+
+use crate::answer::{self, json};
+use crate::api::{Api, carry_out};
+use crate::body::read;
+use crate::describe::{CreateProblems, JobCreated, RecordsCreated};
+use crate::incoming::Incoming;
+use crate::trouble::{Problem, of_creation};
+use crate::wire::input::{NewClients, NewJob, StartClients, idempotency_key};
+use crate::wire::page::CreatedRecords;
+
+/// Starts a run: creates its job record.
+#[utoipa::path(
+    post, path = "/v1/runs", tag = "create", operation_id = "createJob",
+    params(
+        ("Runledger-Source" = String, Header, description = "The program or step that asks."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The attempt: sent again with the same content, the \
+            same record is answered, at any later time."),
+    ),
+    request_body(content = Option<NewJob>, content_type = "application/json"),
+    responses(JobCreated, CreateProblems),
+)]
+pub(crate) async fn create_job(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
+    carry_out(async move {
+        match read_job(&mut incoming) {
+            Ok((source, start)) => match api.ledger.creation.start_job(&source, start).await {
+                Ok(started) => created(&api, &started),
+                Err(error) => failed(&api, &incoming, error).await,
+            },
+            Err(problem) => api.refuse(&incoming, Action::Create, problem).await,
+        }
+    })
+    .await
+}
+
+fn read_job(incoming: &mut Incoming) -> Result<(Source, StartJob), Problem> {
+    if let Some(fault) = incoming.take_fault() {
+        return Err(fault);
+    }
+    let body: NewJob<'_> = read(incoming.json()?)?;
+    let whole = || {
+        let source = incoming.source()?;
+        let start = StartJob {
+            attempt: attempt(incoming)?,
+            ..body.start()?
+        };
+        Ok((source, start))
+    };
+    // The run stands in the body: the line of a refusal names it.
+    whole().map_err(|problem: Problem| problem.about(body.run(), ""))
+}
+
+/// Creates one client run record, or several of one run: all of them, or none.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/clients", tag = "create", operation_id = "createClients",
+    params(
+        ("run" = String, Path, description = "The run; its job record must be there and open.", example = "250925-231841"),
+        ("Runledger-Source" = String, Header, description = "The program or step that asks."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The attempt: sent again with the same content, the \
+            same records are answered, at any later time."),
+    ),
+    request_body(content = NewClients, content_type = "application/json"),
+    responses(RecordsCreated, CreateProblems),
+)]
+pub(crate) async fn create_clients(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
+    carry_out(async move {
+        let (source, attempt, start) = match read_clients(&mut incoming) {
+            Ok(asked) => asked,
+            Err(problem) => return api.refuse(&incoming, Action::Create, problem).await,
+        };
+        let StartClients { run, clients, many } = start;
+        match api.ledger.creation.start_clients(&source, &run, attempt, clients).await {
+            Ok(started) => match &started[..] {
+                [one] if !many => created(&api, one),
+                all => all_created(&api, all),
+            },
+            Err(error) => failed(&api, &incoming, error).await,
+        }
+    })
+    .await
+}
+
+fn read_clients(incoming: &mut Incoming) -> Result<(Source, Option<AttemptId>, StartClients), Problem> {
+    if let Some(fault) = incoming.take_fault() {
+        return Err(fault);
+    }
+    let body: NewClients<'_> = read(incoming.json()?)?;
+    let client = body.client().to_owned();
+    let whole = || Ok((incoming.source()?, attempt(incoming)?, body.start(incoming.path.run())?));
+    // The client stands in the body: the line of a refusal names it.
+    whole().map_err(|problem: Problem| problem.about(incoming.path.run(), &client))
+}
+
+fn attempt(incoming: &Incoming) -> Result<Option<AttemptId>, Problem> {
+    incoming.idempotency_key()?.map(idempotency_key).transpose()
+}
+
+fn created(api: &Api, started: &Started) -> Response {
+    let status = if started.replayed { StatusCode::OK } else { StatusCode::CREATED };
+    let mut response = answer::record(status, &started.record, api.now());
+    if started.replayed {
+        answer::mark_replayed(&mut response);
+    }
+    answer::locate(&mut response, started.record.key());
+    response
+}
+
+fn all_created(api: &Api, started: &[Started]) -> Response {
+    let replayed = started.iter().all(|one| one.replayed);
+    let records: Vec<_> = started.iter().map(|one| Arc::clone(&one.record)).collect();
+    let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
+    let mut response = json(status, &CreatedRecords::of(&records, api.now()));
+    if replayed {
+        answer::mark_replayed(&mut response);
+    }
+    response
+}
+
+async fn failed(api: &Api, incoming: &Incoming, error: CreationError) -> Response {
+    // These three are decided before any key is aimed at, so the app has kept no line of them.
+    let unaimed = matches!(
+        error,
+        CreationError::BatchSize { .. } | CreationError::CannotMint | CreationError::NoFreeSecond
+    );
+    let problem = of_creation(error, api.now());
+    if unaimed {
+        return api.refuse(incoming, Action::Create, problem).await;
+    }
+    problem.into_response()
+}

@@ -1,0 +1,211 @@
+//! What arrives: the parts of a request that a handler needs, taken apart once. For whatever changes something nothing
+//! is turned away here: a fault is carried along, so that the attempt gets its line before it is answered (I6).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, Uri};
+use runledger_domain::{RunKey, Source, Version};
+
+use crate::api::Api;
+use crate::problem::{self, Kind};
+use crate::trouble::Problem;
+use crate::wire::input::{client_id, run_key};
+use crate::{body, guard, query};
+
+/// Names who asks, in whatever changes something.
+pub(crate) static SOURCE: HeaderName = HeaderName::from_static("runledger-source");
+/// Names an attempt or an update, so that a retry is recognised.
+pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The parts of the path: run, client, stage.
+pub(crate) struct Path(Option<RawPathParams>);
+
+impl Path {
+    async fn of(parts: &mut Parts) -> Result<Self, Problem> {
+        match RawPathParams::from_request_parts(parts, &()).await {
+            Ok(params) => Ok(Self(Some(params))),
+            Err(RawPathParamsRejection::MissingPathParams(_)) => Ok(Self(None)),
+            Err(_) => {
+                let detail = format!("{:?} is not UTF-8 when decoded; percent-encode the ids as UTF-8", parts.uri.path());
+                Err(Problem::new(&problem::PATH_INVALID, detail))
+            }
+        }
+    }
+
+    fn part(&self, name: &str) -> Option<&str> {
+        let mut params = self.0.as_ref()?.iter();
+        params.find(|(known, _)| *known == name).map(|(_, text)| text)
+    }
+
+    /// The run as sent; empty when the path has none.
+    pub(crate) fn run(&self) -> &str {
+        self.part("run").unwrap_or_default()
+    }
+
+    /// The client as sent.
+    pub(crate) fn client(&self) -> Option<&str> {
+        self.part("client")
+    }
+
+    /// The stage as sent.
+    pub(crate) fn stage(&self) -> &str {
+        self.part("stage").unwrap_or_default()
+    }
+
+    /// The code as sent.
+    pub(crate) fn code(&self) -> &str {
+        self.part("code").unwrap_or_default()
+    }
+
+    /// The key that run and client name together.
+    pub(crate) fn key(&self) -> Result<RunKey, Problem> {
+        let client = self.client().map(client_id).transpose()?;
+        run_key(self.run(), client.as_ref())
+    }
+}
+
+/// A request that reads. It leaves no line.
+pub(crate) struct Reading {
+    pub(crate) path: Path,
+    pub(crate) headers: HeaderMap,
+    pub(crate) uri: Uri,
+}
+
+impl FromRequestParts<Arc<Api>> for Reading {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        guard::check_host(&parts.headers, &api.options)?;
+        Ok(Self {
+            path: Path::of(parts).await?,
+            headers: std::mem::take(&mut parts.headers),
+            uri: std::mem::take(&mut parts.uri),
+        })
+    }
+}
+
+/// A request that changes something, with what was wrong about it so far.
+pub(crate) struct Incoming {
+    pub(crate) path: Path,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    fault: Option<Problem>,
+}
+
+impl FromRequest<Arc<Api>> for Incoming {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Infallible> {
+        let (mut parts, body) = request.into_parts();
+        let (path, fault) = match Path::of(&mut parts).await {
+            Ok(path) => (path, None),
+            // The texts cannot be decoded; the line names the path as it was sent.
+            Err(problem) => (Path(None), Some(problem.about(parts.uri.path(), ""))),
+        };
+        let collected = body::collect(body, &api.options).await;
+        let headers = parts.headers;
+        let fault = fault
+            .or_else(|| guard::check_host(&headers, &api.options).err())
+            .or_else(|| guard::check_origin(&headers, &api.options).err())
+            .or_else(|| query::check_none(&parts.uri).err());
+        let (body, fault) = match collected {
+            Ok(body) => (body, fault),
+            Err(problem) => (Bytes::new(), fault.or(Some(problem))),
+        };
+        Ok(Self {
+            path,
+            headers,
+            body,
+            fault,
+        })
+    }
+}
+
+impl Incoming {
+    /// The source as sent, for the line; empty when there is none.
+    pub(crate) fn source_text(&self) -> String {
+        let text = self.headers.get(&SOURCE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        text.map(String::from).unwrap_or_default()
+    }
+
+    /// Takes out what was wrong before the contents were looked at.
+    pub(crate) fn take_fault(&mut self) -> Option<Problem> {
+        self.fault.take()
+    }
+
+    /// Who asks.
+    pub(crate) fn source(&self) -> Result<Source, Problem> {
+        let Some(text) = self.header(&SOURCE, &problem::SOURCE_INVALID)? else {
+            let detail = "the header Runledger-Source is missing; name the program or step that asks, such as \
+                          orchestrator";
+            return Err(Problem::new(&problem::SOURCE_MISSING, detail).at("Runledger-Source"));
+        };
+        text.parse().map_err(|error: runledger_domain::SourceError| {
+            Problem::new(&problem::SOURCE_INVALID, error.to_string()).at("Runledger-Source")
+        })
+    }
+
+    /// The name that makes a retry safe, if one was sent.
+    pub(crate) fn idempotency_key(&self) -> Result<Option<&str>, Problem> {
+        self.header(&IDEMPOTENCY_KEY, &problem::IDEMPOTENCY_KEY_INVALID)
+    }
+
+    /// The version that the record must have, by the header or by the body.
+    pub(crate) fn expected(&self, said: Option<Version>) -> Result<Option<Version>, Problem> {
+        let Some(tag) = self.header(&IF_MATCH, &problem::IF_MATCH_INVALID)? else {
+            return Ok(said);
+        };
+        // Any version: a change never creates, so that is what it needs anyway.
+        if tag.trim() == "*" {
+            return Ok(said);
+        }
+        let Some(version) = read_tag(tag) else {
+            let detail = format!("{tag:?} is not the ETag of a record; send it as it was given, such as \"3\"");
+            return Err(Problem::new(&problem::IF_MATCH_INVALID, detail).at("If-Match"));
+        };
+        if said.is_some_and(|said| said != version) {
+            let detail = "version and the header If-Match differ; send one of them";
+            return Err(Problem::new(&problem::CONTRADICTION, detail).at("version"));
+        }
+        Ok(Some(version))
+    }
+
+    /// The body, if it is sent as JSON.
+    pub(crate) fn json(&self) -> Result<&[u8], Problem> {
+        if self.body.is_empty() {
+            return Ok(&self.body);
+        }
+        let Some(sent) = self.headers.get(CONTENT_TYPE) else {
+            return Ok(&self.body);
+        };
+        let sent = sent.to_str().unwrap_or_default();
+        let essence = sent.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("application/json") {
+            return Ok(&self.body);
+        }
+        let detail = format!("the body is sent as {sent:?}; send Content-Type: application/json");
+        Err(Problem::new(&problem::CONTENT_TYPE_UNSUPPORTED, detail).at("Content-Type"))
+    }
+
+    fn header(&self, name: &HeaderName, kind: &'static Kind) -> Result<Option<&str>, Problem> {
+        let mut values = self.headers.get_all(name).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let wrong = |what: &str| Problem::new(kind, format!("the header {name} {what}")).at(name.as_str());
+        if values.next().is_some() {
+            return Err(wrong("is sent more than once; send it once"));
+        }
+        value.to_str().map(Some).map_err(|_| wrong("holds other than visible ASCII characters; send it without"))
+    }
+}
+
+/// Reads an `ETag` of a record: its version in quotes.
+pub(crate) fn read_tag(tag: &str) -> Option<Version> {
+    let digits = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+}

@@ -1,0 +1,10 @@
+//! The wire types: what the JSON looks like. They live here only; the domain's types are converted by hand, so that a
+//! change in the domain is a decision about the API, not an accident.
+
+pub(crate) mod activity;
+pub(crate) mod input;
+pub(crate) mod number;
+pub(crate) mod page;
+pub(crate) mod record;
+pub(crate) mod summary;
+pub(crate) mod text;

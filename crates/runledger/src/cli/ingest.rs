@@ -1,0 +1,75 @@
+//! The shapes of import and export.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `import`.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// From the two tables as Airtable exports them as CSV
+    #[command(after_help = "\
+An import can be repeated: what is there already is left as it is, and said so. It needs the data directory for \
+itself; stop the server first.
+
+Examples:
+  runledger import airtable-csv --jobs job_tracking.csv --clients client_run_results.csv --dry-run
+  runledger import airtable-csv --jobs job_tracking.csv --clients client_run_results.csv --report report/")]
+    AirtableCsv(ImportArgs),
+    /// From the two tables as JSON lines, as the Airtable API answers them
+    #[command(after_help = "\
+Example:
+  runledger import airtable-jsonl --clients client_run_results.jsonl --report report/")]
+    AirtableJsonl(ImportArgs),
+}
+
+/// What an import takes.
+#[derive(Args, Debug)]
+pub struct ImportArgs {
+    /// The table of runs
+    #[arg(long, value_name = "FILE", required_unless_present = "clients")]
+    pub jobs: Option<PathBuf>,
+    /// The table of client run results
+    #[arg(long, value_name = "FILE")]
+    pub clients: Option<PathBuf>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write what became of every row into this directory, as CSV
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// What to do with the counters of duplicates: without it they are only reported
+    #[arg(long, value_name = "HOW")]
+    pub merge: Option<Merge>,
+}
+
+/// What to do with the counters of duplicates.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Merge {
+    /// Raise the counters of the kept record to the highest ones of its duplicates
+    Max,
+}
+
+/// `export`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  runledger export --out records.jsonl
+  runledger export --format csv --out records.csv")]
+pub struct ExportArgs {
+    /// The format
+    #[arg(long, default_value = "jsonl")]
+    pub format: ExportFormat,
+    /// The file; it appears only when it is complete [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// A format of exports.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ExportFormat {
+    /// One JSON object a line, all fields
+    Jsonl,
+    /// One row a record; notes and stages are counted, metrics are columns
+    Csv,
+}

@@ -1,0 +1,261 @@
+//! The command line as clap reads it. Only shapes and help: what commands do is in `commands`.
+
+mod ingest;
+mod record;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use ingest::{ExportArgs, ExportFormat, Import, ImportArgs, Merge};
+pub use record::{
+    ClientCommand, ClientCreateArgs, CompleteArgs, HeartbeatArgs, JobCommand, JobCreateArgs, KeyArgs, NoteArgs,
+    StageCommand, StageFinishArgs, StageStartArgs, UpdateArgs, WordsArgs,
+};
+
+use crate::settings::Span;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done
+  1  the program failed, or `verify` found damage
+  2  the command, an id or a value cannot be understood
+  3  refused: the source may not, or the state of the record does not allow it
+  4  there is no such record; none was made
+  5  conflict: the key is taken by another creation
+  6  the ledger is unavailable, or cannot say whether it was done
+
+The ledger:
+  Commands work on the data directory (--data, RUNLEDGER_DATA, or the key `data` of the configuration; by default
+  $XDG_DATA_HOME/runledger or ~/.local/share/runledger). While `runledger serve` holds it, they go through that server.
+
+First steps:
+  runledger demo
+  runledger job create 250925-231841 --source orchestrator
+  runledger client create 250925-231841 Guy-Wilson --source batch_process
+  runledger update 250925-231841 Guy-Wilson --add leads=12 --source lead_scoring
+  runledger complete 250925-231841 Guy-Wilson --source batch_process
+  runledger summary 250925-231841";
+
+/// The run ledger: records of runs, created once, on purpose, by someone allowed to.
+#[derive(Debug, Parser)]
+#[command(name = "runledger", version, after_help = AFTER_HELP, max_term_width = 100, propagate_version = false)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// The data directory [env: RUNLEDGER_DATA] [default: $XDG_DATA_HOME/runledger or ~/.local/share/runledger]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
+    pub data: Option<PathBuf>,
+    /// The configuration file [default: runledger.toml in the data directory, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "RUNLEDGER_CONFIG", help_heading = "Everywhere")]
+    pub config: Option<PathBuf>,
+    /// Who asks: the name of the program or step, such as orchestrator; needed to create or change
+    #[arg(long, global = true, value_name = "NAME", env = "RUNLEDGER_SOURCE", help_heading = "Everywhere")]
+    pub source: Option<String>,
+    /// Write for programs: one JSON object a line; errors as problem documents on standard error
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server on the data directory
+    Serve(ServeArgs),
+    /// Create the record of a run
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Create the records of clients in a run
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Show one record
+    #[command(after_help = "\
+Examples:
+  runledger get 250925-231841
+  runledger get 250925-231841 Guy-Wilson
+  runledger get 250925-231841-Guy-Wilson --json")]
+    Get(KeyArgs),
+    /// List records, oldest first
+    #[command(after_help = "\
+Examples:
+  runledger list --open
+  runledger list --run 250925-231841 --status failed
+  runledger list --all --json | jq -r .run_id")]
+    List(ListArgs),
+    /// Change a record: metrics, a note, references, its start
+    Update(UpdateArgs),
+    /// Start or finish a stage of a record
+    #[command(subcommand)]
+    Stage(StageCommand),
+    /// Append a note to a record
+    Note(NoteArgs),
+    /// Say that the work on a record goes on; moves its deadline
+    Heartbeat(HeartbeatArgs),
+    /// End a record
+    Complete(CompleteArgs),
+    /// Show what a run comes to: its clients, their statuses, the totals of their metrics
+    #[command(after_help = "Example:\n  runledger summary 250925-231841")]
+    Summary {
+        /// The run
+        #[arg(value_name = "RUN")]
+        run: String,
+    },
+    /// List records that are open although their deadline has passed; changes nothing
+    Stalled(PageArgs),
+    /// Close records as lost that have been silent past deadline and grace period
+    #[command(after_help = "\
+The sweep acts as the source runledger_sweeper. A running server sweeps by itself, at the interval `sweeper.interval`; \
+the command is for ledgers without one.
+
+Example:
+  runledger sweep --grace 2h")]
+    Sweep {
+        /// How long past the deadline a record is left alone [default: the key deadline.grace, 1h]
+        #[arg(long, value_name = "SPAN")]
+        grace: Option<Span>,
+    },
+    /// Show the activity log: every attempt, accepted or refused, oldest first
+    #[command(after_help = "\
+Examples:
+  runledger activity --refused
+  runledger activity --run 250925-231841 --client Guy-Wilson")]
+    Activity(ActivityArgs),
+    /// Take over records from the older tables
+    #[command(subcommand)]
+    Import(Import),
+    /// Write all records to a file or to standard output
+    Export(ExportArgs),
+    /// Play a night's batch of 12 clients against a throw-away ledger
+    Demo,
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Check the ledger: every record has its create line, versions match the log, the chain is unbroken
+    #[command(after_help = "It reads only, and can be run beside a server. Exit code 1 says that something is wrong.")]
+    Verify,
+    /// Write a completion script for a shell to standard output
+    #[command(after_help = "\
+Example:
+  runledger completions bash > ~/.local/share/bash-completion/completions/runledger")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages
+    #[command(after_help = "Example:\n  runledger man ~/.local/share/man/man1")]
+    Man {
+        /// The directory for the pages; without it, the page of runledger goes to standard output
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+    /// Print the `OpenAPI` description of the HTTP API
+    #[command(hide = true)]
+    Openapi,
+}
+
+/// `serve`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The server listens on loopback only, since it has no tokens. SIGINT or SIGTERM ends it once it has finished what it \
+accepted; a second one ends it at once. Nothing that was acknowledged is lost either way.
+
+Example:
+  runledger serve --data /var/lib/runledger --listen 127.0.0.1:7420")]
+pub struct ServeArgs {
+    /// Where to listen; port 0 takes a free one [env: RUNLEDGER_LISTEN] [default: 127.0.0.1:7420]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// How much of a listing to show.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct PageArgs {
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: u64,
+    /// All there are
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+}
+
+impl PageArgs {
+    /// How many entries to show at most.
+    pub const fn most(self) -> u64 {
+        if self.all { u64::MAX } else { self.limit }
+    }
+}
+
+/// A kind of record.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum KindArg {
+    /// Records of runs
+    Job,
+    /// Records of clients in runs
+    Client,
+}
+
+/// `list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Only of this run
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Only of this client
+    #[arg(long, value_name = "CLIENT")]
+    pub client: Option<String>,
+    /// Only of this kind
+    #[arg(long)]
+    pub kind: Option<KindArg>,
+    /// Only with this status: queued, running, succeeded, `succeeded_with_errors`, failed, skipped, cancelled, lost
+    #[arg(long, value_name = "STATUS")]
+    pub status: Option<String>,
+    /// Only open ones (queued or running)
+    #[arg(long)]
+    pub open: bool,
+    /// Only of this batch
+    #[arg(long, value_name = "LABEL")]
+    pub batch: Option<String>,
+    /// Only with this reference, written system:id
+    #[arg(long, value_name = "SYSTEM:ID")]
+    pub external_id: Option<String>,
+    /// How much
+    #[command(flatten)]
+    pub page: PageArgs,
+}
+
+/// `activity`.
+#[derive(Args, Debug)]
+pub struct ActivityArgs {
+    /// Only refused attempts
+    #[arg(long)]
+    pub refused: bool,
+    /// Only about this run
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Only about this client
+    #[arg(long, value_name = "CLIENT")]
+    pub client: Option<String>,
+    /// Only by this source
+    #[arg(long, value_name = "SOURCE")]
+    pub by: Option<String>,
+    /// How much
+    #[command(flatten)]
+    pub page: PageArgs,
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every key with its effective value and where it comes from
+    Show,
+}

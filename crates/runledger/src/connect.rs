@@ -1,0 +1,118 @@
+//! The way of a command to its ledger: through the server that holds the data directory, or by opening it here.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runledger_embedded::{DATABASE_FILE, EmbeddedStore, OpenError};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::ledger::{OpenLedger, Problem, Use, api_options};
+use crate::server_file;
+use crate::settings::Settings;
+use crate::transport::Transport;
+
+/// How often a data directory that is held is tried again.
+const TRIES: u32 = 100;
+/// How long between two tries: five seconds in all.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether a command may find no ledger at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// The command begins a ledger where there is none.
+    MayBegin,
+    /// The command is about a ledger that exists: reading and changing make none.
+    Exists,
+}
+
+/// A way to a ledger, for as long as a command takes.
+pub struct Connection {
+    /// The way.
+    pub transport: Transport,
+    held: Option<Arc<EmbeddedStore>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(store) = &self.held {
+            store.close();
+        }
+    }
+}
+
+/// Finds the ledger of the data directory.
+///
+/// # Errors
+/// There is none, it does not open, or it stays held by another command for five seconds.
+pub async fn connect(settings: &Settings, need: Need) -> Outcome<Connection> {
+    if need == Need::Exists {
+        expect_ledger(&settings.data)?;
+    }
+    let policy = settings.policy()?;
+    for _ in 0..TRIES {
+        if let Some(server) = server_file::find(&settings.data) {
+            return Ok(Connection {
+                transport: Transport::remote(&server.url)?,
+                held: None,
+            });
+        }
+        match OpenLedger::open(settings, Use::Command, policy.clone()) {
+            Ok(OpenLedger { ledger, store }) => {
+                return Ok(Connection {
+                    transport: Transport::InProcess(runledger_http::router(ledger, api_options(settings))),
+                    held: Some(store),
+                });
+            }
+            Err(Problem::Store(OpenError::InUse { .. })) => tokio::time::sleep(PAUSE).await,
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    Err(held_by_another(&settings.data))
+}
+
+/// Opens the ledger for this process alone, waiting for other commands to end.
+///
+/// # Errors
+/// A server holds it, another command holds it for five seconds, or it does not open.
+pub fn hold(settings: &Settings, usage: Use, policy: &runledger_domain::CreationPolicy) -> Outcome<OpenLedger> {
+    for _ in 0..TRIES {
+        if let Some(server) = server_file::find(&settings.data) {
+            return Err(Failure::unavailable(format_args!(
+                "a server holds {}: process {}, at {}",
+                settings.data.display(),
+                server.pid,
+                server.url
+            )));
+        }
+        match OpenLedger::open(settings, usage, policy.clone()) {
+            Ok(open) => return Ok(open),
+            Err(Problem::Store(OpenError::InUse { .. })) => std::thread::sleep(PAUSE),
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    Err(held_by_another(&settings.data))
+}
+
+/// There must be a ledger in the directory.
+///
+/// # Errors
+/// Not found, with the ways to get one.
+pub fn expect_ledger(directory: &Path) -> Outcome {
+    if directory.join(DATABASE_FILE).exists() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::NotFound,
+        format_args!("there is no ledger in {}, and none was made", directory.display()),
+    )
+    .advise("`runledger job create` and `runledger serve` begin one; or name another directory with --data"))
+}
+
+fn held_by_another(directory: &Path) -> Failure {
+    Failure::unavailable(format_args!(
+        "another process has held the ledger in {} for 5 seconds; nothing was done",
+        directory.display()
+    ))
+    .advise("wait for the other command to end and try again, or run `runledger serve` and let commands share it")
+}

@@ -1,0 +1,145 @@
+//! How a command fails: one exit code, what happened, what to do. Nothing here decides whether something failed.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+/// The exit codes, as the documentation lists them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Exit {
+    /// The program itself failed, or `verify` found damage.
+    Fault = 1,
+    /// The command, an id or a value cannot be understood.
+    Usage = 2,
+    /// The rules do not allow it; nothing was changed.
+    Refused = 3,
+    /// There is no such record; none was made.
+    NotFound = 4,
+    /// The key is taken by another creation; nothing was created.
+    Conflict = 5,
+    /// The ledger cannot be reached or cannot say; nothing is known to have happened.
+    Unavailable = 6,
+}
+
+impl Exit {
+    /// The word for the exit code in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fault => "fault",
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command ends before its work is done.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    what: String,
+    advice: Option<String>,
+    problem: Option<Value>,
+    reader_left: bool,
+}
+
+/// What commands answer.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// A failure with its exit code and what happened, in a sentence without a full stop.
+    pub fn new(exit: Exit, what: impl fmt::Display) -> Self {
+        Self {
+            exit,
+            what: what.to_string(),
+            advice: None,
+            problem: None,
+            reader_left: false,
+        }
+    }
+
+    /// Something in the command line or the configuration cannot be understood.
+    pub fn usage(what: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// The ledger cannot be reached or cannot say.
+    pub fn unavailable(what: impl fmt::Display) -> Self {
+        Self::new(Exit::Unavailable, what)
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn advise(mut self, advice: impl fmt::Display) -> Self {
+        self.advice = Some(advice.to_string());
+        self
+    }
+
+    /// Keeps the problem that the API answered, for `--json`.
+    #[must_use]
+    pub fn with_problem(mut self, problem: Value) -> Self {
+        self.problem = Some(problem);
+        self
+    }
+
+    /// The exit code.
+    pub const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Whether whoever read the output has gone away, which nobody needs to be told.
+    pub const fn reader_left(&self) -> bool {
+        self.reader_left
+    }
+
+    /// What happened, and what to do, for people. The caller makes it safe for a terminal.
+    pub fn for_people(&self) -> String {
+        match &self.advice {
+            Some(advice) => format!("error: {}\n  help: {advice}", self.what),
+            None => format!("error: {}", self.what),
+        }
+    }
+
+    /// The same for programs: the problem of the API as it came, or one of the same shape.
+    pub fn for_programs(&self) -> Value {
+        if let Some(problem) = &self.problem {
+            return problem.clone();
+        }
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": self.exit.as_str(),
+            "code": self.exit.as_str(),
+            "detail": self.what,
+        });
+        if let (Some(advice), Some(members)) = (&self.advice, problem.as_object_mut()) {
+            members.insert("advice".into(), json!(advice));
+        }
+        problem
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// A failure to write the command's own output.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let mut failure = Self::new(Exit::Fault, format_args!("cannot write the output: {error}"));
+        failure.reader_left = error.kind() == io::ErrorKind::BrokenPipe;
+        failure
+    }
+}

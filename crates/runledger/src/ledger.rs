@@ -1,0 +1,145 @@
+//! Puts a ledger together: the embedded store, the policy of the configuration, the registry, the clock.
+
+use std::sync::Arc;
+
+use runledger_app::system::{RandomIds, SystemClock};
+use runledger_app::{Ledger, Ports, Registry};
+use runledger_domain::CreationPolicy;
+use runledger_embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
+use runledger_http::Options;
+use runledger_ports::Clock;
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::settings::Settings;
+
+/// How many records a command remembers: it asks for few.
+const RECORDS_OF_A_COMMAND: usize = 64;
+/// The memory of the writer's page cache for a command, in KiB.
+const CACHE_OF_A_COMMAND_KIB: u32 = 2_048;
+
+/// What the ledger is opened for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Use {
+    /// One command.
+    Command,
+    /// A server.
+    Server,
+}
+
+/// A ledger that this process holds.
+pub struct OpenLedger {
+    /// The app.
+    pub ledger: Arc<Ledger>,
+    /// Its store; closing it gives the data directory up.
+    pub store: Arc<EmbeddedStore>,
+}
+
+impl OpenLedger {
+    /// Opens the store of the data directory and puts the ledger on it.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub fn open(settings: &Settings, usage: Use, policy: CreationPolicy) -> Result<Self, Problem> {
+        let (options, records) = match usage {
+            Use::Server => (EmbeddedOptions::default(), settings.registry.records),
+            Use::Command => (
+                EmbeddedOptions {
+                    cache_kib: CACHE_OF_A_COMMAND_KIB,
+                    ..EmbeddedOptions::default()
+                },
+                RECORDS_OF_A_COMMAND,
+            ),
+        };
+        let store = Arc::new(EmbeddedStore::open(&settings.data, options)?);
+        let registry = Registry::new(records, true);
+        Ok(Self {
+            ledger: put_together(&store, policy, registry, Arc::new(SystemClock))?,
+            store,
+        })
+    }
+}
+
+/// Why a ledger is not opened.
+pub enum Problem {
+    /// The store does not open.
+    Store(OpenError),
+    /// Anything else.
+    Other(Failure),
+}
+
+impl From<OpenError> for Problem {
+    fn from(error: OpenError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::Store(error) => failure_of(&error),
+            Problem::Other(failure) => failure,
+        }
+    }
+}
+
+/// The app over a store, with this clock.
+///
+/// # Errors
+/// When the system has no randomness for attempt ids.
+pub fn put_together(
+    store: &Arc<EmbeddedStore>,
+    policy: CreationPolicy,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+) -> Outcome<Arc<Ledger>> {
+    let ports = Ports {
+        reader: store.clone(),
+        changer: store.clone(),
+        creator: store.clone(),
+        log: store.clone(),
+        clock,
+        ids: Arc::new(random_ids()?),
+    };
+    Ok(Arc::new(Ledger::new(ports, policy, registry)))
+}
+
+/// The source of attempt ids.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn random_ids() -> Outcome<RandomIds> {
+    RandomIds::new().map_err(|error| Failure::new(Exit::Fault, error))
+}
+
+/// What the API is to be bound by.
+pub fn api_options(settings: &Settings) -> Options {
+    Options {
+        body_bytes_max: settings.limits.body_bytes,
+        body_time_max: settings.limits.body_time.duration(),
+        ..Options::default()
+    }
+}
+
+/// Why the store did not open, with everything that the system said.
+pub fn failure_of(error: &OpenError) -> Failure {
+    let mut what = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !what.contains(&text) {
+            what = format!("{what}: {text}");
+        }
+        cause = error.source();
+    }
+    match error {
+        OpenError::Absent { .. } => Failure::new(Exit::NotFound, what)
+            .advise("`runledger serve` and `runledger job create` make one; or name another directory with --data"),
+        _ => Failure::unavailable(what),
+    }
+}

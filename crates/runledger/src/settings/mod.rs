@@ -1,0 +1,283 @@
+//! The configuration: one file, the environment, the flags, in this order. A key that nobody knows is an error, never
+//! ignored; nothing outside this module and `main` reads the environment.
+
+mod keys;
+mod layers;
+mod show;
+mod span;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use runledger_domain::{CreationPolicy, DeadlineAfter, RecordKind, RunIdScheme, Source};
+use serde::{Deserialize, Serialize};
+
+pub use layers::{Given, Loaded, Origin, load};
+pub use show::show;
+pub use span::{Span, SpanError};
+
+use crate::failure::{Failure, Outcome};
+
+/// The name of the configuration file in the data directory.
+pub const FILE_NAME: &str = "runledger.toml";
+
+/// What a value looks like where only text can be given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// The text is the value.
+    Plain,
+    /// A list or a table, written as TOML.
+    Structured,
+}
+
+/// Every setting, with its effective value.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where the server listens.
+    pub listen: SocketAddr,
+    /// Who may create what.
+    pub creation: Creation,
+    /// When silence becomes suspicious.
+    pub deadline: Deadline,
+    /// The server's sweeper.
+    pub sweeper: Sweeper,
+    /// The registry of records in memory.
+    pub registry: Registry,
+    /// Bounds of the server.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// Who may create what.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Creation {
+    /// The sources that may create, each with the kinds of records. It replaces the list of the policy as a whole.
+    pub creators: BTreeMap<Source, Vec<Creates>>,
+    /// Whether a client run record needs its job record first.
+    pub require_job: bool,
+    /// The forms of run ids that are accepted.
+    pub run_id_schemes: Vec<Scheme>,
+}
+
+/// A kind of record.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Creates {
+    /// Job records.
+    Job,
+    /// Client run records.
+    Client,
+}
+
+/// A form of run ids.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// `YYMMDD-HHMMSS`.
+    Timestamp,
+    /// A ULID.
+    Ulid,
+    /// A UUID.
+    Uuid,
+    /// A name.
+    Name,
+}
+
+/// When silence becomes suspicious.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deadline {
+    /// How long a record may be silent when its creator says nothing else.
+    pub default: Span,
+    /// How long past the deadline a sweep waits before it closes a record as lost.
+    pub grace: Span,
+}
+
+/// The server's sweeper.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweeper {
+    /// How often it looks; `0s` turns it off.
+    pub interval: Span,
+}
+
+/// The registry of records in memory.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// About how many records it holds.
+    pub records: usize,
+}
+
+/// Bounds of the server.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The largest body of a request, in bytes.
+    pub body_bytes: usize,
+    /// How long a body may take to arrive.
+    pub body_time: Span,
+    /// How long a server that is told to end waits for requests that it accepted.
+    pub drain_time: Span,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The least severe level that is written.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How severe a line is.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Nothing at all.
+    Off,
+    /// Somebody must act.
+    Error,
+    /// Somebody should look.
+    Warn,
+    /// One line for each operation.
+    Info,
+    /// For finding faults.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The largest registry that can be asked for.
+const REGISTRY_RECORDS_MAX: usize = 10_000_000;
+/// The bounds of `limits.body_bytes`.
+const BODY_BYTES: std::ops::RangeInclusive<usize> = 1_024..=64 * 1024 * 1024;
+
+impl Settings {
+    /// What holds where nobody says otherwise.
+    pub fn defaults(data: PathBuf) -> Self {
+        let creators = CreationPolicy::default();
+        let creators = creators
+            .creators()
+            .map(|(source, kinds)| (source.clone(), kinds.iter().copied().map(Creates::from).collect()));
+        Self {
+            data,
+            listen: SocketAddr::from(([127, 0, 0, 1], 7420)),
+            creation: Creation {
+                creators: creators.collect(),
+                require_job: true,
+                run_id_schemes: vec![Scheme::Timestamp, Scheme::Ulid, Scheme::Uuid, Scheme::Name],
+            },
+            deadline: Deadline {
+                default: Span::from_secs(DeadlineAfter::DEFAULT.as_secs()),
+                grace: Span::from_secs(60 * 60),
+            },
+            sweeper: Sweeper {
+                interval: Span::from_secs(60),
+            },
+            registry: Registry { records: 50_000 },
+            limits: Limits {
+                body_bytes: 1024 * 1024,
+                body_time: Span::from_secs(30),
+                drain_time: Span::from_secs(30),
+            },
+            log: Log {
+                level: LogLevel::Info,
+                format: LogFormat::Auto,
+            },
+        }
+    }
+
+    /// The creation policy that the settings come to.
+    pub fn policy(&self) -> Outcome<CreationPolicy> {
+        let after = DeadlineAfter::from_secs(self.deadline.default.as_secs())
+            .map_err(|error| Failure::usage(format_args!("deadline.default: {error}")))?;
+        let schemes = self.creation.run_id_schemes.iter().copied().map(RunIdScheme::from);
+        let mut policy = CreationPolicy::closed()
+            .accept_schemes(schemes.collect())
+            .require_job(self.creation.require_job)
+            .deadline_after(after);
+        for (source, kinds) in &self.creation.creators {
+            for kind in kinds {
+                policy = policy.allow(source.clone(), (*kind).into());
+            }
+        }
+        Ok(policy)
+    }
+
+    /// What no type says: bounds of numbers.
+    fn check(&self) -> Outcome {
+        self.policy()?;
+        if self.creation.run_id_schemes.is_empty() {
+            return Err(Failure::usage(
+                "creation.run_id_schemes is empty, so that no run could ever be created",
+            ));
+        }
+        if self.registry.records > REGISTRY_RECORDS_MAX {
+            return Err(Failure::usage(format_args!(
+                "registry.records is {}; at most {REGISTRY_RECORDS_MAX} fit",
+                self.registry.records
+            )));
+        }
+        if !BODY_BYTES.contains(&self.limits.body_bytes) {
+            return Err(Failure::usage(format_args!(
+                "limits.body_bytes is {}; give {} to {}",
+                self.limits.body_bytes,
+                BODY_BYTES.start(),
+                BODY_BYTES.end()
+            )));
+        }
+        if self.limits.body_time.as_secs() == 0 {
+            return Err(Failure::usage("limits.body_time is 0s, so that no body could ever arrive"));
+        }
+        Ok(())
+    }
+}
+
+impl From<RecordKind> for Creates {
+    fn from(kind: RecordKind) -> Self {
+        match kind {
+            RecordKind::Job => Self::Job,
+            RecordKind::Client => Self::Client,
+        }
+    }
+}
+
+impl From<Creates> for RecordKind {
+    fn from(kind: Creates) -> Self {
+        match kind {
+            Creates::Job => Self::Job,
+            Creates::Client => Self::Client,
+        }
+    }
+}
+
+impl From<Scheme> for RunIdScheme {
+    fn from(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::Timestamp => Self::Timestamp,
+            Scheme::Ulid => Self::Ulid,
+            Scheme::Uuid => Self::Uuid,
+            Scheme::Name => Self::Name,
+        }
+    }
+}

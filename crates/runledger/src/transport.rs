@@ -1,0 +1,340 @@
+//! One request of the HTTP API: to a router in this process, or to a running server. Commands see no difference; they
+//! never touch a store.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{self, HeaderMap, Method};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use crate::failure::{Exit, Failure, Outcome};
+
+/// How long a connection to the server may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer of the server may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The largest answer, in bytes: a page of 1000 records, each with all its notes, is below.
+const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// The way to the API.
+#[derive(Clone)]
+pub enum Transport {
+    /// In this process, on a ledger that it holds.
+    InProcess(Router),
+    /// Through a running server.
+    Remote {
+        /// The client.
+        client: reqwest::Client,
+        /// Where the server listens, without a slash at the end.
+        url: String,
+    },
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: http::StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Request {
+    /// A request for a path of these parts; each is encoded, so that none can lead elsewhere.
+    ///
+    /// # Errors
+    /// An empty part, `.` and `..` cannot stand in a path.
+    pub fn new(method: Method, parts: &[&str]) -> Outcome<Self> {
+        let mut path = String::from("/v1");
+        for part in parts {
+            if matches!(*part, "" | "." | "..") {
+                return Err(Failure::usage(format_args!("{part:?} is not an id; ids are never empty or dots")));
+            }
+            path.push('/');
+            encode(part, &mut path);
+        }
+        Ok(Self {
+            method,
+            path,
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+        })
+    }
+
+    /// A request that reads.
+    ///
+    /// # Errors
+    /// As [`Request::new`].
+    pub fn get(parts: &[&str]) -> Outcome<Self> {
+        Self::new(Method::GET, parts)
+    }
+
+    /// Adds a parameter, if it has a value.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, value: Option<impl fmt::Display>) -> Self {
+        if let Some(value) = value {
+            self.query.push((name, value.to_string()));
+        }
+        self
+    }
+
+    /// Adds a header, if it has a value.
+    ///
+    /// # Errors
+    /// When the value cannot stand in a header.
+    pub fn header(mut self, name: &'static str, value: Option<impl fmt::Display>) -> Outcome<Self> {
+        if let Some(value) = value {
+            let value = value.to_string();
+            if http::HeaderValue::from_str(&value).is_err() {
+                return Err(Failure::usage(format_args!(
+                    "{value:?} holds characters that cannot be sent as {name}"
+                )));
+            }
+            self.headers.push((name, value));
+        }
+        Ok(self)
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    fn target(&self) -> String {
+        let mut target = self.path.clone();
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            target.push(if index == 0 { '?' } else { '&' });
+            target.push_str(name);
+            target.push('=');
+            encode(value, &mut target);
+        }
+        target
+    }
+}
+
+/// Percent-encodes whatever is not plainly part of a word.
+fn encode(text: &str, target: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            target.push(char::from(byte));
+        } else {
+            target.push('%');
+            target.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            target.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+}
+
+impl Transport {
+    /// Through the server at this URL.
+    ///
+    /// # Errors
+    /// When the client cannot be set up.
+    pub fn remote(url: &str) -> Outcome<Self> {
+        let client = reqwest::Client::builder()
+            // The server is on this machine: no proxy of the environment stands between.
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .build()
+            .map_err(|error| Failure::new(Exit::Fault, format_args!("cannot set up the HTTP client: {error}")))?;
+        Ok(Self::Remote {
+            client,
+            url: url.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Sends the request and answers what came back, refusals included.
+    ///
+    /// # Errors
+    /// When no answer came: nothing is then known about the effect of a change.
+    pub async fn send(&self, request: &Request) -> Outcome<Answer> {
+        match self {
+            Self::InProcess(router) => in_process(router.clone(), request).await,
+            Self::Remote { client, url } => remote(client, url, request).await,
+        }
+    }
+
+    /// Sends the request; a refusal is a failure.
+    ///
+    /// # Errors
+    /// As [`Transport::send`], and [`failure_of`] for every answer that is no success.
+    pub async fn request(&self, request: &Request) -> Outcome<Answer> {
+        let answer = self.send(request).await?;
+        if answer.status.is_success() {
+            Ok(answer)
+        } else {
+            Err(failure_of(&answer))
+        }
+    }
+}
+
+async fn in_process(router: Router, request: &Request) -> Outcome<Answer> {
+    let mut builder = http::Request::builder()
+        .method(request.method.clone())
+        .uri(request.target())
+        .header(HOST, "localhost");
+    for (name, value) in &request.headers {
+        builder = builder.header(*name, value);
+    }
+    let body = match &request.body {
+        Some(body) => {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+            Body::from(body.to_string())
+        }
+        None => Body::empty(),
+    };
+    let fault = |error: &dyn fmt::Display| Failure::new(Exit::Fault, format_args!("cannot make the request: {error}"));
+    let request = builder.body(body).map_err(|error| fault(&error))?;
+    let response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|error| fault(&error))?;
+    Ok(Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    })
+}
+
+async fn remote(client: &reqwest::Client, url: &str, request: &Request) -> Outcome<Answer> {
+    let mut builder = client.request(request.method.clone(), format!("{url}{}", request.target()));
+    for (name, value) in &request.headers {
+        builder = builder.header(*name, value);
+    }
+    if let Some(body) = &request.body {
+        builder = builder.json(body);
+    }
+    let failed = |error: reqwest::Error| no_answer(url, &request.method, &error);
+    let response = builder.send().await.map_err(failed)?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await.map_err(failed)?;
+    Ok(Answer { status, headers, body })
+}
+
+fn no_answer(url: &str, method: &Method, error: &reqwest::Error) -> Failure {
+    if error.is_connect() {
+        return Failure::unavailable(format_args!("the server at {url} cannot be reached; nothing was done"))
+            .advise("look whether `runledger serve` is running");
+    }
+    let what = if error.is_timeout() {
+        "did not answer in time"
+    } else {
+        "ended the connection before it answered"
+    };
+    if method == Method::GET {
+        return Failure::unavailable(format_args!("the server at {url} {what}")).advise("try again");
+    }
+    Failure::unavailable(format_args!("the server at {url} {what}; it is not known whether it was done")).advise(
+        "read the record, or repeat the same command: with the same --attempt or --update-id it counts once",
+    )
+}
+
+impl Answer {
+    /// The body, as the type that it must be.
+    ///
+    /// # Errors
+    /// When it is something else: the server is of another version.
+    pub fn read<T: DeserializeOwned>(&self) -> Outcome<T> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Failure::new(Exit::Fault, format_args!("the answer of the ledger cannot be read: {error}"))
+                .advise("use the same version of runledger for the server and the command")
+        })
+    }
+
+    /// The body as it came.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Whether the effect had taken place before (I7).
+    pub fn is_replayed(&self) -> bool {
+        let header = self.headers.get("idempotency-replayed");
+        header.is_some_and(|value| value.as_bytes() == b"true")
+    }
+}
+
+/// The failure that a refusal comes to: the problem's detail, and the exit code of its status.
+pub fn failure_of(answer: &Answer) -> Failure {
+    let problem: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let text = |name: &str| problem.as_ref()?.get(name)?.as_str().map(str::to_owned);
+    let exit = exit_of(answer.status.as_u16(), text("code").as_deref().unwrap_or_default());
+    let what = text("detail")
+        .or_else(|| text("title"))
+        .unwrap_or_else(|| format!("the server answered {}", answer.status));
+    let failure = Failure::new(exit, what);
+    match problem {
+        Some(problem) => failure.with_problem(problem),
+        None => failure,
+    }
+}
+
+/// The one table from the API's answers to exit codes.
+fn exit_of(status: u16, code: &str) -> Exit {
+    match (status, code) {
+        // A path that this program knows and the server does not: another version, or no run ledger at all.
+        (404, "route_not_found") | (405, _) => Exit::Fault,
+        (404, "not_found") => Exit::NotFound,
+        (409, "conflict") => Exit::Conflict,
+        (403 | 409 | 412, _) => Exit::Refused,
+        (400 | 408 | 413 | 415 | 422, _) => Exit::Usage,
+        (500.., _) => Exit::Unavailable,
+        _ => Exit::Fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_answer_has_its_exit_code() {
+        for (status, code, exit) in [
+            (400, "body_not_json", Exit::Usage),
+            (422, "run_id_invalid", Exit::Usage),
+            (403, "source_not_authorised", Exit::Refused),
+            (409, "already_ended", Exit::Refused),
+            (409, "conflict", Exit::Conflict),
+            (412, "version_mismatch", Exit::Refused),
+            (404, "not_found", Exit::NotFound),
+            (404, "route_not_found", Exit::Fault),
+            (404, "", Exit::Fault),
+            (500, "internal", Exit::Unavailable),
+            (503, "in_doubt", Exit::Unavailable),
+        ] {
+            assert_eq!(exit_of(status, code), exit, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_path_leads_elsewhere() {
+        let request = Request::get(&["runs", "a/../b?c#d %é"]).unwrap().query("limit", Some("1&x=2"));
+        assert_eq!(request.target(), "/v1/runs/a%2F..%2Fb%3Fc%23d%20%25%C3%A9?limit=1%26x%3D2");
+        for part in ["", ".", ".."] {
+            assert!(Request::get(&["runs", part]).is_err());
+        }
+        assert!(request.header("Runledger-Source", Some("a\nb")).is_err());
+    }
+}

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use runledger_domain::creation::{CreateDecision, JobEvidence};
 use runledger_domain::{
-    Activity, ChainHead, CreationIntent, CreationPermit, CreationPolicy, JobSummary, NewActivity, RunId, RunKey,
-    RunRecord, Verdict,
+    Activity, ChainHead, CreationIntent, CreationPermit, CreationPolicy, JobSummary, NewActivity, NotAuthorised, RunId,
+    RunKey, RunRecord, Verdict,
 };
 use runledger_ports::{
     ActivityFilter, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, ListFilter, PageSize, Unavailable,
@@ -56,24 +56,26 @@ impl Bench {
         }
     }
 
-    /// Closes the store and opens it again; `None` when it does not keep its data. No clone may be left.
-    pub(crate) async fn reopen(self) -> Option<Self> {
+    /// Closes the store and opens it again. No clone may be left. When the store does not keep its data, it is handed
+    /// back as it was, as an error.
+    pub(crate) async fn reopen(self) -> Result<Self, Self> {
         let Self { rule, store, opened } = self;
         drop(store);
         let mut open_store = opened.lock().await;
         let support = open_store.reopen().await;
         let store = open_store.handles();
         drop(open_store);
-        (support == Support::Done).then_some(Self { rule, store, opened })
+        let bench = Self { rule, store, opened };
+        match support {
+            Support::Done => Ok(bench),
+            Support::Missing => Err(bench),
+        }
     }
 
     /// Closes a store that was opened again before, and opens it once more.
     pub(crate) async fn reopen_again(self) -> Held<Self> {
-        let rule = self.rule;
-        self.reopen().await.ok_or_else(|| Violation {
-            rule,
-            detail: "the store could be opened again once, but not twice".to_owned(),
-        })
+        let reopened = self.reopen().await;
+        reopened.or_else(|bench| bench.broken("the store could be opened again once, but not twice"))
     }
 
     /// Brings the store into a state in which it cannot answer. `false` when that cannot be done.
@@ -174,14 +176,8 @@ impl Bench {
         intents.iter().map(|intent| self.permit(policy, intent)).collect()
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the suite plays the creation point for a store"
-    )]
     fn permit(&self, policy: &CreationPolicy, intent: &CreationIntent) -> Held<CreationPermit> {
-        policy
-            .authorise(intent.clone())
-            .or_else(|refused| self.broken(format!("the rules use allowed sources: {refused}")))
+        allowed(policy, intent).or_else(|refused| self.broken(format!("the rules use allowed sources: {refused}")))
     }
 
     // Changing.
@@ -349,6 +345,15 @@ impl Bench {
         self.same("the lines of creations", &created, &expected)?;
         Ok(everything)
     }
+}
+
+/// Asks a policy for a permit.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the suite plays the creation point for a store"
+)]
+pub(crate) fn allowed(policy: &CreationPolicy, intent: &CreationIntent) -> Result<CreationPermit, Box<NotAuthorised>> {
+    policy.authorise(intent.clone()).map_err(Box::new)
 }
 
 /// What came of each attempt: the verdict, and the code if it was refused.

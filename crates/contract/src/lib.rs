@@ -45,7 +45,7 @@
 //! # });
 //! ```
 //!
-//! The rules send nothing that a caller could not send: all permits come from a policy, all changes are domain
+//! `run_all` holds no random histories; [`check_histories`] plays those. The rules send nothing that a caller could not send: all permits come from a policy, all changes are domain
 //! commands. Times are data; no rule waits for a clock.
 #![forbid(unsafe_code)]
 
@@ -54,11 +54,13 @@ mod list;
 
 mod bench;
 mod fixture;
+pub mod histories;
 pub mod rules;
 mod store;
 mod time;
 mod violation;
 
+pub use histories::{assert_histories, check_histories};
 pub use rules::{RULES, Rule, assert_rule, run_all};
 pub use store::{Handles, OpenStore, StoreUnderTest, Support};
 pub use time::{CountingIds, FixedClock};

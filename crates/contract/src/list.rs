@@ -86,11 +86,25 @@ macro_rules! each_rule_of_the_contract {
 ///
 /// ```text
 /// runledger_contract::store_contract_tests!(fresh);
+/// runledger_contract::store_contract_tests!(fresh, histories = 32);
 /// ```
+///
+/// The last test plays random histories, as many as [`check_histories`](crate::check_histories) says.
 #[macro_export]
 macro_rules! store_contract_tests {
     ($store:expr) => {
+        $crate::store_contract_tests!(@with $store, None);
+    };
+    ($store:expr, histories = $histories:expr) => {
+        $crate::store_contract_tests!(@with $store, Some($histories));
+    };
+    (@with $store:expr, $histories:expr) => {
         $crate::each_rule_of_the_contract!([$crate::contract_tests_of_the_list] $store);
+
+        #[test]
+        fn random_histories_follow_the_model() {
+            $crate::assert_histories(&$store, $histories);
+        }
     };
 }
 

@@ -48,7 +48,9 @@ pub(crate) fn tag(response: &mut Response, version: Version) {
 
 /// Says that nothing was done now because it was done before.
 pub(crate) fn mark_replayed(response: &mut Response) {
-    response.headers_mut().insert(&REPLAYED, HeaderValue::from_static("true"));
+    response
+        .headers_mut()
+        .insert(&REPLAYED, HeaderValue::from_static("true"));
 }
 
 /// Says where a new record is to be found.

@@ -108,7 +108,10 @@ fn explain(body: &[u8], error: &serde_json::Error) -> Problem {
         };
         return Problem::new(&problem::UNKNOWN_FIELD, detail).at(name);
     }
-    if let Some(name) = message.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
+    if let Some(name) = message
+        .strip_prefix("duplicate field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
         let detail = format!("field {name} stands twice in one object; send it once");
         return Problem::new(&problem::BODY_INVALID, detail).at(name);
     }
@@ -151,7 +154,11 @@ mod tests {
         let fails = |body: &str, code: &str, field: &str| {
             let problem = read::<NewJob<'_>>(body.as_bytes()).map(|_| ()).unwrap_err();
             let shown = serde_json::to_value(&problem).unwrap();
-            assert_eq!((shown["code"].as_str(), shown["field"].as_str()), (Some(code), Some(field)), "{shown}");
+            assert_eq!(
+                (shown["code"].as_str(), shown["field"].as_str()),
+                (Some(code), Some(field)),
+                "{shown}"
+            );
         };
         fails(r#"{"batch":"b","note":5}"#, "body_invalid", "note");
         fails(r#"{"note":{"a":"b"}}"#, "body_invalid", "note");
@@ -159,10 +166,26 @@ mod tests {
         fails(r#"{"note":true,"batch":"x"}"#, "body_invalid", "note");
         fails(r#"{"external_ids":["a:b",7]}"#, "body_invalid", "external_ids[1]");
         fails(r#"{"external_ids":"a:b"}"#, "body_invalid", "external_ids");
-        fails(r#"{"deadline_after_seconds":"60"}"#, "body_invalid", "deadline_after_seconds");
-        fails(r#"{"deadline_after_seconds":-5}"#, "body_invalid", "deadline_after_seconds");
-        fails(r#"{"deadline_after_seconds":1e999}"#, "body_invalid", "deadline_after_seconds");
-        fails(r#"{"deadline_after_seconds":1.5}"#, "body_invalid", "deadline_after_seconds");
+        fails(
+            r#"{"deadline_after_seconds":"60"}"#,
+            "body_invalid",
+            "deadline_after_seconds",
+        );
+        fails(
+            r#"{"deadline_after_seconds":-5}"#,
+            "body_invalid",
+            "deadline_after_seconds",
+        );
+        fails(
+            r#"{"deadline_after_seconds":1e999}"#,
+            "body_invalid",
+            "deadline_after_seconds",
+        );
+        fails(
+            r#"{"deadline_after_seconds":1.5}"#,
+            "body_invalid",
+            "deadline_after_seconds",
+        );
         fails(r#"{"note":"a","note":"b"}"#, "body_invalid", "note");
         fails(r#"{"notes":"a"}"#, "unknown_field", "notes");
         let many = read::<NewClients<'_>>(br#"{"clients":[{"client_id":"a"},{"client_id":3}]}"#).map(|_| ());
@@ -173,7 +196,10 @@ mod tests {
         let array = read::<NewClients<'_>>(br#"{"clients":[["a"]]}"#).map(|_| ());
         assert_eq!(serde_json::to_value(array.unwrap_err()).unwrap()["field"], "clients[0]");
         let change = read::<RecordChange<'_>>(br#"{"metrics":{"add":[]}}"#).map(|_| ());
-        assert_eq!(serde_json::to_value(change.unwrap_err()).unwrap()["field"], "metrics.add");
+        assert_eq!(
+            serde_json::to_value(change.unwrap_err()).unwrap()["field"],
+            "metrics.add"
+        );
     }
 
     #[test]

@@ -12,11 +12,129 @@ use runledger_ports::Changed;
 use crate::answer;
 use crate::api::{Api, carry_out};
 use crate::body::read;
-use crate::describe::{ChangeProblems, RecordChanged};
+use crate::describe::{ChangeHeaders, ChangeProblems, ClientPath, JobPath, RecordChanged, StagePath, UpdateHeaders};
 use crate::incoming::Incoming;
 use crate::problem;
 use crate::trouble::{Problem, of_change};
 use crate::wire::input::{Nothing, RecordChange, RecordCompletion, StageFinish};
+
+/// Changes the contents of a job record: merges metrics, appends a note, adds references, starts it.
+#[utoipa::path(
+    patch, path = "/v1/runs/{run}", tag = "change", operation_id = "updateJob",
+    params(JobPath, UpdateHeaders),
+    request_body(content = RecordChange, content_type = "application/json"),
+    responses(RecordChanged, ChangeProblems),
+)]
+pub(crate) async fn update_job(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::Update, update).await
+}
+
+/// Changes the contents of a client run record: merges metrics, appends a note, adds references, starts it.
+#[utoipa::path(
+    patch, path = "/v1/runs/{run}/clients/{client}", tag = "change", operation_id = "updateClient",
+    params(ClientPath, UpdateHeaders),
+    request_body(content = RecordChange, content_type = "application/json"),
+    responses(RecordChanged, ChangeProblems),
+)]
+pub(crate) async fn update_client(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::Update, update).await
+}
+
+/// Begins a stage of a job record.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{run}/stages/{stage}/start",
+    tag = "change",
+    operation_id = "startJobStage",
+    params(JobPath, StagePath, ChangeHeaders),
+    responses(RecordChanged, ChangeProblems)
+)]
+pub(crate) async fn start_stage_job(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::StartStage, start_stage).await
+}
+
+/// Begins a stage of a client run record.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{run}/clients/{client}/stages/{stage}/start",
+    tag = "change",
+    operation_id = "startClientStage",
+    params(ClientPath, StagePath, ChangeHeaders),
+    responses(RecordChanged, ChangeProblems)
+)]
+pub(crate) async fn start_stage_client(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::StartStage, start_stage).await
+}
+
+/// Ends a stage of a job record, with what it reports.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/stages/{stage}/finish", tag = "change", operation_id = "finishJobStage",
+    params(JobPath, StagePath, ChangeHeaders),
+    request_body(content = StageFinish, content_type = "application/json"),
+    responses(RecordChanged, ChangeProblems),
+)]
+pub(crate) async fn finish_stage_job(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::FinishStage, finish_stage).await
+}
+
+/// Ends a stage of a client run record, with what it reports.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/clients/{client}/stages/{stage}/finish", tag = "change", operation_id = "finishClientStage",
+    params(ClientPath, StagePath, ChangeHeaders),
+    request_body(content = StageFinish, content_type = "application/json"),
+    responses(RecordChanged, ChangeProblems),
+)]
+pub(crate) async fn finish_stage_client(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::FinishStage, finish_stage).await
+}
+
+/// Ends a job record, for ever.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/complete", tag = "change", operation_id = "completeJob",
+    params(JobPath, ChangeHeaders),
+    request_body(content = RecordCompletion, content_type = "application/json"),
+    responses(RecordChanged, ChangeProblems),
+)]
+pub(crate) async fn complete_job(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::Complete, complete).await
+}
+
+/// Ends a client run record, for ever.
+#[utoipa::path(
+    post, path = "/v1/runs/{run}/clients/{client}/complete", tag = "change", operation_id = "completeClient",
+    params(ClientPath, ChangeHeaders),
+    request_body(content = RecordCompletion, content_type = "application/json"),
+    responses(RecordChanged, ChangeProblems),
+)]
+pub(crate) async fn complete_client(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::Complete, complete).await
+}
+
+/// Says that the work of a job record goes on; moves the deadline.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{run}/heartbeat",
+    tag = "change",
+    operation_id = "heartbeatJob",
+    params(JobPath, ChangeHeaders),
+    responses(RecordChanged, ChangeProblems)
+)]
+pub(crate) async fn heartbeat_job(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::Heartbeat, heartbeat).await
+}
+
+/// Says that the work of a client run record goes on; moves the deadline.
+#[utoipa::path(
+    post,
+    path = "/v1/runs/{run}/clients/{client}/heartbeat",
+    tag = "change",
+    operation_id = "heartbeatClient",
+    params(ClientPath, ChangeHeaders),
+    responses(RecordChanged, ChangeProblems)
+)]
+pub(crate) async fn heartbeat_client(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+    change(api, incoming, Action::Heartbeat, heartbeat).await
+}
 
 /// How the body of one kind of change is understood: as a command, with the version that it expects.
 type Understand = fn(&Incoming) -> Result<(Command, Option<Version>), Problem>;
@@ -92,29 +210,11 @@ fn heartbeat(incoming: &Incoming) -> Result<(Command, Option<Version>), Problem>
 }
 
 fn stage_name(incoming: &Incoming) -> Result<StageName, Problem> {
-    incoming.path.stage().parse().map_err(|error: runledger_domain::TextError| {
-        Problem::new(&problem::STAGE_NAME_INVALID, error.to_string()).at("stage")
-    })
-}
-
-/// Declares a handler for job records and one for client run records, which differ in their path only.
-macro_rules! changes {
-    ($($(#[$doc:meta])* $method:ident $tail:literal $job:ident = $job_id:literal, $client:ident = $client_id:literal,
-        $action:ident, $understand:ident, [$($param:tt),*], $body:expr;)*) => {
-        $(
-            $(#[$doc])*
-            #[utoipa::path(
-                $method, path = concat!("/v1/runs/{run}", $tail), tag = "change", operation_id = $job_id,
-                params(("run" = String, Path, description = "The run.", example = "250925-231841"),
-                    ("Runledger-Source" = String, Header, description = "The program or step that asks."),
-                    $($param,)*
-                    ("If-Match" = Option<String>, Header, description = "The `ETag` that the record must have.")),
-                request_body(content = $body, content_type = "application/json"),
-                responses(RecordChanged, ChangeProblems),
-            )]
-            pub(crate) async fn $job(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
-                change(api, incoming, Action::$action, $understand).await
-            }
-        )*
-    };
+    incoming
+        .path
+        .stage()
+        .parse()
+        .map_err(|error: runledger_domain::TextError| {
+            Problem::new(&problem::STAGE_NAME_INVALID, error.to_string()).at("stage")
+        })
 }

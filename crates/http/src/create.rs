@@ -11,7 +11,7 @@ use runledger_domain::{Action, AttemptId, Source};
 use crate::answer::{self, json};
 use crate::api::{Api, carry_out};
 use crate::body::read;
-use crate::describe::{CreateProblems, JobCreated, RecordsCreated};
+use crate::describe::{ClientsCreated, CreateHeaders, CreateProblems, JobCreated, JobPath};
 use crate::incoming::Incoming;
 use crate::trouble::{Problem, of_creation};
 use crate::wire::input::{NewClients, NewJob, StartClients, idempotency_key};
@@ -20,11 +20,7 @@ use crate::wire::page::CreatedRecords;
 /// Starts a run: creates its job record.
 #[utoipa::path(
     post, path = "/v1/runs", tag = "create", operation_id = "createJob",
-    params(
-        ("Runledger-Source" = String, Header, description = "The program or step that asks."),
-        ("Idempotency-Key" = Option<String>, Header, description = "The attempt: sent again with the same content, the \
-            same record is answered, at any later time."),
-    ),
+    params(CreateHeaders),
     request_body(content = Option<NewJob>, content_type = "application/json"),
     responses(JobCreated, CreateProblems),
 )]
@@ -61,14 +57,9 @@ fn read_job(incoming: &mut Incoming) -> Result<(Source, StartJob), Problem> {
 /// Creates one client run record, or several of one run: all of them, or none.
 #[utoipa::path(
     post, path = "/v1/runs/{run}/clients", tag = "create", operation_id = "createClients",
-    params(
-        ("run" = String, Path, description = "The run; its job record must be there and open.", example = "250925-231841"),
-        ("Runledger-Source" = String, Header, description = "The program or step that asks."),
-        ("Idempotency-Key" = Option<String>, Header, description = "The attempt: sent again with the same content, the \
-            same records are answered, at any later time."),
-    ),
+    params(JobPath, CreateHeaders),
     request_body(content = NewClients, content_type = "application/json"),
-    responses(RecordsCreated, CreateProblems),
+    responses(ClientsCreated, CreateProblems),
 )]
 pub(crate) async fn create_clients(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
     carry_out(async move {
@@ -104,7 +95,11 @@ fn attempt(incoming: &Incoming) -> Result<Option<AttemptId>, Problem> {
 }
 
 fn created(api: &Api, started: &Started) -> Response {
-    let status = if started.replayed { StatusCode::OK } else { StatusCode::CREATED };
+    let status = if started.replayed {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
     let mut response = answer::record(status, &started.record, api.now());
     if started.replayed {
         answer::mark_replayed(&mut response);

@@ -30,7 +30,9 @@ pub(crate) fn check_origin(headers: &HeaderMap, options: &Options) -> Result<(),
     let mut origins = headers.get_all(ORIGIN).iter();
     let Some(origin) = origins.next() else { return Ok(()) };
     let host = origin.to_str().ok().and_then(|origin| {
-        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        let rest = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
         rest.filter(|host| is_own(host, options))
     });
     if host.is_some() && origins.next().is_none() {

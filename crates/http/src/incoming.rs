@@ -32,7 +32,10 @@ impl Path {
             Ok(params) => Ok(Self(Some(params))),
             Err(RawPathParamsRejection::MissingPathParams(_)) => Ok(Self(None)),
             Err(_) => {
-                let detail = format!("{:?} is not UTF-8 when decoded; percent-encode the ids as UTF-8", parts.uri.path());
+                let detail = format!(
+                    "{:?} is not UTF-8 when decoded; percent-encode the ids as UTF-8",
+                    parts.uri.path()
+                );
                 Err(Problem::new(&problem::PATH_INVALID, detail))
             }
         }
@@ -130,7 +133,10 @@ impl FromRequest<Arc<Api>> for Incoming {
 impl Incoming {
     /// The source as sent, for the line; empty when there is none.
     pub(crate) fn source_text(&self) -> String {
-        let text = self.headers.get(&SOURCE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let text = self
+            .headers
+            .get(&SOURCE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
         text.map(String::from).unwrap_or_default()
     }
 
@@ -200,12 +206,18 @@ impl Incoming {
         if values.next().is_some() {
             return Err(wrong("is sent more than once; send it once"));
         }
-        value.to_str().map(Some).map_err(|_| wrong("holds other than visible ASCII characters; send it without"))
+        value
+            .to_str()
+            .map(Some)
+            .map_err(|_| wrong("holds other than visible ASCII characters; send it without"))
     }
 }
 
 /// Reads an `ETag` of a record: its version in quotes.
 pub(crate) fn read_tag(tag: &str) -> Option<Version> {
     let digits = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
-    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+    digits
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }

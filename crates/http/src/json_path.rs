@@ -13,7 +13,11 @@ enum Frame {
 
 /// The path of the value that holds the byte before `line` and `column`, both counted as `serde_json` counts them.
 pub(crate) fn path_at(json: &[u8], line: usize, column: usize) -> String {
-    let before: usize = json.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
+    let before: usize = json
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(line.saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
     let end = (before + column).saturating_sub(1).min(json.len());
     let mut frames = Vec::new();
     let mut at = 0;

@@ -1,24 +1,104 @@
-//! The HTTP surface: routes, wire types, problem details, OpenAPI.
+//! The HTTP surface of a run ledger: routes, wire types, problem details, `OpenAPI`.
+//!
+//! [`router`] turns a [`Ledger`](runledger_app::Ledger) into an [`axum::Router`]. It is served over a socket by
+//! [`serve`], or called inside the process as a `tower` service. [`openapi`] and [`problems`] describe it;
+//! `docs/openapi.json` and `docs/problems.md` are what they write.
+//!
+//! What is decided here is only how things are said: the rules are the domain's, the statuses stand in one table
+//! (`problem`), the JSON in `wire`. An attempt that fails here, before the app is asked, gets its line in the activity
+//! log before it is answered (I6). Reads create nothing and change nothing (I3): their handlers reach only reading
+//! methods.
 #![forbid(unsafe_code)]
 
+mod answer;
+mod api;
+mod body;
+mod change;
+mod create;
+mod describe;
+mod guard;
+mod incoming;
+mod json_path;
+mod meta;
 mod options;
+mod problem;
+mod query;
+mod read;
 mod serve;
+mod trouble;
+mod wire;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::routing::{get, post};
 use runledger_app::Ledger;
 
+pub use describe::openapi;
 pub use options::Options;
+pub use problem::problems;
 pub use serve::serve;
 
-/// The router.
+/// The routes over a ledger.
+///
+/// ```
+/// use std::sync::Arc;
+/// # use runledger_app::system::{RandomIds, SystemClock};
+/// # use runledger_app::{Ledger, Ports, Registry};
+/// # use runledger_domain::CreationPolicy;
+/// use axum::body::Body;
+/// use axum::http::Request;
+/// use tower::ServiceExt as _;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # let store = Arc::new(runledger_memory::MemoryStore::new());
+/// # let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds::new()?));
+/// # let ports = Ports { reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store, clock, ids };
+/// let ledger = Arc::new(Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true)));
+/// let router = runledger_http::router(ledger, runledger_http::Options::default());
+/// let request = Request::post("/v1/runs").header("Runledger-Source", "orchestrator").body(Body::empty())?;
+/// assert_eq!(router.oneshot(request).await?.status(), 201);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
-    drop((ledger, options));
+    let job = get(read::get_job).patch(change::update_job);
+    let client = get(read::get_client).patch(change::update_client);
     Router::new()
-}
-
-/// The `OpenAPI` description.
-pub fn openapi() -> String {
-    String::new()
+        .route("/v1/runs", post(create::create_job))
+        .route("/v1/runs/{run}", job)
+        .route("/v1/runs/{run}/stages/{stage}/start", post(change::start_stage_job))
+        .route("/v1/runs/{run}/stages/{stage}/finish", post(change::finish_stage_job))
+        .route("/v1/runs/{run}/complete", post(change::complete_job))
+        .route("/v1/runs/{run}/heartbeat", post(change::heartbeat_job))
+        .route("/v1/runs/{run}/summary", get(read::summary))
+        .route("/v1/runs/{run}/clients", post(create::create_clients))
+        .route("/v1/runs/{run}/clients/{client}", client)
+        .route(
+            "/v1/runs/{run}/clients/{client}/stages/{stage}/start",
+            post(change::start_stage_client),
+        )
+        .route(
+            "/v1/runs/{run}/clients/{client}/stages/{stage}/finish",
+            post(change::finish_stage_client),
+        )
+        .route(
+            "/v1/runs/{run}/clients/{client}/complete",
+            post(change::complete_client),
+        )
+        .route(
+            "/v1/runs/{run}/clients/{client}/heartbeat",
+            post(change::heartbeat_client),
+        )
+        .route("/v1/records", get(read::list))
+        .route("/v1/stalled", get(read::stalled))
+        .route("/v1/activity", get(read::activity))
+        .route("/v1/stats", get(meta::stats))
+        .route("/livez", get(meta::livez))
+        .route("/readyz", get(meta::readyz))
+        .route("/openapi.json", get(meta::description))
+        .route("/problems/{code}", get(meta::explain))
+        .fallback(meta::no_route)
+        .method_not_allowed_fallback(meta::no_method)
+        .with_state(Arc::new(api::Api { ledger, options }))
 }

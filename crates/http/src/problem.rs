@@ -127,7 +127,7 @@ kinds! {
         "Send the `next` of the page before as it was, or no cursor to begin at the start.";
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", UNPROCESSABLE_ENTITY, "The idempotency key is not one",
         "Nothing was done. Send 1 to 128 visible ASCII characters, once.";
-    IF_MATCH_INVALID = "if_match_invalid", UNPROCESSABLE_ENTITY, "If-Match is not an ETag of a record",
+    IF_MATCH_INVALID = "if_match_invalid", UNPROCESSABLE_ENTITY, "If-Match does not name a version of a record",
         "Nothing was done. Send the ETag of the record as it was, such as \"3\".";
     METRIC_NAMED_TWICE = "metric_named_twice", UNPROCESSABLE_ENTITY, "A metric is named twice",
         "Nothing was changed. Name a metric once, under one of add, max and set.";

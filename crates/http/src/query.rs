@@ -33,7 +33,10 @@ impl Parameters {
                 return Err(Problem::new(&problem::UNKNOWN_PARAMETER, detail).at(name));
             }
             if pairs[..index].iter().any(|(before, _)| before == name) {
-                return Err(Problem::value(name, format!("parameter {name} stands twice; send it once")));
+                return Err(Problem::value(
+                    name,
+                    format!("parameter {name} stands twice; send it once"),
+                ));
             }
         }
         Ok(Self(pairs))
@@ -41,7 +44,10 @@ impl Parameters {
 
     /// The text of one parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str())
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, text)| text.as_str())
     }
 
     /// One parameter, understood by its type.
@@ -74,14 +80,14 @@ impl Parameters {
 
     /// Where the page begins.
     pub(crate) fn cursor(&self) -> Result<Option<Cursor>, Problem> {
-        let Some(text) = self.text("cursor") else { return Ok(None) };
-        match CursorText::read(text) {
-            Some(CursorText(cursor)) => Ok(Some(cursor)),
-            None => {
-                let detail = format!("{text:?} is not a cursor; send the next of the page before, or none to begin");
-                Err(Problem::new(&problem::CURSOR_INVALID, detail).at("cursor"))
-            }
+        let Some(text) = self.text("cursor") else {
+            return Ok(None);
+        };
+        if let Some(CursorText(cursor)) = CursorText::read(text) {
+            return Ok(Some(cursor));
         }
+        let detail = format!("{text:?} is not a cursor; send the next of the page before, or none to begin");
+        Err(Problem::new(&problem::CURSOR_INVALID, detail).at("cursor"))
     }
 }
 

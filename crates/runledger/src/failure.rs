@@ -93,6 +93,11 @@ impl Failure {
         self
     }
 
+    /// The stable word of the problem that the API answered.
+    pub fn code(&self) -> Option<&str> {
+        self.problem.as_ref()?.get("code")?.as_str()
+    }
+
     /// The exit code.
     pub const fn exit(&self) -> Exit {
         self.exit

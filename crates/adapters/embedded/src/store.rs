@@ -113,7 +113,7 @@ impl EmbeddedStore {
             return;
         }
         let (reply, answer) = oneshot::channel();
-        if self.writer.send(Operation::Flush(reply)).is_ok() {
+        if self.writer.submit(Operation::Flush(reply)).is_ok() {
             let _ = answer.await;
         }
     }
@@ -178,7 +178,7 @@ impl RunCreator for EmbeddedStore {
             .collect::<Result<_, _>>()
             .map_err(Unavailable::from)?;
         let (reply, answer) = oneshot::channel();
-        self.writer.send(Operation::Create(prepared, reply))?;
+        self.writer.submit(Operation::Create(prepared, reply))?;
         match answer.await {
             Ok(Ok(outcomes)) => Ok(outcomes),
             Ok(Err(NotCreated::Unavailable(unavailable))) => Err(unavailable.into()),
@@ -195,7 +195,7 @@ impl RunCreator for EmbeddedStore {
 impl RunChanger for EmbeddedStore {
     async fn change(&self, request: ChangeRequest) -> Result<Changed, ChangeError> {
         let (reply, answer) = oneshot::channel();
-        self.writer.send(Operation::Change(Box::new(request), reply))?;
+        self.writer.submit(Operation::Change(Box::new(request), reply))?;
         answer.await.unwrap_or_else(|_| {
             Err(ChangeError::Indeterminate {
                 reason: WRITER_GONE.into(),
@@ -208,7 +208,7 @@ impl RunChanger for EmbeddedStore {
 impl ActivityLog for EmbeddedStore {
     async fn record(&self, line: NewActivity) -> Result<(), Unavailable> {
         let (reply, answer) = oneshot::channel();
-        self.writer.send(Operation::Line(Box::new(line), reply))?;
+        self.writer.submit(Operation::Line(Box::new(line), reply))?;
         answer.await.unwrap_or_else(|_| {
             Err(Unavailable::Stopped {
                 reason: WRITER_GONE.into(),

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use runledger_domain::change::{apply, close_with_job};
 use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord};
 use runledger_domain::{
-    Action, BatchLabel, ChainHead, Change, ChangeContext, CreationIntent, CreationPermit, ExternalId, NewActivity,
-    RecordKind, RunKey, RunRecord, Source, Timestamp, Verdict,
+    Action, AttemptId, BatchLabel, ChainHead, Change, ChangeContext, CreationIntent, CreationPermit, ExternalId,
+    NewActivity, RecordKind, RunKey, RunRecord, Source, Timestamp, Verdict,
 };
 use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -55,6 +55,7 @@ pub(crate) struct Transaction<'a> {
     head: &'a mut ChainHead,
     /// Lines of attempts without an effect; they may wait for the next transaction that writes.
     deferred: &'a mut Vec<NewActivity>,
+    deferred_written: usize,
     wrote: bool,
 }
 
@@ -69,6 +70,7 @@ impl<'a> Transaction<'a> {
             connection,
             head,
             deferred,
+            deferred_written: 0,
             wrote: false,
         }
     }
@@ -78,16 +80,28 @@ impl<'a> Transaction<'a> {
         self.wrote
     }
 
-    /// Writes the lines that were waiting.
+    /// How many of the waiting lines are written.
+    pub(crate) const fn deferred_written(&self) -> usize {
+        self.deferred_written
+    }
+
+    /// Writes the lines that wait. They stay where they are until the commit, in case it does not come.
     pub(crate) fn write_deferred(&mut self) -> Result<(), StoreError> {
-        for line in std::mem::take(self.deferred) {
-            self.line(line)?;
+        while let Some(line) = self.deferred.get(self.deferred_written).cloned() {
+            self.deferred_written += 1;
+            self.append(line)?;
         }
         Ok(())
     }
 
-    /// Numbers, chains and writes a line (I6).
+    /// Writes a line behind those that were waiting: the log is in the order of the attempts.
     pub(crate) fn line(&mut self, line: NewActivity) -> Result<(), StoreError> {
+        self.write_deferred()?;
+        self.append(line)
+    }
+
+    /// Numbers, chains and writes a line (I6).
+    fn append(&mut self, line: NewActivity) -> Result<(), StoreError> {
         let entry = self.head.append(line);
         let line = &entry.line;
         let version = line.version.map(version_column).transpose()?;
@@ -122,151 +136,126 @@ impl<'a> Transaction<'a> {
     /// The usual case: insert, and let the unique key say whether the record was absent.
     fn create_one(&mut self, Prepared { permit, body }: Prepared) -> Result<CreateOutcome, StoreError> {
         let job = self.job_evidence(&permit)?;
-        let existing = if permit.intent().minted || permit.check(job).is_err() {
-            self.existing(&permit)?
+        let look_first = is_minted_job(permit.intent()) || permit.check(job).is_err();
+        let existing = if look_first {
+            self.existing(permit.intent())?
         } else {
             None
         };
-        // What the log says when the record turns out to be there; the permit is gone by then.
         let attempt = AttemptLine::of(permit.intent());
-        match permit.decide(existing.as_ref().map(|stored| &stored.record), job) {
+        match permit.decide(existing.as_deref(), job) {
             CreateDecision::Insert(new) => {
                 if self.insert(&new, &body)? {
                     return Ok(CreateOutcome::Created(Arc::new(new.into_record())));
                 }
-                let stored = self.load(new.record().key())?.ok_or_else(|| {
-                    StoreError::Inconsistent(format!("the key {} is taken by no record", new.record().key()))
-                })?;
-                let decision = new.against(&stored.record);
-                self.taken(attempt, decision, stored)
+                let existing = self.load(new.record().key())?.map(|stored| Arc::new(stored.record));
+                let decision = new.against(
+                    existing
+                        .as_deref()
+                        .ok_or_else(|| compared_with_nothing(new.record().key()))?,
+                );
+                self.settle(attempt, decision, existing)
             }
-            CreateDecision::Refuse(refusal) => {
-                self.line(attempt.line(Verdict::Refused(refusal.code().into()), refusal.to_string()))?;
-                Ok(CreateOutcome::Refused(refusal))
-            }
-            decision @ (CreateDecision::Replay | CreateDecision::Conflict { .. }) => match existing {
-                Some(stored) => self.taken(attempt, decision, stored),
-                None => Err(StoreError::Inconsistent(
-                    "a creation was compared with no record".into(),
-                )),
-            },
+            decision => self.settle(attempt, decision, existing),
         }
     }
 
     /// Decides all of a batch first; writes records only if nothing stands against any of them.
     fn create_batch(&mut self, permits: Vec<Prepared>) -> Result<Vec<CreateOutcome>, StoreError> {
-        let mut decided: Vec<(AttemptLine, BatchItem)> = Vec::with_capacity(permits.len());
-        let mut in_batch: HashMap<RunKey, usize> = HashMap::new();
+        let mut batch: Vec<BatchItem> = Vec::with_capacity(permits.len());
+        let mut places = Places::default();
         for Prepared { permit, body } in permits {
-            let attempt = AttemptLine::of(permit.intent());
-            let job = match in_batch.get(&permit.key().job()).map(|at| &decided[*at].1) {
-                Some(BatchItem::Insert(new, _)) => JobEvidence::of(Some(new.record())),
-                _ => self.job_evidence(&permit)?,
+            let intent = permit.intent();
+            let job = match places.insert_under(&batch, &intent.key.job()) {
+                Some(record) => JobEvidence::of(Some(record)),
+                None => self.job_evidence(&permit)?,
             };
-            let earlier = match in_batch.get(permit.key()).map(|at| &decided[*at].1) {
-                Some(BatchItem::Insert(new, _)) => Some(new.record().clone()),
-                _ => None,
-            };
-            let stored = if earlier.is_none() {
-                self.existing(&permit)?
-            } else {
-                None
-            };
-            let key = permit.key().clone();
-            let existing = earlier.or_else(|| stored.map(|stored| stored.record));
-            let item = match permit.decide(existing.as_ref(), job) {
-                CreateDecision::Insert(new) => {
-                    in_batch.insert(key, decided.len());
-                    BatchItem::Insert(new, body)
-                }
-                CreateDecision::Refuse(refusal) => BatchItem::Outcome(CreateOutcome::Refused(refusal)),
-                CreateDecision::Replay => BatchItem::Outcome(CreateOutcome::Replayed(held(existing)?)),
-                CreateDecision::Conflict { differs_in } => BatchItem::Outcome(CreateOutcome::Conflict {
-                    existing: held(existing)?,
-                    differs_in,
-                }),
-            };
-            decided.push((attempt, item));
+            let stored = self.existing(intent)?;
+            let durable = stored.is_some();
+            let existing = stored.or_else(|| places.met(&batch, intent).map(|record| Arc::new(record.clone())));
+            let attempt = AttemptLine::of(intent);
+            let decision = permit.decide(existing.as_deref(), job);
+            if let CreateDecision::Insert(new) = &decision {
+                places.note(new.record(), batch.len());
+            }
+            batch.push(BatchItem {
+                attempt,
+                decision,
+                body,
+                existing,
+                durable,
+            });
         }
-        let stands = |item: &BatchItem| {
-            !matches!(
-                item,
-                BatchItem::Outcome(
-                    CreateOutcome::Refused(_) | CreateOutcome::Conflict { .. } | CreateOutcome::Withheld
-                )
+        let fails = batch.iter().any(|item| {
+            matches!(
+                item.decision,
+                CreateDecision::Conflict { .. } | CreateDecision::Refuse(_)
             )
+        });
+        batch.into_iter().map(|item| self.conclude(item, fails)).collect()
+    }
+
+    fn conclude(&mut self, item: BatchItem, batch_fails: bool) -> Result<CreateOutcome, StoreError> {
+        let BatchItem {
+            attempt,
+            decision,
+            body,
+            existing,
+            durable,
+        } = item;
+        let withheld = match &decision {
+            CreateDecision::Insert(_) => batch_fails,
+            // What it repeats is not created either.
+            CreateDecision::Replay => batch_fails && !durable,
+            CreateDecision::Conflict { .. } | CreateDecision::Refuse(_) => false,
         };
-        let all = decided.iter().all(|(_, item)| stands(item));
-        decided
-            .into_iter()
-            .map(|(attempt, item)| self.finish_batch_item(attempt, item, all))
-            .collect()
-    }
-
-    fn finish_batch_item(
-        &mut self,
-        attempt: AttemptLine,
-        item: BatchItem,
-        all: bool,
-    ) -> Result<CreateOutcome, StoreError> {
-        match item {
-            BatchItem::Insert(new, body) if all => {
-                if !self.insert(&new, &body)? {
-                    return Err(StoreError::Inconsistent(format!(
-                        "{} came into being unseen",
-                        new.record().key()
-                    )));
-                }
-                Ok(CreateOutcome::Created(Arc::new(new.into_record())))
-            }
-            BatchItem::Insert(..) => {
-                let detail = "another record of the same call was refused".to_owned();
-                self.line(attempt.line(Verdict::Refused("withheld".into()), detail))?;
-                Ok(CreateOutcome::Withheld)
-            }
-            BatchItem::Outcome(outcome) => {
-                match &outcome {
-                    CreateOutcome::Refused(refusal) => {
-                        self.line(attempt.line(Verdict::Refused(refusal.code().into()), refusal.to_string()))?;
-                    }
-                    CreateOutcome::Conflict { existing, differs_in } => {
-                        self.line(attempt.line(
-                            Verdict::Refused("conflict".into()),
-                            conflict_detail(existing, differs_in),
-                        ))?;
-                    }
-                    CreateOutcome::Replayed(_) | CreateOutcome::Created(_) | CreateOutcome::Withheld => {
-                        self.deferred.push(attempt.line(Verdict::Replayed, String::new()));
-                    }
-                }
-                Ok(outcome)
-            }
+        if withheld {
+            let detail = "another record of the same call was refused, so none was created".to_owned();
+            self.line(attempt.line(Verdict::Refused("withheld".into()), detail))?;
+            return Ok(CreateOutcome::Withheld);
         }
+        if let CreateDecision::Insert(new) = decision {
+            if !self.insert(&new, &body)? {
+                return Err(StoreError::Inconsistent(format!(
+                    "{} came into being unseen",
+                    new.record().key()
+                )));
+            }
+            return Ok(CreateOutcome::Created(Arc::new(new.into_record())));
+        }
+        self.settle(attempt, decision, existing)
     }
 
-    /// Answers for a key that is taken: the same creation again, or another one.
-    fn taken(
+    /// Answers a creation that inserts nothing, and leaves its line.
+    fn settle(
         &mut self,
         attempt: AttemptLine,
         decision: CreateDecision,
-        stored: Stored,
+        existing: Option<Arc<RunRecord>>,
     ) -> Result<CreateOutcome, StoreError> {
-        let existing = Arc::new(stored.record);
-        match decision {
-            CreateDecision::Conflict { differs_in } => {
-                self.line(attempt.line(
-                    Verdict::Refused("conflict".into()),
-                    conflict_detail(&existing, &differs_in),
-                ))?;
+        match (decision, existing) {
+            (CreateDecision::Refuse(refusal), _) => {
+                self.line(attempt.line(Verdict::Refused(refusal.code().into()), refusal.to_string()))?;
+                Ok(CreateOutcome::Refused(refusal))
+            }
+            (CreateDecision::Conflict { differs_in }, Some(existing)) => {
+                let detail = conflict_detail(&existing, &differs_in);
+                self.line(
+                    attempt
+                        .about(&existing)
+                        .line(Verdict::Refused("conflict".into()), detail),
+                )?;
                 Ok(CreateOutcome::Conflict { existing, differs_in })
             }
-            CreateDecision::Replay => {
-                self.deferred.push(attempt.line(Verdict::Replayed, String::new()));
+            (CreateDecision::Replay, Some(existing)) => {
+                let line = attempt.about(&existing).line(Verdict::Replayed, String::new());
+                self.deferred.push(NewActivity {
+                    version: Some(existing.version()),
+                    ..line
+                });
                 Ok(CreateOutcome::Replayed(existing))
             }
-            CreateDecision::Insert(_) | CreateDecision::Refuse(_) => {
-                Err(StoreError::Inconsistent("a taken key was not compared".into()))
-            }
+            (_, _) => Err(compared_with_nothing(&attempt.key)),
         }
     }
 
@@ -289,7 +278,7 @@ impl<'a> Transaction<'a> {
         check_rows(rows, "a new record")?;
         self.wrote = true;
         let id = self.connection.last_insert_rowid();
-        if record.creation().minted {
+        if record.creation().minted && record.key().kind() == RecordKind::Job {
             let creation = record.creation();
             let rows = self.connection.prepare_cached(INSERT_MINTED)?.execute(params![
                 creation.source.as_str(),
@@ -436,17 +425,18 @@ impl<'a> Transaction<'a> {
         })
     }
 
-    /// What the permit has to be compared with: the record of its minted attempt, or the one under its key.
-    fn existing(&self, permit: &CreationPermit) -> Result<Option<Stored>, StoreError> {
-        let intent = permit.intent();
-        if intent.minted {
+    /// What an intent has to be compared with: the record of its minted attempt, or the one under its key.
+    fn existing(&self, intent: &CreationIntent) -> Result<Option<Arc<RunRecord>>, StoreError> {
+        if is_minted_job(intent) {
             let mut statement = self.connection.prepare_cached(SELECT_MINTED)?;
             let mut rows = statement.query(params![intent.source.as_str(), intent.attempt.as_str()])?;
             if let Some(row) = rows.next()? {
-                return Ok(Some(stored(row, || format!("of attempt {}", intent.attempt))?));
+                return Ok(Some(Arc::new(
+                    stored(row, || format!("of attempt {}", intent.attempt))?.record,
+                )));
             }
         }
-        self.load(permit.key())
+        Ok(self.load(&intent.key)?.map(|stored| Arc::new(stored.record)))
     }
 
     fn load(&self, key: &RunKey) -> Result<Option<Stored>, StoreError> {
@@ -457,9 +447,63 @@ impl<'a> Transaction<'a> {
     }
 }
 
-enum BatchItem {
-    Insert(NewRecord, String),
-    Outcome(CreateOutcome),
+/// What is to become of one permit of a batch, before anything is written.
+struct BatchItem {
+    attempt: AttemptLine,
+    decision: CreateDecision,
+    body: String,
+    existing: Option<Arc<RunRecord>>,
+    /// Whether `existing` is stored, or only to be inserted by a permit before this one.
+    durable: bool,
+}
+
+/// Where in a batch the records are that its permits are to insert.
+#[derive(Default)]
+struct Places {
+    by_key: HashMap<RunKey, usize>,
+    by_minted_attempt: HashMap<(Source, AttemptId), usize>,
+}
+
+impl Places {
+    fn note(&mut self, record: &RunRecord, place: usize) {
+        self.by_key.insert(record.key().clone(), place);
+        let creation = record.creation();
+        if creation.minted && record.key().kind() == RecordKind::Job {
+            self.by_minted_attempt
+                .insert((creation.source.clone(), creation.attempt.clone()), place);
+        }
+    }
+
+    fn insert_under<'b>(&self, batch: &'b [BatchItem], key: &RunKey) -> Option<&'b RunRecord> {
+        self.by_key.get(key).and_then(|place| to_insert(&batch[*place]))
+    }
+
+    fn met<'b>(&self, batch: &'b [BatchItem], intent: &CreationIntent) -> Option<&'b RunRecord> {
+        let minted = is_minted_job(intent)
+            .then(|| {
+                self.by_minted_attempt
+                    .get(&(intent.source.clone(), intent.attempt.clone()))
+            })
+            .flatten();
+        minted
+            .and_then(|place| to_insert(&batch[*place]))
+            .or_else(|| self.insert_under(batch, &intent.key))
+    }
+}
+
+fn to_insert(item: &BatchItem) -> Option<&RunRecord> {
+    match &item.decision {
+        CreateDecision::Insert(new) => Some(new.record()),
+        CreateDecision::Replay | CreateDecision::Conflict { .. } | CreateDecision::Refuse(_) => None,
+    }
+}
+
+fn is_minted_job(intent: &CreationIntent) -> bool {
+    intent.minted && intent.key.kind() == RecordKind::Job
+}
+
+fn compared_with_nothing(key: &RunKey) -> StoreError {
+    StoreError::Inconsistent(format!("the key {key} is taken by no record"))
 }
 
 /// Enough of an intent to write the line of its attempt after its permit is spent.
@@ -480,6 +524,14 @@ impl AttemptLine {
         }
     }
 
+    /// The record that was met may have another run id than the candidate that the ledger proposed.
+    fn about(self, existing: &RunRecord) -> Self {
+        Self {
+            key: existing.key().clone(),
+            ..self
+        }
+    }
+
     fn line(self, verdict: Verdict, detail: String) -> NewActivity {
         let context = ChangeContext {
             source: self.source,
@@ -488,12 +540,6 @@ impl AttemptLine {
         };
         context.line(self.action, &self.key, verdict, None, detail)
     }
-}
-
-fn held(existing: Option<RunRecord>) -> Result<Arc<RunRecord>, StoreError> {
-    existing
-        .map(Arc::new)
-        .ok_or_else(|| StoreError::Inconsistent("a creation was compared with no record".into()))
 }
 
 fn conflict_detail(existing: &RunRecord, differs_in: &[runledger_domain::CreationField]) -> String {

@@ -1,12 +1,13 @@
-//! The writer: one thread, one connection, greedy group commit.
+//! The writer: one connection, greedy group commit, one thread for when there is more than one caller.
 //!
-//! It takes whatever is waiting, does it in one transaction and answers after the commit. While a flush runs the next
-//! group collects itself, so the group follows the load; nobody waits for a timer. An operation that cannot be done
-//! fails alone; a commit whose outcome is not known stops the writer for good (I16).
+//! Whatever is waiting is done in one transaction and answered after the commit. While a flush runs the next group
+//! collects itself, so the group follows the load; nobody waits for a timer. A caller who finds the writer idle commits
+//! by itself on its own thread: waking another one up twice would cost it more than a third of a flush. An operation
+//! that cannot be done fails alone; a commit whose outcome is not known stops the writer for good (I16).
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -45,13 +46,16 @@ pub(crate) enum Operation {
     Line(Box<NewActivity>, Reply<LineAnswer>),
     /// Answered when every line that was waiting is written.
     Flush(Reply<()>),
+    /// Lines began to wait: the thread is to look after them.
+    LookAfterDeferred,
     Stop,
 }
 
 /// The way to the writer.
 pub(crate) struct Writer {
     queue: SyncSender<Operation>,
-    shared: Arc<WriterState>,
+    core: Arc<Mutex<Core>>,
+    state: Arc<WriterState>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -61,6 +65,8 @@ struct WriterState {
     stopped: OnceLock<String>,
     /// How many lines wait to be written.
     deferred: AtomicUsize,
+    /// How many operations the last group had. More than one: callers come together, and the thread collects them.
+    last_group: AtomicUsize,
 }
 
 impl Writer {
@@ -71,45 +77,59 @@ impl Writer {
         queue: usize,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(queue.max(1));
-        let shared = Arc::new(WriterState::default());
-        let state = Arc::clone(&shared);
+        let state = Arc::new(WriterState::default());
+        let core = Core {
+            connection: Some(connection),
+            head,
+            deferred: Vec::new(),
+            state: Arc::clone(&state),
+        };
+        let core = Arc::new(Mutex::new(core));
+        let (thread_core, thread_state) = (Arc::clone(&core), Arc::clone(&state));
         let thread = std::thread::Builder::new()
             .name("runledger-writer".into())
             .spawn(move || {
-                let mut run = WriterThread {
-                    connection,
-                    head,
-                    deferred: Vec::new(),
-                    state,
-                };
-                run.serve(&receiver);
+                serve(&receiver, &thread_core, &thread_state);
                 // The connection is closed (and the log file folded into the database) before the lock is given up.
-                drop(run);
+                drop(lock_core(&thread_core).connection.take());
                 drop(lock);
             })?;
         Ok(Self {
             queue: sender,
-            shared,
+            core,
+            state,
             thread: Mutex::new(Some(thread)),
         })
     }
 
-    /// Puts an operation into the queue, or says why not. Never waits.
-    pub(crate) fn send(&self, operation: Operation) -> Result<(), Unavailable> {
-        if let Some(reason) = self.shared.stopped.get() {
+    /// Has an operation done: by this thread when nobody else is at it, by the writer's otherwise. Blocks for no longer
+    /// than its own commit; the answer comes through the operation's reply.
+    pub(crate) fn submit(&self, operation: Operation) -> Result<(), Unavailable> {
+        if let Some(reason) = self.state.stopped.get() {
             return Err(Unavailable::Stopped { reason: reason.clone() });
+        }
+        if self.state.last_group.load(Ordering::Relaxed) <= 1
+            && let Ok(mut core) = self.core.try_lock()
+        {
+            let waited = core.deferred.len();
+            core.commit(vec![operation], false);
+            if waited == 0 && !core.deferred.is_empty() {
+                // A full queue has the thread awake anyway.
+                let _ = self.queue.try_send(Operation::LookAfterDeferred);
+            }
+            return Ok(());
         }
         self.queue.try_send(operation).map_err(|refused| match refused {
             TrySendError::Full(_) => Unavailable::Busy,
             TrySendError::Disconnected(_) => Unavailable::Stopped {
-                reason: "it is shutting down".into(),
+                reason: SHUTTING_DOWN.into(),
             },
         })
     }
 
     /// Whether lines wait to be written.
     pub(crate) fn has_deferred(&self) -> bool {
-        self.shared.deferred.load(Ordering::Acquire) > 0
+        self.state.deferred.load(Ordering::Acquire) > 0
     }
 
     /// Finishes what was accepted, then ends the thread.
@@ -125,9 +145,57 @@ impl Writer {
     }
 }
 
-struct WriterThread {
-    connection: Connection,
+const SHUTTING_DOWN: &str = "it is shutting down";
+
+fn lock_core(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
+    core.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread: collects what waits, until it is told to stop.
+fn serve(queue: &Receiver<Operation>, core: &Mutex<Core>, state: &WriterState) {
+    let mut stopping = false;
+    while !stopping {
+        let first = if state.deferred.load(Ordering::Acquire) == 0 {
+            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            queue.recv_timeout(DEFERRED_WAIT)
+        };
+        // Whoever commits for itself at this moment is waited for; the queue fills meanwhile.
+        let mut core = lock_core(core);
+        let mut group = Vec::new();
+        let mut quiet = false;
+        match first {
+            Ok(Operation::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
+            Ok(Operation::LookAfterDeferred) => {}
+            Ok(operation) => group.push(operation),
+            Err(RecvTimeoutError::Timeout) => quiet = true,
+        }
+        // After a stop, what was accepted before it is still done.
+        while group.len() < GROUP_MAX
+            && let Ok(operation) = queue.try_recv()
+        {
+            match operation {
+                Operation::Stop => stopping = true,
+                Operation::LookAfterDeferred => {}
+                operation => group.push(operation),
+            }
+        }
+        if !group.is_empty() || quiet || stopping {
+            core.commit(group, quiet || stopping);
+        }
+        if stopping {
+            // Set while the core is locked: nobody slips in between the last group and the end.
+            let _ = state.stopped.set(SHUTTING_DOWN.into());
+        }
+    }
+}
+
+/// The connection and what goes with it; whoever holds its lock writes.
+struct Core {
+    /// `None` once the writer has ended.
+    connection: Option<Connection>,
     head: ChainHead,
+    /// Lines of attempts without an effect, in their order; written before the next line.
     deferred: Vec<NewActivity>,
     state: Arc<WriterState>,
 }
@@ -140,60 +208,28 @@ enum Done {
     Flush(Reply<()>),
 }
 
-impl WriterThread {
-    fn serve(&mut self, queue: &Receiver<Operation>) {
-        let mut stopping = false;
-        while !stopping {
-            let first = if self.deferred.is_empty() {
-                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                queue.recv_timeout(DEFERRED_WAIT)
-            };
-            let mut group = Vec::new();
-            match first {
-                Ok(Operation::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
-                Ok(operation) => group.push(operation),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            // After a stop, what was accepted before it is still done.
-            while group.len() < GROUP_MAX
-                && let Ok(operation) = queue.try_recv()
-            {
-                match operation {
-                    Operation::Stop => stopping = true,
-                    operation => group.push(operation),
-                }
-            }
-            let idle = group.is_empty();
-            self.commit(group, idle || stopping);
-        }
-    }
-
+impl Core {
     /// Does a group in one transaction and answers it.
     fn commit(&mut self, group: Vec<Operation>, flush_deferred: bool) {
-        if let Some(reason) = self.state.stopped.get() {
-            let stopped = Unavailable::Stopped { reason: reason.clone() };
-            for operation in group {
-                refuse(operation, &stopped);
+        self.state.last_group.store(group.len(), Ordering::Relaxed);
+        let connection = match (self.state.stopped.get(), &self.connection) {
+            (None, Some(connection)) => connection,
+            (reason, _) => {
+                let reason = reason.map_or(SHUTTING_DOWN, String::as_str).to_owned();
+                return refuse_all(group, &Unavailable::Stopped { reason });
             }
-            return;
+        };
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            let error = StoreError::from(error);
+            self.stop_if_needed(&error);
+            return refuse_all(group, &error.into());
         }
-        let head_before = self.head;
-        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
-            let failed = StoreError::from(error);
-            self.stop_if_needed(&failed);
-            let unavailable = Unavailable::from(failed);
-            for operation in group {
-                refuse(operation, &unavailable);
-            }
-            return;
-        }
+        let before = (self.head, self.deferred.len());
+        let mut transaction = Transaction::new(connection, &mut self.head, &mut self.deferred);
         let mut done = Vec::with_capacity(group.len());
-        let deferred_before = self.deferred.len();
-        let mut transaction = Transaction::new(&self.connection, &mut self.head, &mut self.deferred);
-        let mut waiting = group.into_iter();
+        let mut flush = flush_deferred || before.1 >= DEFERRED_MAX;
         let mut failure = None;
-        let mut flush = flush_deferred;
+        let mut waiting = group.into_iter();
         for operation in waiting.by_ref() {
             flush |= matches!(operation, Operation::Flush(_));
             let (finished, error) = perform(&mut transaction, operation);
@@ -203,22 +239,18 @@ impl WriterThread {
                 break;
             }
         }
-        let mut wrote = transaction.wrote();
-        if failure.is_none() && (flush || wrote || deferred_before >= DEFERRED_MAX) {
+        if failure.is_none() && flush {
             failure = transaction.write_deferred().err();
-            wrote = transaction.wrote();
         }
+        let (wrote, deferred_written) = (transaction.wrote(), transaction.deferred_written());
         if let Some(error) = failure {
-            self.roll_back(head_before, &error);
-            self.deferred.truncate(deferred_before);
+            self.roll_back(before, &error);
             let unavailable = Unavailable::from(error);
             for finished in done {
                 finished.fail(&unavailable);
             }
-            for operation in waiting {
-                refuse(operation, &unavailable);
-            }
-        } else if let Err(error) = self.connection.execute_batch("COMMIT") {
+            refuse_all(waiting, &unavailable);
+        } else if let Err(error) = connection.execute_batch("COMMIT") {
             let reason =
                 format!("a commit failed with an outcome that is not known ({error}); restart to check the ledger");
             tracing::error!(%error, "commit failed; no more writes are accepted");
@@ -227,6 +259,9 @@ impl WriterThread {
                 finished.doubt(&reason, wrote);
             }
         } else {
+            self.deferred.drain(..deferred_written);
+            // Before the answers: whoever is answered may ask for the log at once.
+            self.state.deferred.store(self.deferred.len(), Ordering::Release);
             for finished in done {
                 finished.answer();
             }
@@ -234,12 +269,14 @@ impl WriterThread {
         self.state.deferred.store(self.deferred.len(), Ordering::Release);
     }
 
-    fn roll_back(&mut self, head: ChainHead, error: &StoreError) {
+    fn roll_back(&mut self, (head, deferred): (ChainHead, usize), error: &StoreError) {
         tracing::error!(%error, "a transaction failed and is rolled back");
         self.head = head;
+        self.deferred.truncate(deferred);
         self.stop_if_needed(error);
-        if !self.connection.is_autocommit()
-            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        if let Some(connection) = &self.connection
+            && !connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("ROLLBACK")
         {
             let _ = self.state.stopped.set(format!(
                 "a failed transaction could not be rolled back ({error}); restart"
@@ -254,6 +291,12 @@ impl WriterThread {
                 .stopped
                 .set(format!("the store failed ({error}); restart to check the ledger"));
         }
+    }
+}
+
+fn refuse_all(operations: impl IntoIterator<Item = Operation>, why: &Unavailable) {
+    for operation in operations {
+        refuse(operation, why);
     }
 }
 
@@ -276,7 +319,7 @@ fn perform(transaction: &mut Transaction<'_>, operation: Operation) -> (Done, Op
         }
         Operation::Line(line, reply) => (Done::Line(Ok(()), reply), transaction.line(*line).err()),
         Operation::Flush(reply) => (Done::Flush(reply), None),
-        Operation::Stop => (Done::Flush(oneshot::channel().0), None),
+        Operation::LookAfterDeferred | Operation::Stop => (Done::Flush(oneshot::channel().0), None),
     }
 }
 
@@ -291,7 +334,7 @@ fn refuse(operation: Operation, why: &Unavailable) {
         Operation::Create(_, reply) => drop(reply.send(Err(NotCreated::Unavailable(why.clone())))),
         Operation::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Line(_, reply) => drop(reply.send(Err(why.clone()))),
-        Operation::Flush(_) | Operation::Stop => {}
+        Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
     }
 }
 

@@ -86,7 +86,9 @@ pub fn ledger_name(column: &str) -> Option<&'static str> {
 
 /// The column that holds a field or a metric of the ledger.
 pub fn column(ledger_name: &str) -> Option<&'static str> {
-    names().find(|(_, ledger)| *ledger == ledger_name).map(|(older, _)| older)
+    names()
+        .find(|(_, ledger)| *ledger == ledger_name)
+        .map(|(older, _)| older)
 }
 
 /// Whether the column is one of those that Airtable fills with the time at which a row was created.

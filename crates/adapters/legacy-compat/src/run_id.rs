@@ -194,10 +194,13 @@ fn form_for(rest: &str, client: &str) -> Option<Form> {
 fn begins_like_base(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() >= BASE_BYTES
-        && bytes[..BASE_BYTES]
-            .iter()
-            .enumerate()
-            .all(|(place, byte)| if place == 6 { *byte == b'-' } else { byte.is_ascii_digit() })
+        && bytes[..BASE_BYTES].iter().enumerate().all(|(place, byte)| {
+            if place == 6 {
+                *byte == b'-'
+            } else {
+                byte.is_ascii_digit()
+            }
+        })
 }
 
 /// Clips a refused text to something that fits a message or a cell.

@@ -14,14 +14,8 @@ pub const WORDS: [(&str, Status); 20] = [
     ("success", Status::Ended(Outcome::Succeeded)),
     ("completed", Status::Ended(Outcome::Succeeded)),
     ("succeeded", Status::Ended(Outcome::Succeeded)),
-    (
-        "completed with errors",
-        Status::Ended(Outcome::SucceededWithErrors),
-    ),
-    (
-        "succeeded with errors",
-        Status::Ended(Outcome::SucceededWithErrors),
-    ),
+    ("completed with errors", Status::Ended(Outcome::SucceededWithErrors)),
+    ("succeeded with errors", Status::Ended(Outcome::SucceededWithErrors)),
     ("error", Status::Ended(Outcome::Failed)),
     ("failed", Status::Ended(Outcome::Failed)),
     ("skipped", Status::Ended(Outcome::Skipped)),

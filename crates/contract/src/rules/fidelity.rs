@@ -55,7 +55,7 @@ pub async fn texts_survive_byte_for_byte(store: &dyn StoreUnderTest) -> Held {
         let ending = record.state().ending().and_then(|end| end.note.as_ref());
         bench.same("the last word", &ending.map(NoteText::as_str), &Some(name))?;
     }
-    let Some(bench) = bench.reopen().await else {
+    let Ok(bench) = bench.reopen().await else {
         return Ok(());
     };
     bench.same("everything after a restart", &bench.everything().await?, &before)

@@ -11,6 +11,9 @@ use crate::fixture::{
 use crate::rules::Held;
 use crate::store::StoreUnderTest;
 
+/// The place of a line, and what it must say: by whom, at which second, what, on which key, which version it made.
+type Expected = (usize, &'static str, i64, Action, &'static str, Option<u64>);
+
 /// Every attempt leaves exactly one line, in the order of the attempts, with what came of it.
 ///
 /// # Errors
@@ -46,7 +49,7 @@ pub async fn a_line_says_who_what_and_when(store: &dyn StoreUnderTest) -> Held {
     play(&bench).await?;
     let lines = bench.lines().await?;
     bench.same("the number of lines", &lines.len(), &13)?;
-    let expected: [(usize, &str, i64, Action, &str, Option<u64>); 12] = [
+    let expected: [Expected; 12] = [
         (0, "orchestrator", 0, Action::Create, JOB, Some(1)),
         (1, "orchestrator", 0, Action::Create, JOB, Some(1)),
         (2, "orchestrator", 0, Action::Create, JOB, None),

@@ -114,7 +114,7 @@ pub async fn another_start_is_another_run(store: &dyn StoreUnderTest) -> Held {
 pub async fn a_repeated_start_is_replayed_after_a_restart(store: &dyn StoreUnderTest) -> Held {
     let bench = Bench::open("a_repeated_start_is_replayed_after_a_restart", store).await;
     let record = bench.created(minted(JOB, "attempt-1")).await?;
-    let Some(bench) = bench.reopen().await else {
+    let Ok(bench) = bench.reopen().await else {
         return Ok(());
     };
     let again = bench.create_one(minted(OTHER_JOB, "attempt-1")).await?;

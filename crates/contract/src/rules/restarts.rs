@@ -30,7 +30,7 @@ pub async fn a_restart_keeps_every_record_and_line(store: &dyn StoreUnderTest) -
     bench.applied(request(ZEN, 2, start_stage("scoring"))).await?;
     bench.applied(request(JOB, 3, note("nearly done"))).await?;
     let (before, summary) = (bench.everything().await?, bench.summary(&run(JOB)).await?);
-    let Some(bench) = bench.reopen().await else {
+    let Ok(bench) = bench.reopen().await else {
         return Ok(());
     };
     bench.same("everything after a restart", &bench.everything().await?, &before)?;
@@ -59,7 +59,7 @@ pub async fn a_restart_keeps_every_record_and_line(store: &dyn StoreUnderTest) -
 pub async fn the_log_goes_on_after_a_restart(store: &dyn StoreUnderTest) -> Held {
     let bench = Bench::open("the_log_goes_on_after_a_restart", store).await;
     bench.job_with(&[OTHER_JOB]).await?;
-    let Some(bench) = bench.reopen().await else {
+    let Ok(bench) = bench.reopen().await else {
         return Ok(());
     };
     bench.job_with(&[JOB]).await?;
@@ -84,7 +84,7 @@ pub async fn retries_are_recognised_after_a_restart(store: &dyn StoreUnderTest) 
     bench.created(client.clone()).await?;
     let delta = request(ACME, 1, add("items", "2", Some("update-1")));
     let once = bench.applied(delta.clone()).await?;
-    let Some(bench) = bench.reopen().await else {
+    let Ok(bench) = bench.reopen().await else {
         return Ok(());
     };
     replayed(&bench, client.clone()).await?;
@@ -154,7 +154,7 @@ pub async fn a_stopped_store_never_says_not_there(store: &dyn StoreUnderTest) ->
     )?;
     let kept = bench.store.log.record(before.lines[0].line.clone()).await;
     bench.holds(kept.is_err(), || "a line was kept by a stopped store".to_owned())?;
-    let Some(bench) = bench.reopen().await else {
+    let Ok(bench) = bench.reopen().await else {
         return Ok(());
     };
     let after = bench.everything().await?;

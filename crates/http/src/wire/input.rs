@@ -187,11 +187,18 @@ impl<'a> NewClients<'a> {
         for (index, Object(body)) in list.iter().enumerate() {
             let placed = |problem: Problem| {
                 let problem = problem.about(path_run, body.client());
-                if many { problem.inside(&format!("clients[{index}]")) } else { problem }
+                if many {
+                    problem.inside(&format!("clients[{index}]"))
+                } else {
+                    problem
+                }
             };
             let (key, start) = body.start(path_run).map_err(placed)?;
             if !seen.insert(start.client.clone()) {
-                let detail = format!("client {} stands twice in one call; send each client once", start.client);
+                let detail = format!(
+                    "client {} stands twice in one call; send each client once",
+                    start.client
+                );
                 return Err(placed(
                     Problem::new(&problem::CLIENT_NAMED_TWICE, detail).at("client_id"),
                 ));
@@ -292,6 +299,7 @@ pub(crate) struct RecordChange<'a> {
     #[schema(value_type = Option<String>, max_length = 128)]
     update_id: Option<Text<'a>>,
     /// The version that the record must have. The header `If-Match` says the same.
+    #[schema(value_type = Option<u64>)]
     version: Option<Version>,
 }
 
@@ -365,6 +373,7 @@ pub(crate) struct RecordCompletion<'a> {
     /// Close what is still open (stages; for a job its client records) as cancelled, instead of refusing.
     close_open: Option<bool>,
     /// The version that the record must have. The header `If-Match` says the same.
+    #[schema(value_type = Option<u64>)]
     version: Option<Version>,
 }
 
@@ -411,7 +420,8 @@ fn parse<T>(field: &str, text: &str) -> Result<T, Problem>
 where
     T: FromStr<Err: fmt::Display>,
 {
-    text.parse().map_err(|error: T::Err| Problem::value(field, error.to_string()))
+    text.parse()
+        .map_err(|error: T::Err| Problem::value(field, error.to_string()))
 }
 
 /// Reads a run id that stands alone.
@@ -430,8 +440,7 @@ pub(crate) fn client_id(text: &str) -> Result<ClientId, Problem> {
 
 /// Reads a run, which may be written with its client behind it.
 pub(crate) fn run_key(run: &str, client: Option<&ClientId>) -> Result<RunKey, Problem> {
-    RunKey::resolve(run, client)
-        .map_err(|error| Problem::new(&problem::RUN_ID_INVALID, error.to_string()).at("run_id"))
+    RunKey::resolve(run, client).map_err(|error| Problem::new(&problem::RUN_ID_INVALID, error.to_string()).at("run_id"))
 }
 
 /// Reads the name that makes a retry safe: an attempt id or an update id.

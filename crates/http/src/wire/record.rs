@@ -1,6 +1,5 @@
 //! A record on the wire. It borrows from the stored record and is written in one pass: this is the hot path.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runledger_domain::{ExternalId, Initial, Note, RunKey, RunRecord, Stage, Timestamp};

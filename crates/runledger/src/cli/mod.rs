@@ -248,6 +248,9 @@ pub struct ActivityArgs {
     /// Only by this source
     #[arg(long, value_name = "SOURCE")]
     pub by: Option<String>,
+    /// The last N lines instead of the first; reads the whole log
+    #[arg(long, value_name = "N", conflicts_with_all = ["limit", "all"], value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub last: Option<u64>,
     /// How much
     #[command(flatten)]
     pub page: PageArgs,

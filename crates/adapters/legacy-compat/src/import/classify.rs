@@ -48,7 +48,7 @@ pub(super) struct Classifier {
     metrics: Vec<(&'static str, MetricName)>,
 }
 
-fn refuse(reason: &'static str, field: &str, value: &str, detail: impl ToString) -> Broken {
+fn refuse(reason: &'static str, field: &str, value: &str, detail: &dyn ToString) -> Broken {
     Broken {
         reason,
         field: field.to_owned(),
@@ -78,14 +78,19 @@ impl Classifier {
         let fields = &row.fields;
         let id = self.id(fields)?;
         let word = fields.get(STATUS);
-        let status = status::read(word).map_err(|e| refuse(reason::UNKNOWN_STATUS, STATUS, word, e))?;
+        let status = status::read(word).map_err(|e| refuse(reason::UNKNOWN_STATUS, STATUS, word, &e))?;
         let started_at = time(START_TIME, fields.get(START_TIME))?;
         let end = time(END_TIME, fields.get(END_TIME))?;
         if let (Some(start), Some(end)) = (started_at, end)
             && end < start
         {
             let detail = format!("the end lies before the start {start}");
-            return Err(refuse(reason::END_BEFORE_START, END_TIME, fields.get(END_TIME), detail));
+            return Err(refuse(
+                reason::END_BEFORE_START,
+                END_TIME,
+                fields.get(END_TIME),
+                &detail,
+            ));
         }
         let created_at = match fields.created.as_deref() {
             None | Some("") => started_at,
@@ -129,7 +134,7 @@ impl Classifier {
                 (RefusedForm::Empty, RecordKind::Client) => RefusedForm::Placeholder.as_str(),
                 _ => e.form.as_str(),
             };
-            refuse(reason, RUN_ID, text, e)
+            refuse(reason, RUN_ID, text, &e)
         };
         if self.table == RecordKind::Job {
             return LegacyId::parse(text, None).map_err(refused);
@@ -142,9 +147,9 @@ impl Classifier {
                 Err(id) if !matches!(id.form, RefusedForm::ClientOnJob { .. }) => Err(refused(id)),
                 _ if client.trim().is_empty() => {
                     let detail = "a client's row needs its client; nothing is taken from the run id";
-                    Err(refuse(reason::EMPTY_CLIENT_ID, CLIENT_ID, client, detail))
+                    Err(refuse(reason::EMPTY_CLIENT_ID, CLIENT_ID, client, &detail))
                 }
-                _ => Err(refuse(reason::BAD_CLIENT_ID, CLIENT_ID, client, error)),
+                _ => Err(refuse(reason::BAD_CLIENT_ID, CLIENT_ID, client, &error)),
             },
         }
     }
@@ -156,7 +161,7 @@ impl Classifier {
             .filter(|(_, _, text)| !text.is_empty())
             .map(|(column, name, text)| match text.parse::<MetricValue>() {
                 Ok(value) => Ok((name.clone(), value)),
-                Err(error) => Err(refuse(reason::BAD_METRIC, column, text, error)),
+                Err(error) => Err(refuse(reason::BAD_METRIC, column, text, &error)),
             })
             .collect()
     }
@@ -166,7 +171,7 @@ impl Accepted {
     fn add_job(&mut self, fields: &Fields) -> Result<(), Broken> {
         let stream = fields.get(STREAM);
         if !stream.is_empty() {
-            let bad = |e: &dyn ToString| refuse(reason::BAD_STREAM, STREAM, stream, e.to_string());
+            let bad = |e: &dyn ToString| refuse(reason::BAD_STREAM, STREAM, stream, e);
             let number: MetricValue = stream.parse().map_err(|e| bad(&e))?;
             self.batch = Some(format!("stream-{number}").parse().map_err(|e| bad(&e))?);
         }
@@ -174,7 +179,8 @@ impl Accepted {
             let value = fields.get(column);
             if !matches!(value, "" | "0") {
                 let value = clip(value);
-                self.remarks.push(format!("{column} {value} not taken: derived from the clients"));
+                self.remarks
+                    .push(format!("{column} {value} not taken: derived from the clients"));
             }
         }
         Ok(())
@@ -183,12 +189,14 @@ impl Accepted {
     fn add_client(&mut self, fields: &Fields) -> Result<(), Broken> {
         let name = fields.get(CLIENT_NAME);
         if !name.trim().is_empty() {
-            let name = name.parse().map_err(|e| refuse(reason::BAD_CLIENT_NAME, CLIENT_NAME, name, e));
+            let name = name
+                .parse()
+                .map_err(|e| refuse(reason::BAD_CLIENT_NAME, CLIENT_NAME, name, &e));
             self.client_name = Some(name?);
         }
         let id = fields.get(APIFY_RUN_ID);
         if !id.is_empty() {
-            let id = ExternalId::new(APIFY, id).map_err(|e| refuse(reason::BAD_APIFY_ID, APIFY_RUN_ID, id, e));
+            let id = ExternalId::new(APIFY, id).map_err(|e| refuse(reason::BAD_APIFY_ID, APIFY_RUN_ID, id, &e));
             self.external_ids.push(id?);
         }
         Ok(())
@@ -253,7 +261,10 @@ impl Accepted {
         };
         match text.parse() {
             Ok(note) => (Some(note), None),
-            Err(_) => (self.note.clone(), Some("the End Time is not in the note, which is full")),
+            Err(_) => (
+                self.note.clone(),
+                Some("the End Time is not in the note, which is full"),
+            ),
         }
     }
 }
@@ -264,7 +275,7 @@ fn time(field: &str, text: &str) -> Result<Option<Timestamp>, Broken> {
     }
     text.parse()
         .map(Some)
-        .map_err(|e: runledger_domain::TimestampError| refuse(reason::BAD_TIME, field, text, e))
+        .map_err(|e: runledger_domain::TimestampError| refuse(reason::BAD_TIME, field, text, &e))
 }
 
 fn note(fields: &Fields) -> Result<Option<NoteText>, Broken> {
@@ -277,6 +288,6 @@ fn note(fields: &Fields) -> Result<Option<NoteText>, Broken> {
             TextError::TooLong { .. } => reason::NOTE_TOO_LONG,
             _ => reason::BAD_NOTE,
         };
-        refuse(reason, SYSTEM_NOTES, text, e)
+        refuse(reason, SYSTEM_NOTES, text, &e)
     })
 }

@@ -72,7 +72,10 @@ impl CsvRows {
         }
         self.rows += 1;
         let broken = self.broken();
-        let values = self.raw.fields().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let values = self
+            .raw
+            .fields()
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         let pairs = self.columns.iter().cloned().zip(values).collect();
         let mut fields = Fields { pairs, created: None };
         let created = fields.pairs.iter().find(|(name, _)| fields::is_created_column(name));
@@ -100,7 +103,10 @@ impl CsvRows {
             detail,
         };
         if self.raw.too_long {
-            return Some(row(reason::TOO_LONG, format!("the row has more than {ROW_MAX_BYTES} bytes")));
+            return Some(row(
+                reason::TOO_LONG,
+                format!("the row has more than {ROW_MAX_BYTES} bytes"),
+            ));
         }
         if self.raw.unclosed {
             let detail = "a quote is opened and never closed; the file may be cut off";
@@ -196,15 +202,11 @@ impl RawRow {
         match (state, byte) {
             (State::Between, _) => (State::Between, false),
             (State::Quoted, b'"') => (State::QuoteSeen, false),
-            (State::Quoted, _) => {
+            (State::Quoted, _) | (State::QuoteSeen, b'"') => {
                 self.push(byte);
                 (State::Quoted, false)
             }
             (State::FieldStart, b'"') => (State::Quoted, false),
-            (State::QuoteSeen, b'"') => {
-                self.push(byte);
-                (State::Quoted, false)
-            }
             (State::FieldStart | State::Bare | State::QuoteSeen, b',') => {
                 self.end_field();
                 (State::FieldStart, false)

@@ -82,7 +82,9 @@ pub enum ImportError {
         source: CreationError,
     },
     /// The ledger could not take a record, or could not say whether it has.
-    #[error("the ledger stopped taking records at {key}; what was created stays, and repeating the same import is safe: it goes on from there")]
+    #[error(
+        "the ledger stopped taking records at {key}; what was created stays, and repeating the same import is safe: it goes on from there"
+    )]
     Store {
         /// The record.
         key: RunKey,

@@ -90,7 +90,7 @@ impl Place {
     /// Moves the place behind these bytes.
     pub(super) fn advance(&mut self, bytes: &[u8]) {
         self.offset += bytes.len() as u64;
-        self.line += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.line += bytes.split(|byte| *byte == b'\n').skip(1).count() as u64;
     }
 }
 

@@ -56,7 +56,10 @@ impl JsonRows {
             }
             self.rows += 1;
             let read = if too_long {
-                Err(broken(reason::TOO_LONG, format!("the line has more than {ROW_MAX_BYTES} bytes")))
+                Err(broken(
+                    reason::TOO_LONG,
+                    &format!("the line has more than {ROW_MAX_BYTES} bytes"),
+                ))
             } else {
                 read_fields(&self.bytes)
             };
@@ -86,7 +89,10 @@ impl JsonRows {
         let mut at_end = !too_long;
         while !at_end {
             let buffer = reader.fill_buf()?;
-            let used = buffer.iter().position(|byte| *byte == b'\n').map_or(buffer.len(), |end| end + 1);
+            let used = buffer
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(buffer.len(), |end| end + 1);
             at_end = buffer.is_empty() || buffer[used - 1] == b'\n';
             place.advance(&buffer[..used]);
             reader.consume(used);
@@ -97,13 +103,13 @@ impl JsonRows {
 
 fn read_fields(line: &[u8]) -> Result<Fields, Broken> {
     let Ok(text) = std::str::from_utf8(line) else {
-        return Err(broken(reason::INVALID_UTF8, "the line is not UTF-8".into()));
+        return Err(broken(reason::INVALID_UTF8, "the line is not UTF-8"));
     };
-    let not_json = |error: serde_json::Error| broken(reason::BAD_JSON, format!("the line is not a record: {error}"));
+    let not_json = |error: serde_json::Error| broken(reason::BAD_JSON, &format!("the line is not a record: {error}"));
     let record: Pairs<'_> = serde_json::from_str(text).map_err(not_json)?;
     let part = |name: &str| record.0.iter().find(|(known, _)| known == name).map(|(_, raw)| *raw);
     let Some(raw) = part(FIELDS) else {
-        return Err(broken(reason::BAD_JSON, "the record has no \"fields\"".into()));
+        return Err(broken(reason::BAD_JSON, "the record has no \"fields\""));
     };
     let pairs: Pairs<'_> = serde_json::from_str(raw.get()).map_err(not_json)?;
     let mut fields = Fields::default();
@@ -127,12 +133,12 @@ fn text_of(raw: &RawValue) -> Result<Option<String>, serde_json::Error> {
     }
 }
 
-fn broken(reason: &'static str, detail: String) -> Broken {
+fn broken(reason: &'static str, detail: &str) -> Broken {
     Broken {
         reason,
         field: String::new(),
         value: String::new(),
-        detail: clip(&detail),
+        detail: clip(detail),
     }
 }
 
@@ -174,7 +180,11 @@ mod tests {
     fn check(line: &str, expected: &str) {
         let found = match read_fields(line.as_bytes()) {
             Ok(fields) => {
-                let pairs: Vec<_> = fields.pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let pairs: Vec<_> = fields
+                    .pairs
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
                 format!("{} {}", pairs.join("|"), fields.created.unwrap_or_default())
             }
             Err(broken) => broken.reason.to_owned(),
@@ -188,13 +198,24 @@ mod tests {
             r#"{"id":"rec1","createdTime":"2025-09-26T15:41:22.297Z","fields":{"Run ID":"x","N":1e999,"B":true,"Z":null}}"#,
             "Run ID=x|N=1e999|B=true 2025-09-26T15:41:22.297Z",
         );
-        check(r#"{"fields":{"N":0.10,"L":["a"],"T":"line\nline \"q\" é"}}"#, "N=0.10|L=[\"a\"]|T=line\nline \"q\" é ");
+        check(
+            r#"{"fields":{"N":0.10,"L":["a"],"T":"line\nline \"q\" é"}}"#,
+            "N=0.10|L=[\"a\"]|T=line\nline \"q\" é ",
+        );
         check(r#"{"fields":{}}"#, " ");
     }
 
     #[test]
     fn a_line_that_is_no_record_is_broken() {
-        for line in ["{", "[]", "null", "1", r#"{"id":"x"}"#, r#"{"fields":[]}"#, r#"{"fields":{"N":NaN}}"#] {
+        for line in [
+            "{",
+            "[]",
+            "null",
+            "1",
+            r#"{"id":"x"}"#,
+            r#"{"fields":[]}"#,
+            r#"{"fields":{"N":NaN}}"#,
+        ] {
             check(line, reason::BAD_JSON);
         }
         check(r#"{"fields":{"N":1,"N":2}}"#, reason::BAD_JSON);

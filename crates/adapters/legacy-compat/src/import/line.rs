@@ -137,7 +137,8 @@ impl Effect {
 pub(super) struct Line {
     pub(super) table: RecordKind,
     pub(super) row: u64,
-    pub(super) line: u64,
+    /// The line of the file that it begins on.
+    pub(super) begins_on: u64,
     /// `None` for a reconstructed job, which is no row.
     pub(super) class: Option<Class>,
     pub(super) reason: &'static str,
@@ -157,7 +158,7 @@ impl Line {
         Self {
             table,
             row: 0,
-            line: 0,
+            begins_on: 0,
             class: None,
             reason: "",
             effect: Effect::None,
@@ -177,7 +178,7 @@ impl Line {
         [
             self.table.as_str().to_owned(),
             number(self.row),
-            number(self.line),
+            number(self.begins_on),
             self.class.map_or("reconstructed", Class::as_str).to_owned(),
             self.reason.to_owned(),
             self.effect.as_str().to_owned(),

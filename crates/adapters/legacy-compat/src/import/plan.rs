@@ -101,7 +101,7 @@ impl Plan {
             found.rows = row.number;
             columns.see(&row.fields);
             if let Ok(accepted) = classifier.read(&row) {
-                self.see(&row, accepted);
+                self.see(&row, &accepted);
             }
             report_progress(&rows, table, Phase::Read, row.number, progress);
         }
@@ -114,7 +114,7 @@ impl Plan {
     }
 
     /// Lets the row compete for its key.
-    fn see(&mut self, row: &Row, accepted: Accepted) {
+    fn see(&mut self, row: &Row, accepted: &Accepted) {
         let mut kept = Kept {
             created_at: accepted.created_at,
             row: row.number,
@@ -130,7 +130,7 @@ impl Plan {
             }
         }
         if matches!(key, RunKey::Client(..)) && !self.has_job(key.run()) {
-            self.orphans.insert(key.clone(), Past::of(&accepted));
+            self.orphans.insert(key.clone(), Past::of(accepted));
         }
         self.kept.insert(key, kept);
     }
@@ -158,7 +158,8 @@ pub(super) fn highest(one: &Metrics, other: &Metrics) -> Metrics {
         ..MetricChange::default()
     };
     // The merge of marks cannot overflow, and a table has fewer metrics than a record may hold.
-    one.merge(&change).unwrap_or_else(|e| unreachable!("high marks always merge: {e}"))
+    one.merge(&change)
+        .unwrap_or_else(|e| unreachable!("high marks always merge: {e}"))
 }
 
 impl Kept {
@@ -255,11 +256,13 @@ impl Columns {
             })
             .collect();
         if format == Format::JsonLines {
-            not_taken.extend([(RECORD_ID, Why::Unknown), (CREATED_TIME, Why::Order)].map(|(column, why)| NotTaken {
-                column: column.to_owned(),
-                values: 0,
-                why,
-            }));
+            not_taken.extend(
+                [(RECORD_ID, Why::Unknown), (CREATED_TIME, Why::Order)].map(|(column, why)| NotTaken {
+                    column: column.to_owned(),
+                    values: 0,
+                    why,
+                }),
+            );
         }
         if self.more > 0 {
             not_taken.push(NotTaken {

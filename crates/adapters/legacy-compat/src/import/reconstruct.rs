@@ -110,13 +110,31 @@ mod tests {
     fn a_job_is_what_its_clients_say_together() {
         use Outcome as O;
         let done = Status::Ended;
-        check(&[(done(O::Succeeded), 5, 9), (done(O::Succeeded), 3, 7)], (done(O::Succeeded), 3, 9));
-        check(&[(done(O::Succeeded), 5, 9), (Status::Running, 3, 0)], (Status::Running, 3, 0));
+        check(
+            &[(done(O::Succeeded), 5, 9), (done(O::Succeeded), 3, 7)],
+            (done(O::Succeeded), 3, 9),
+        );
+        check(
+            &[(done(O::Succeeded), 5, 9), (Status::Running, 3, 0)],
+            (Status::Running, 3, 0),
+        );
         check(&[(Status::Queued, 0, 0)], (Status::Running, 0, 0));
         check(&[(done(O::Failed), 5, 9)], (done(O::Failed), 5, 9));
-        check(&[(done(O::Failed), 5, 9), (done(O::Succeeded), 0, 0)], (done(O::SucceededWithErrors), 5, 9));
-        check(&[(done(O::Skipped), 5, 9), (done(O::Succeeded), 6, 8)], (done(O::Succeeded), 5, 9));
-        check(&[(done(O::Cancelled), 5, 9), (done(O::Succeeded), 6, 8)], (done(O::SucceededWithErrors), 5, 9));
-        check(&[(done(O::Skipped), 0, 4), (done(O::Skipped), 6, 0)], (done(O::Skipped), 6, 0));
+        check(
+            &[(done(O::Failed), 5, 9), (done(O::Succeeded), 0, 0)],
+            (done(O::SucceededWithErrors), 5, 9),
+        );
+        check(
+            &[(done(O::Skipped), 5, 9), (done(O::Succeeded), 6, 8)],
+            (done(O::Succeeded), 5, 9),
+        );
+        check(
+            &[(done(O::Cancelled), 5, 9), (done(O::Succeeded), 6, 8)],
+            (done(O::SucceededWithErrors), 5, 9),
+        );
+        check(
+            &[(done(O::Skipped), 0, 4), (done(O::Skipped), 6, 0)],
+            (done(O::Skipped), 6, 0),
+        );
     }
 }

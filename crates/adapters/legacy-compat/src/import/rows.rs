@@ -53,7 +53,7 @@ impl Fields {
     }
 
     /// The columns in which the two rows differ, those of `self` first.
-    pub(super) fn differs_in(&self, other: &Self) -> Vec<&str> {
+    pub(super) fn differs_in<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
         let mine = self.pairs.iter().filter(|(name, value)| other.get(name) != value);
         let only_theirs = other
             .pairs

@@ -63,15 +63,7 @@ pub enum RefusedForm {
 }
 
 /// Texts that programs and people wrote when they had no run id. Compared without regard to case.
-const PLACEHOLDERS: [&str; 7] = [
-    "undefined",
-    "null",
-    "nan",
-    "none",
-    "initializing",
-    "unknown",
-    "system",
-];
+const PLACEHOLDERS: [&str; 7] = ["undefined", "null", "nan", "none", "initializing", "unknown", "system"];
 
 /// How the forms begin that have a word in front.
 const PREFIXES: [(&str, RefusedForm); 16] = [

@@ -22,127 +22,188 @@ fn i15_the_timestamp_family_b1_to_b6_is_accepted() {
     let guy = "Guy-Wilson";
     check("B1", "250925-231841", "", "250925-231841 canonical");
     check("B1", "250925-231841", guy, "250925-231841-Guy-Wilson bare");
-    check("B2", "250924-152230-Dean-Hobin", "Dean-Hobin", "250924-152230-Dean-Hobin canonical");
-    check("B2", "251005-210247-Guy-Wilson", guy, "251005-210247-Guy-Wilson canonical");
-    check("B3", "250925-231841-CGuy-Wilson", guy, "250925-231841-Guy-Wilson c-prefix");
-    check("B4", "251007-070457-Guy-Wilson-Guy-Wilson", guy, "251007-070457-Guy-Wilson double-suffix");
-    check("B5", "251003-110000:guy-wilson", "guy-wilson", "251003-110000-guy-wilson colon");
+    check(
+        "B2",
+        "250924-152230-Dean-Hobin",
+        "Dean-Hobin",
+        "250924-152230-Dean-Hobin canonical",
+    );
+    check(
+        "B2",
+        "251005-210247-Guy-Wilson",
+        guy,
+        "251005-210247-Guy-Wilson canonical",
+    );
+    check(
+        "B3",
+        "250925-231841-CGuy-Wilson",
+        guy,
+        "250925-231841-Guy-Wilson c-prefix",
+    );
+    check(
+        "B4",
+        "251007-070457-Guy-Wilson-Guy-Wilson",
+        guy,
+        "251007-070457-Guy-Wilson double-suffix",
+    );
+    check(
+        "B5",
+        "251003-110000:guy-wilson",
+        "guy-wilson",
+        "251003-110000-guy-wilson colon",
+    );
     check("B6", "250925-231841.0", "", "250925-231841 dot-zero");
     check("B6", "250925-231841.0", guy, "250925-231841-Guy-Wilson dot-zero");
-    check("B6", "250925-231841-Guy-Wilson.0", guy, "250925-231841-Guy-Wilson dot-zero");
+    check(
+        "B6",
+        "250925-231841-Guy-Wilson.0",
+        guy,
+        "250925-231841-Guy-Wilson dot-zero",
+    );
 }
 
 #[test]
 fn i15_the_client_given_is_matched_exactly_before_any_other_reading() {
     for client in ["CGuy-Wilson", "acme.0", "a-a", "batch-all-clients", "lead_scoring", "C"] {
-        check("exact", &format!("250925-231841-{client}"), client, &format!("250925-231841-{client} canonical"));
+        check(
+            "exact",
+            &format!("250925-231841-{client}"),
+            client,
+            &format!("250925-231841-{client} canonical"),
+        );
     }
     let apify = "apify-8MSTBAfqMzuXPvgB3";
-    check("exact", &format!("250925-231841-{apify}"), apify, &format!("250925-231841-{apify} canonical"));
+    check(
+        "exact",
+        &format!("250925-231841-{apify}"),
+        apify,
+        &format!("250925-231841-{apify} canonical"),
+    );
     check("B3", "250925-231841-CChris", "Chris", "250925-231841-Chris c-prefix");
     check("B4", "250925-231841-a-a", "a", "250925-231841-a double-suffix");
     check("B4", "250925-231841-a-a-a-a", "a-a", "250925-231841-a-a double-suffix");
-    check("B6", "250925-231841-acme.0.0", "acme.0", "250925-231841-acme.0 dot-zero");
+    check(
+        "B6",
+        "250925-231841-acme.0.0",
+        "acme.0",
+        "250925-231841-acme.0 dot-zero",
+    );
 }
+
+/// Row of the catalogue, name of the refusal, examples.
+const REFUSED: &[(&str, &str, &[&str])] = &[
+    (
+        "B7",
+        "SrFamily",
+        &[
+            "SR-250922-001-S1-CGuy-Wilson",
+            "SR-250922-002-S1-CGuy-Wilson",
+            "SR-250922-001-S2-CABC-POSTS",
+            "sr-250922-001",
+        ],
+    ),
+    ("B8", "SrFamily", &["SR-250924-001-T3304-S1-CDean-Hobin"]),
+    ("B9", "SrFamily", &["SR-250923-001-S1-Guy-Wilson"]),
+    ("B10", "SrFamily", &["SR-250923-001-S1-CCGuy-Wilson"]),
+    (
+        "B10",
+        "ApifyIdWithClient",
+        &["8MSTBAfqMzuXPvgB3-CGuy-Wilson-CGuy-Wilson"],
+    ),
+    ("B11", "SrFamily", &["SR-250924-017"]),
+    (
+        "B12",
+        "ApifyId",
+        &["8MSTBAfqMzuXPvgB3", "AeljThOnfXhim2T31", "OYkC0ZbuWPOvwkLid"],
+    ),
+    (
+        "B13",
+        "ApifyIdWithClient",
+        &[
+            "8MSTBAfqMzuXPvgB3-CGuy-Wilson",
+            "OYkC0ZbuWPOvwkLid-Dean-Hobin-Dean-Hobin",
+        ],
+    ),
+    ("B14", "ApifySuffix", &["251003-170100-apify-8MSTBAfqMzuXPvgB3"]),
+    (
+        "B15",
+        "BatchMaster",
+        &[
+            "250926-160000-batch-all-clients",
+            "250926-160000-batch-all-clients-Guy-Wilson",
+        ],
+    ),
+    (
+        "B16",
+        "Step",
+        &[
+            "250926-160000-lead_scoring",
+            "250926-160000-post_scoring",
+            "250926-160000-post_harvesting",
+        ],
+    ),
+    ("B17", "MinuteId", &["202509252318-Guy-Wilson", "202509252318"]),
+    ("B18", "DashedDate", &["2025-09-26-14-44-00-Guy-Wilson"]),
+    ("B19", "JobId", &["job_post_scoring_stream1_20250925231841"]),
+    (
+        "B20",
+        "JobId",
+        &[
+            "job_post_scoring_bypass_1758953640000",
+            "job_lead_scoring_1758953640000",
+            "fallback_job_lead_scoring_stream1_20250925231841",
+        ],
+    ),
+    ("B21", "ClientFallback", &["client-fallback-Guy-Wilson-1758806321000"]),
+    ("B22", "Fallback", &["fallback_1759400000000", "auto_gen_1759400000000"]),
+    (
+        "B23",
+        "ProcessLabel",
+        &[
+            "post_batch_1758806321000",
+            "post_batch_standalone_1758806321000",
+            "smart_resume_1758806321000_ab12c",
+            "pipeline_1",
+            "client_pipeline_1",
+            "simple_client_by_client_1",
+            "client_by_client_1",
+        ],
+    ),
+    ("B24", "SessionId", &["20250925-201849-678", "20250925-201849"]),
+    (
+        "B25",
+        "Placeholder",
+        &[
+            "INITIALIZING",
+            "unknown",
+            "SYSTEM",
+            "null",
+            "undefined",
+            "NaN",
+            "None",
+            "[object Object]",
+            "[object Promise]",
+            "undefined-Guy-Wilson",
+        ],
+    ),
+    ("B25", "Empty", &["", "   ", "\n"]),
+    (
+        "B26",
+        "TestLabel",
+        &[
+            "test-run-1758806321000",
+            "multi-client-test-1758806321000",
+            "TEST-1758806321000",
+            "CC-SEND-1758806321000",
+            "RESCORE-full",
+        ],
+    ),
+    ("others", "Unknown", &["nightly", "Guy-Wilson", "läuft"]),
+];
 
 #[test]
 fn i15_every_other_form_b7_to_b26_is_refused_by_its_name() {
-    let rows: &[(&str, &str, &[&str])] = &[
-        (
-            "B7",
-            "SrFamily",
-            &[
-                "SR-250922-001-S1-CGuy-Wilson",
-                "SR-250922-002-S1-CGuy-Wilson",
-                "SR-250922-001-S2-CABC-POSTS",
-                "sr-250922-001",
-            ],
-        ),
-        ("B8", "SrFamily", &["SR-250924-001-T3304-S1-CDean-Hobin"]),
-        ("B9", "SrFamily", &["SR-250923-001-S1-Guy-Wilson"]),
-        ("B10", "SrFamily", &["SR-250923-001-S1-CCGuy-Wilson"]),
-        ("B10", "ApifyIdWithClient", &["8MSTBAfqMzuXPvgB3-CGuy-Wilson-CGuy-Wilson"]),
-        ("B11", "SrFamily", &["SR-250924-017"]),
-        ("B12", "ApifyId", &["8MSTBAfqMzuXPvgB3", "AeljThOnfXhim2T31", "OYkC0ZbuWPOvwkLid"]),
-        (
-            "B13",
-            "ApifyIdWithClient",
-            &["8MSTBAfqMzuXPvgB3-CGuy-Wilson", "OYkC0ZbuWPOvwkLid-Dean-Hobin-Dean-Hobin"],
-        ),
-        ("B14", "ApifySuffix", &["251003-170100-apify-8MSTBAfqMzuXPvgB3"]),
-        (
-            "B15",
-            "BatchMaster",
-            &["250926-160000-batch-all-clients", "250926-160000-batch-all-clients-Guy-Wilson"],
-        ),
-        (
-            "B16",
-            "Step",
-            &[
-                "250926-160000-lead_scoring",
-                "250926-160000-post_scoring",
-                "250926-160000-post_harvesting",
-            ],
-        ),
-        ("B17", "MinuteId", &["202509252318-Guy-Wilson", "202509252318"]),
-        ("B18", "DashedDate", &["2025-09-26-14-44-00-Guy-Wilson"]),
-        ("B19", "JobId", &["job_post_scoring_stream1_20250925231841"]),
-        (
-            "B20",
-            "JobId",
-            &[
-                "job_post_scoring_bypass_1758953640000",
-                "job_lead_scoring_1758953640000",
-                "fallback_job_lead_scoring_stream1_20250925231841",
-            ],
-        ),
-        ("B21", "ClientFallback", &["client-fallback-Guy-Wilson-1758806321000"]),
-        ("B22", "Fallback", &["fallback_1759400000000", "auto_gen_1759400000000"]),
-        (
-            "B23",
-            "ProcessLabel",
-            &[
-                "post_batch_1758806321000",
-                "post_batch_standalone_1758806321000",
-                "smart_resume_1758806321000_ab12c",
-                "pipeline_1",
-                "client_pipeline_1",
-                "simple_client_by_client_1",
-                "client_by_client_1",
-            ],
-        ),
-        ("B24", "SessionId", &["20250925-201849-678", "20250925-201849"]),
-        (
-            "B25",
-            "Placeholder",
-            &[
-                "INITIALIZING",
-                "unknown",
-                "SYSTEM",
-                "null",
-                "undefined",
-                "NaN",
-                "None",
-                "[object Object]",
-                "[object Promise]",
-                "undefined-Guy-Wilson",
-            ],
-        ),
-        ("B25", "Empty", &["", "   ", "\n"]),
-        (
-            "B26",
-            "TestLabel",
-            &[
-                "test-run-1758806321000",
-                "multi-client-test-1758806321000",
-                "TEST-1758806321000",
-                "CC-SEND-1758806321000",
-                "RESCORE-full",
-            ],
-        ),
-        ("others", "Unknown", &["nightly", "Guy-Wilson", "läuft"]),
-    ];
-    for (row, expected, texts) in rows {
+    for (row, expected, texts) in REFUSED {
         for text in *texts {
             check(row, text, "", expected);
             check(row, text, "Guy-Wilson", expected);
@@ -153,7 +214,13 @@ fn i15_every_other_form_b7_to_b26_is_refused_by_its_name() {
 #[test]
 fn near_misses_are_refused() {
     let guy = "Guy-Wilson";
-    for text in ["250932-231841", "250229-231841", "251325-231841", "250925-241841", "250925-231860"] {
+    for text in [
+        "250932-231841",
+        "250229-231841",
+        "251325-231841",
+        "250925-241841",
+        "250925-231860",
+    ] {
         for rest in ["", "-Guy-Wilson", "-CGuy-Wilson", ".0", ":Guy-Wilson"] {
             check("date", &format!("{text}{rest}"), guy, "ImpossibleDate");
             check("date", &format!("{text}{rest}"), "", "ImpossibleDate");
@@ -162,7 +229,14 @@ fn near_misses_are_refused() {
     for text in [" 250925-231841", "250925-231841 ", "250925-231841-Guy-Wilson\n"] {
         check("white space", text, guy, "Whitespace");
     }
-    for text in ["250925-2318411", "250925-231841_x", "250925-231841é", "250925", "2509251-231841", "250925231841x"] {
+    for text in [
+        "250925-2318411",
+        "250925-231841_x",
+        "250925-231841é",
+        "250925",
+        "2509251-231841",
+        "250925231841x",
+    ] {
         check("near", text, guy, "NearMiss");
     }
     check("near", "250925-231841-", guy, "NearMiss");

@@ -1,0 +1,158 @@
+//! `import`: hands the files to the legacy crate, with the one policy that lets records with a history come in. It
+//! needs the ledger for itself: the policy of a server does not allow an import.
+
+use std::error::Error as _;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use runledger_domain::{RecordKind, Source};
+use runledger_legacy::import::{Import, ImportError, Input, Merge, Mode, Phase, Progress, Report, SOURCE};
+
+use super::Context;
+use crate::cli;
+use crate::connect::hold;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::ledger::{OpenLedger, Use};
+use crate::server_file;
+
+/// The name of the report in the directory of `--report`.
+const REPORT_FILE: &str = "import.csv";
+
+/// Takes over records from the older tables.
+///
+/// # Errors
+/// A file cannot be read; a server holds the ledger; the ledger cannot take records.
+pub async fn import(context: &Context<'_>, command: &cli::Import) -> Outcome {
+    let (args, import) = match command {
+        cli::Import::AirtableCsv(args) => (args, plan(args, |path| Input::csv(path))),
+        cli::Import::AirtableJsonl(args) => (args, plan(args, |path| Input::by_extension(path))),
+    };
+    let mut report_file = args.report.as_deref().map(ReportFile::open).transpose()?;
+    let mut nowhere = io::sink();
+    let lines: &mut (dyn Write + Send) = match &mut report_file {
+        Some(report) => &mut report.file,
+        None => &mut nowhere,
+    };
+    let bar = progress_bar(context);
+    let mut progress = |progress| show(&bar, progress);
+    let report = if args.dry_run {
+        import.run(Mode::DryRun, lines, &mut progress).await
+    } else {
+        let OpenLedger { ledger, store } = open(context)?;
+        let report = import.run(Mode::Into(&ledger.creation), lines, &mut progress).await;
+        store.close();
+        report
+    };
+    bar.finish_and_clear();
+    let report = report.map_err(|error| failure_of(&error))?;
+    print(context, &report)?;
+    report_file.map_or(Ok(()), |file| file.finish(context))
+}
+
+fn plan(args: &cli::ImportArgs, input: impl Fn(&Path) -> Input) -> Import {
+    Import {
+        jobs: args.jobs.as_deref().map(&input),
+        clients: args.clients.as_deref().map(&input),
+        merge: match args.merge {
+            None => Merge::Nothing,
+            Some(cli::Merge::Max) => Merge::Max,
+        },
+    }
+}
+
+/// The ledger, with a policy that lets this process, and nobody else, import.
+fn open(context: &Context<'_>) -> Outcome<OpenLedger> {
+    let settings = context.settings;
+    if let Some(server) = server_file::find(&settings.data) {
+        return Err(Failure::unavailable(format_args!(
+            "the server at {} (process {}) holds this ledger; nothing was imported",
+            server.url, server.pid
+        ))
+        .advise("stop the server, import, and start it again; a --dry-run needs no ledger"));
+    }
+    let source: Source = SOURCE
+        .parse()
+        .map_err(|error| Failure::new(Exit::Fault, format_args!("{SOURCE}: {error}")))?;
+    hold(settings, Use::Server, &settings.policy()?.allow_import(source))
+}
+
+fn print(context: &Context<'_>, report: &Report) -> Outcome {
+    if context.output.is_json() {
+        let value = serde_json::to_value(report).map_err(|error| Failure::new(Exit::Fault, error))?;
+        return context.output.value(&value);
+    }
+    context.output.line(&report.to_string())
+}
+
+fn failure_of(error: &ImportError) -> Failure {
+    let mut what = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !what.contains(&text) {
+            what = format!("{what}: {text}");
+        }
+        cause = error.source();
+    }
+    let exit = match error {
+        ImportError::Ledger { .. } => Exit::Unavailable,
+        ImportError::Report { .. } => Exit::Fault,
+        _ => Exit::Usage,
+    };
+    Failure::new(exit, what)
+}
+
+/// The report on every row.
+struct ReportFile<'a> {
+    directory: &'a Path,
+    file: BufWriter<File>,
+}
+
+impl<'a> ReportFile<'a> {
+    fn open(directory: &'a Path) -> Outcome<Self> {
+        let path = directory.join(REPORT_FILE);
+        fs::create_dir_all(directory)
+            .and_then(|()| File::create(&path))
+            .map(|file| Self {
+                directory,
+                file: BufWriter::new(file),
+            })
+            .map_err(|error| Failure::usage(format_args!("cannot write the report {}: {error}", path.display())))
+    }
+
+    fn finish(mut self, context: &Context<'_>) -> Outcome {
+        self.file.flush()?;
+        let path = self.directory.join(REPORT_FILE);
+        context.output.tell(&format!("report on every row: {}", path.display()));
+        Ok(())
+    }
+}
+
+/// Drawn on a terminal only, never between the lines of a log.
+fn progress_bar(context: &Context<'_>) -> ProgressBar {
+    let target = if context.output.is_json() {
+        ProgressDrawTarget::hidden()
+    } else {
+        // indicatif draws nothing where standard error is no terminal.
+        ProgressDrawTarget::stderr()
+    };
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    let style = ProgressStyle::with_template("{msg:<16} [{bar:30}] {percent:>3} %  {bytes}/{total_bytes}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    let phase = match progress.phase {
+        Phase::Read => "reading",
+        Phase::Write => "importing",
+    };
+    let table = match progress.table {
+        RecordKind::Job => "jobs",
+        RecordKind::Client => "clients",
+    };
+    bar.set_length(progress.bytes_total);
+    bar.set_message(format!("{phase} {table}"));
+    bar.set_position(progress.bytes);
+}

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 const INSERT_RUN: &str =
     "INSERT INTO run(run_id, client_id, status, version, deadline, batch, body) VALUES(?1, '', 1, 1, ?2, NULL, ?3)";
-const INSERT_LINE: &str = "INSERT INTO activity(seq, at, action, source, run_id, client_id, verdict, code, version, detail, hash)
+const INSERT_LINE: &str =
+    "INSERT INTO activity(seq, at, action, source, run_id, client_id, verdict, code, version, detail, hash)
      VALUES(?1, ?2, 'create', 'orchestrator', ?3, '', 'created', '', 1, '', ?4)";
 const GROUP_MAX: usize = 1_024;
 
@@ -45,9 +46,13 @@ impl Floor {
     pub(crate) fn commit(&mut self, rows: &[Row]) -> rusqlite::Result<()> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         for row in rows {
-            self.connection.prepare_cached(INSERT_RUN)?.execute(params![row.run, row.at, row.body])?;
+            self.connection
+                .prepare_cached(INSERT_RUN)?
+                .execute(params![row.run, row.at, row.body])?;
             self.seq += 1;
-            self.connection.prepare_cached(INSERT_LINE)?.execute(params![self.seq, row.at, row.run, [7_u8; 32]])?;
+            self.connection
+                .prepare_cached(INSERT_LINE)?
+                .execute(params![self.seq, row.at, row.run, [7_u8; 32]])?;
         }
         self.connection.execute_batch("COMMIT")
     }

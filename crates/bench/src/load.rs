@@ -59,5 +59,11 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 
 /// The median of the ratios of pairs that were measured next to each other.
 pub(crate) fn median_ratio(ours: &[f64], floor: &[f64]) -> f64 {
-    median(&ours.iter().zip(floor).map(|(ours, floor)| ours / floor).collect::<Vec<_>>())
+    median(
+        &ours
+            .iter()
+            .zip(floor)
+            .map(|(ours, floor)| ours / floor)
+            .collect::<Vec<_>>(),
+    )
 }

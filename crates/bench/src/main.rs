@@ -2,6 +2,7 @@
 //! same machine, and the median of the rounds is reported.
 #![forbid(unsafe_code)]
 
+mod client;
 mod floor;
 mod http;
 mod load;

@@ -18,7 +18,10 @@ static NEXT: AtomicI64 = AtomicI64::new(1);
 
 /// Measures and prints.
 pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     for callers in [1_usize, 16, 64] {
         let (mut ours, mut floor) = (Vec::new(), Vec::new());
         for _ in 0..plan.rounds {
@@ -54,13 +57,18 @@ fn run_id() -> String {
     format!("bench_run_{:012}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the benchmark stands in for the creation point")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the benchmark stands in for the creation point"
+)]
 fn permit(policy: &CreationPolicy) -> CreationPermit {
     let run = run_id();
     let attempt = format!("attempt-{run}").parse().expect("an attempt id");
     let key = RunKey::Job(run.parse().expect("a run id"));
     let source = "orchestrator".parse().expect("a source");
-    policy.authorise(CreationIntent::new(key, source, attempt, SystemClock.now())).expect("the policy allows it")
+    policy
+        .authorise(CreationIntent::new(key, source, attempt, SystemClock.now()))
+        .expect("the policy allows it")
 }
 
 /// The row that the store would write, made ready.
@@ -99,7 +107,7 @@ fn empty_ledger(plan: &Plan) -> anyhow::Result<(TempDir, PathBuf)> {
     Ok((directory, path))
 }
 
-async fn measure_floor(plan: &Plan, callers: usize) -> anyhow::Result<f64> {
+pub(crate) async fn measure_floor(plan: &Plan, callers: usize) -> anyhow::Result<f64> {
     let (_directory, path) = empty_ledger(plan)?;
     let floor = Arc::new(GroupCommit::start(Floor::open(&path)?));
     let policy = Arc::new(CreationPolicy::default());

@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether a command may find no ledger at all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Need {
+pub(crate) enum Need {
     /// The command begins a ledger where there is none.
     MayBegin,
     /// The command is about a ledger that exists: reading and changing make none.
@@ -27,9 +27,9 @@ pub enum Need {
 }
 
 /// A way to a ledger, for as long as a command takes.
-pub struct Connection {
+pub(crate) struct Connection {
     /// The way.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     held: Option<Arc<EmbeddedStore>>,
 }
 
@@ -45,7 +45,7 @@ impl Drop for Connection {
 ///
 /// # Errors
 /// There is none, it does not open, or it stays held by another command for five seconds.
-pub async fn connect(settings: &Settings, need: Need) -> Outcome<Connection> {
+pub(crate) async fn connect(settings: &Settings, need: Need) -> Outcome<Connection> {
     if need == Need::Exists {
         expect_ledger(&settings.data)?;
     }
@@ -75,7 +75,7 @@ pub async fn connect(settings: &Settings, need: Need) -> Outcome<Connection> {
 ///
 /// # Errors
 /// A server holds it, another command holds it for five seconds, or it does not open.
-pub fn hold(settings: &Settings, usage: Use, policy: &runledger_domain::CreationPolicy) -> Outcome<OpenLedger> {
+pub(crate) fn hold(settings: &Settings, usage: Use, policy: &runledger_domain::CreationPolicy) -> Outcome<OpenLedger> {
     for _ in 0..TRIES {
         if let Some(server) = server_file::find(&settings.data) {
             return Err(Failure::unavailable(format_args!(
@@ -98,7 +98,7 @@ pub fn hold(settings: &Settings, usage: Use, policy: &runledger_domain::Creation
 ///
 /// # Errors
 /// Not found, with the ways to get one.
-pub fn expect_ledger(directory: &Path) -> Outcome {
+pub(crate) fn expect_ledger(directory: &Path) -> Outcome {
     if directory.join(DATABASE_FILE).exists() {
         return Ok(());
     }

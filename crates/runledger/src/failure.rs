@@ -4,12 +4,12 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The exit codes, as the documentation lists them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// The program itself failed, or `verify` found damage.
     Fault = 1,
     /// The command, an id or a value cannot be understood.
@@ -26,7 +26,7 @@ pub enum Exit {
 
 impl Exit {
     /// The word for the exit code in JSON.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Fault => "fault",
             Self::Usage => "usage",
@@ -46,20 +46,27 @@ impl From<Exit> for ExitCode {
 
 /// Why a command ends before its work is done.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     exit: Exit,
     what: String,
     advice: Option<String>,
-    problem: Option<Value>,
+    problem: Option<Problem>,
     reader_left: bool,
 }
 
+/// A problem that the API answered.
+#[derive(Debug)]
+struct Problem {
+    code: String,
+    text: String,
+}
+
 /// What commands answer.
-pub type Outcome<T = ()> = Result<T, Failure>;
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
     /// A failure with its exit code and what happened, in a sentence without a full stop.
-    pub fn new(exit: Exit, what: impl fmt::Display) -> Self {
+    pub(crate) fn new(exit: Exit, what: impl fmt::Display) -> Self {
         Self {
             exit,
             what: what.to_string(),
@@ -70,46 +77,53 @@ impl Failure {
     }
 
     /// Something in the command line or the configuration cannot be understood.
-    pub fn usage(what: impl fmt::Display) -> Self {
+    pub(crate) fn usage(what: impl fmt::Display) -> Self {
         Self::new(Exit::Usage, what)
     }
 
     /// The ledger cannot be reached or cannot say.
-    pub fn unavailable(what: impl fmt::Display) -> Self {
+    pub(crate) fn unavailable(what: impl fmt::Display) -> Self {
         Self::new(Exit::Unavailable, what)
     }
 
     /// Adds what to do about it.
     #[must_use]
-    pub fn advise(mut self, advice: impl fmt::Display) -> Self {
+    pub(crate) fn advise(mut self, advice: impl fmt::Display) -> Self {
         self.advice = Some(advice.to_string());
         self
     }
 
-    /// Keeps the problem that the API answered, for `--json`.
+    /// Keeps the problem that the API answered, as it came, for `--json`.
     #[must_use]
-    pub fn with_problem(mut self, problem: Value) -> Self {
-        self.problem = Some(problem);
+    pub(crate) fn with_problem(mut self, code: String, text: String) -> Self {
+        self.problem = Some(Problem { code, text });
+        self
+    }
+
+    /// Says what happened in the words of the command line.
+    #[must_use]
+    pub(crate) fn rephrase(mut self, what: impl fmt::Display) -> Self {
+        self.what = what.to_string();
         self
     }
 
     /// The stable word of the problem that the API answered.
-    pub fn code(&self) -> Option<&str> {
-        self.problem.as_ref()?.get("code")?.as_str()
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.problem.as_ref().map(|problem| problem.code.as_str())
     }
 
     /// The exit code.
-    pub const fn exit(&self) -> Exit {
+    pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }
 
     /// Whether whoever read the output has gone away, which nobody needs to be told.
-    pub const fn reader_left(&self) -> bool {
+    pub(crate) const fn reader_left(&self) -> bool {
         self.reader_left
     }
 
     /// What happened, and what to do, for people. The caller makes it safe for a terminal.
-    pub fn for_people(&self) -> String {
+    pub(crate) fn for_people(&self) -> String {
         match &self.advice {
             Some(advice) => format!("error: {}\n  help: {advice}", self.what),
             None => format!("error: {}", self.what),
@@ -117,9 +131,9 @@ impl Failure {
     }
 
     /// The same for programs: the problem of the API as it came, or one of the same shape.
-    pub fn for_programs(&self) -> Value {
+    pub(crate) fn for_programs(&self) -> String {
         if let Some(problem) = &self.problem {
-            return problem.clone();
+            return problem.text.clone();
         }
         let mut problem = json!({
             "type": "about:blank",
@@ -130,7 +144,7 @@ impl Failure {
         if let (Some(advice), Some(members)) = (&self.advice, problem.as_object_mut()) {
             members.insert("advice".into(), json!(advice));
         }
-        problem
+        problem.to_string()
     }
 }
 

@@ -19,7 +19,7 @@ const CACHE_OF_A_COMMAND_KIB: u32 = 2_048;
 
 /// What the ledger is opened for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Use {
+pub(crate) enum Use {
     /// One command.
     Command,
     /// A server.
@@ -27,11 +27,11 @@ pub enum Use {
 }
 
 /// A ledger that this process holds.
-pub struct OpenLedger {
+pub(crate) struct OpenLedger {
     /// The app.
-    pub ledger: Arc<Ledger>,
+    pub(crate) ledger: Arc<Ledger>,
     /// Its store; closing it gives the data directory up.
-    pub store: Arc<EmbeddedStore>,
+    pub(crate) store: Arc<EmbeddedStore>,
 }
 
 impl OpenLedger {
@@ -39,7 +39,7 @@ impl OpenLedger {
     ///
     /// # Errors
     /// [`Problem`].
-    pub fn open(settings: &Settings, usage: Use, policy: CreationPolicy) -> Result<Self, Problem> {
+    pub(crate) fn open(settings: &Settings, usage: Use, policy: CreationPolicy) -> Result<Self, Problem> {
         let (options, records) = match usage {
             Use::Server => (EmbeddedOptions::default(), settings.registry.records),
             Use::Command => (
@@ -60,7 +60,7 @@ impl OpenLedger {
 }
 
 /// Why a ledger is not opened.
-pub enum Problem {
+pub(crate) enum Problem {
     /// The store does not open.
     Store(OpenError),
     /// Anything else.
@@ -92,7 +92,7 @@ impl From<Problem> for Failure {
 ///
 /// # Errors
 /// When the system has no randomness for attempt ids.
-pub fn put_together(
+pub(crate) fn put_together(
     store: &Arc<EmbeddedStore>,
     policy: CreationPolicy,
     registry: Registry,
@@ -113,12 +113,12 @@ pub fn put_together(
 ///
 /// # Errors
 /// When the system has no randomness.
-pub fn random_ids() -> Outcome<RandomIds> {
+pub(crate) fn random_ids() -> Outcome<RandomIds> {
     RandomIds::new().map_err(|error| Failure::new(Exit::Fault, error))
 }
 
 /// What the API is to be bound by.
-pub fn api_options(settings: &Settings) -> Options {
+pub(crate) fn api_options(settings: &Settings) -> Options {
     Options {
         body_bytes_max: settings.limits.body_bytes,
         body_time_max: settings.limits.body_time.duration(),
@@ -127,7 +127,7 @@ pub fn api_options(settings: &Settings) -> Options {
 }
 
 /// Why the store did not open, with everything that the system said.
-pub fn failure_of(error: &OpenError) -> Failure {
+pub(crate) fn failure_of(error: &OpenError) -> Failure {
     let mut what = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

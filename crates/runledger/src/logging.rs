@@ -19,7 +19,7 @@ use crate::settings::{Log, LogFormat, LogLevel};
 const LINES_WAITING_MAX: usize = 16_384;
 
 /// Keeps the log flowing; dropping it writes what is left.
-pub struct Logging {
+pub(crate) struct Logging {
     lines: Option<SyncSender<Vec<u8>>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -40,7 +40,7 @@ impl Drop for Logging {
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be understood.
-pub fn for_command(log: &Log) -> Outcome<Logging> {
+pub(crate) fn for_command(log: &Log) -> Outcome<Logging> {
     let level = match log.level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
@@ -57,7 +57,7 @@ pub fn for_command(log: &Log) -> Outcome<Logging> {
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be understood, or there is no thread for the log.
-pub fn for_server(log: &Log) -> Outcome<Logging> {
+pub(crate) fn for_server(log: &Log) -> Outcome<Logging> {
     let level = match log.level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
@@ -97,24 +97,38 @@ where
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let started = if is_json {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init()
     } else {
-        builder.with_ansi(is_watched && !no_colour()).with_target(false).try_init()
+        builder
+            .with_ansi(is_watched && !no_colour())
+            .with_target(false)
+            .try_init()
     };
     started.map_err(|error| Failure::new(Exit::Fault, format_args!("cannot start the log: {error}")))
 }
 
 fn filter(level: LevelFilter) -> Outcome<EnvFilter> {
-    #[expect(clippy::disallowed_methods, reason = "RUST_LOG is the convention for what is logged, not a setting")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "RUST_LOG is the convention for what is logged, not a setting"
+    )]
     let wanted = env::var("RUST_LOG").unwrap_or_default();
     let builder = EnvFilter::builder().with_default_directive(level.into());
-    builder
-        .parse(&wanted)
-        .map_err(|error| Failure::usage(format_args!("RUST_LOG is {wanted:?}: {error}")).advise("such as RUST_LOG=debug"))
+    builder.parse(&wanted).map_err(|error| {
+        Failure::usage(format_args!("RUST_LOG is {wanted:?}: {error}")).advise("such as RUST_LOG=debug")
+    })
 }
 
 fn no_colour() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "NO_COLOR is the convention for terminals, not a setting")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "NO_COLOR is the convention for terminals, not a setting"
+    )]
     let asked = env::var_os("NO_COLOR");
     asked.is_some_and(|value| !value.is_empty())
 }
@@ -132,7 +146,10 @@ fn write_all(waiting: &Receiver<Vec<u8>>, dropped: &AtomicU64) {
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
             // Writing to a Vec cannot fail.
-            let _ = writeln!(batch, "{{\"level\":\"WARN\",\"message\":\"{lost} lines of the log were dropped\"}}");
+            let _ = writeln!(
+                batch,
+                "{{\"level\":\"WARN\",\"message\":\"{lost} lines of the log were dropped\"}}"
+            );
         }
         // Nobody is left to tell when standard error cannot be written.
         let _ = io::stderr().write_all(&batch);

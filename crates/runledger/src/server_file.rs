@@ -10,24 +10,24 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 /// The name of the file.
-pub const FILE_NAME: &str = "server.json";
+pub(crate) const FILE_NAME: &str = "server.json";
 /// The largest file that is read.
 const BYTES_MAX: u64 = 64 * 1024;
 
 /// What a server says about itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct ServerInfo {
+pub(crate) struct ServerInfo {
     /// Where it listens.
-    pub url: String,
+    pub(crate) url: String,
     /// Its process.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
 }
 
 /// The file of this process; dropping it removes the file, then frees the lock.
 #[derive(Debug)]
-pub struct ServerFile {
+pub(crate) struct ServerFile {
     path: PathBuf,
     _locked: File,
 }
@@ -37,7 +37,7 @@ impl ServerFile {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(directory: &Path, info: &ServerInfo) -> io::Result<Self> {
+    pub(crate) fn write(directory: &Path, info: &ServerInfo) -> io::Result<Self> {
         let path = directory.join(FILE_NAME);
         let draft = directory.join("server.json.new");
         match fs::remove_file(&draft) {
@@ -69,7 +69,7 @@ impl Drop for ServerFile {
 }
 
 /// The server that holds this data directory; `None` when there is none, whatever files there are.
-pub fn find(directory: &Path) -> Option<ServerInfo> {
+pub(crate) fn find(directory: &Path) -> Option<ServerInfo> {
     let file = File::open(directory.join(FILE_NAME)).ok()?;
     match file.try_lock_shared() {
         // Its server is gone. The lock ends with this handle.

@@ -23,7 +23,7 @@ const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// The way to the API.
 #[derive(Clone)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// In this process, on a ledger that it holds.
     InProcess(Router),
     /// Through a running server.
@@ -37,7 +37,7 @@ pub enum Transport {
 
 /// A request.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
@@ -47,11 +47,11 @@ pub struct Request {
 
 /// An answer, whatever its status.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status.
-    pub status: http::StatusCode,
+    pub(crate) status: http::StatusCode,
     /// The headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     body: Bytes,
 }
 
@@ -60,11 +60,13 @@ impl Request {
     ///
     /// # Errors
     /// An empty part, `.` and `..` cannot stand in a path.
-    pub fn new(method: Method, parts: &[&str]) -> Outcome<Self> {
+    pub(crate) fn new(method: Method, parts: &[&str]) -> Outcome<Self> {
         let mut path = String::from("/v1");
         for part in parts {
             if matches!(*part, "" | "." | "..") {
-                return Err(Failure::usage(format_args!("{part:?} is not an id; ids are never empty or dots")));
+                return Err(Failure::usage(format_args!(
+                    "{part:?} is not an id; ids are never empty or dots"
+                )));
             }
             path.push('/');
             encode(part, &mut path);
@@ -82,13 +84,13 @@ impl Request {
     ///
     /// # Errors
     /// As [`Request::new`].
-    pub fn get(parts: &[&str]) -> Outcome<Self> {
+    pub(crate) fn get(parts: &[&str]) -> Outcome<Self> {
         Self::new(Method::GET, parts)
     }
 
     /// Adds a parameter, if it has a value.
     #[must_use]
-    pub fn query(mut self, name: &'static str, value: Option<impl fmt::Display>) -> Self {
+    pub(crate) fn query(mut self, name: &'static str, value: Option<impl fmt::Display>) -> Self {
         if let Some(value) = value {
             self.query.push((name, value.to_string()));
         }
@@ -99,7 +101,7 @@ impl Request {
     ///
     /// # Errors
     /// When the value cannot stand in a header.
-    pub fn header(mut self, name: &'static str, value: Option<impl fmt::Display>) -> Outcome<Self> {
+    pub(crate) fn header(mut self, name: &'static str, value: Option<impl fmt::Display>) -> Outcome<Self> {
         if let Some(value) = value {
             let value = value.to_string();
             if http::HeaderValue::from_str(&value).is_err() {
@@ -114,7 +116,7 @@ impl Request {
 
     /// Sets the body.
     #[must_use]
-    pub fn body(mut self, body: Value) -> Self {
+    pub(crate) fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
     }
@@ -150,7 +152,7 @@ impl Transport {
     ///
     /// # Errors
     /// When the client cannot be set up.
-    pub fn remote(url: &str) -> Outcome<Self> {
+    pub(crate) fn remote(url: &str) -> Outcome<Self> {
         let client = reqwest::Client::builder()
             // The server is on this machine: no proxy of the environment stands between.
             .no_proxy()
@@ -168,7 +170,7 @@ impl Transport {
     ///
     /// # Errors
     /// When no answer came: nothing is then known about the effect of a change.
-    pub async fn send(&self, request: &Request) -> Outcome<Answer> {
+    pub(crate) async fn send(&self, request: &Request) -> Outcome<Answer> {
         match self {
             Self::InProcess(router) => in_process(router.clone(), request).await,
             Self::Remote { client, url } => remote(client, url, request).await,
@@ -179,7 +181,7 @@ impl Transport {
     ///
     /// # Errors
     /// As [`Transport::send`], and [`failure_of`] for every answer that is no success.
-    pub async fn request(&self, request: &Request) -> Outcome<Answer> {
+    pub(crate) async fn request(&self, request: &Request) -> Outcome<Answer> {
         let answer = self.send(request).await?;
         if answer.status.is_success() {
             Ok(answer)
@@ -247,9 +249,10 @@ fn no_answer(url: &str, method: &Method, error: &reqwest::Error) -> Failure {
     if method == Method::GET {
         return Failure::unavailable(format_args!("the server at {url} {what}")).advise("try again");
     }
-    Failure::unavailable(format_args!("the server at {url} {what}; it is not known whether it was done")).advise(
-        "read the record, or repeat the same command: with the same --attempt or --update-id it counts once",
-    )
+    Failure::unavailable(format_args!(
+        "the server at {url} {what}; it is not known whether it was done"
+    ))
+    .advise("read the record, or repeat the same command: with the same --attempt or --update-id it counts once")
 }
 
 impl Answer {
@@ -257,27 +260,30 @@ impl Answer {
     ///
     /// # Errors
     /// When it is something else: the server is of another version.
-    pub fn read<T: DeserializeOwned>(&self) -> Outcome<T> {
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Outcome<T> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Failure::new(Exit::Fault, format_args!("the answer of the ledger cannot be read: {error}"))
-                .advise("use the same version of runledger for the server and the command")
+            Failure::new(
+                Exit::Fault,
+                format_args!("the answer of the ledger cannot be read: {error}"),
+            )
+            .advise("use the same version of runledger for the server and the command")
         })
     }
 
     /// The body as it came.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// Whether the effect had taken place before (I7).
-    pub fn is_replayed(&self) -> bool {
+    pub(crate) fn is_replayed(&self) -> bool {
         let header = self.headers.get("idempotency-replayed");
         header.is_some_and(|value| value.as_bytes() == b"true")
     }
 }
 
 /// The failure that a refusal comes to: the problem's detail, and the exit code of its status.
-pub fn failure_of(answer: &Answer) -> Failure {
+pub(crate) fn failure_of(answer: &Answer) -> Failure {
     let problem: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let text = |name: &str| problem.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let exit = exit_of(answer.status.as_u16(), text("code").as_deref().unwrap_or_default());
@@ -285,8 +291,8 @@ pub fn failure_of(answer: &Answer) -> Failure {
         .or_else(|| text("title"))
         .unwrap_or_else(|| format!("the server answered {}", answer.status));
     let failure = Failure::new(exit, what);
-    match problem {
-        Some(problem) => failure.with_problem(problem),
+    match text("code") {
+        Some(code) => failure.with_problem(code, answer.text()),
         None => failure,
     }
 }
@@ -330,8 +336,13 @@ mod tests {
 
     #[test]
     fn no_part_of_a_path_leads_elsewhere() {
-        let request = Request::get(&["runs", "a/../b?c#d %é"]).unwrap().query("limit", Some("1&x=2"));
-        assert_eq!(request.target(), "/v1/runs/a%2F..%2Fb%3Fc%23d%20%25%C3%A9?limit=1%26x%3D2");
+        let request = Request::get(&["runs", "a/../b?c#d %é"])
+            .unwrap()
+            .query("limit", Some("1&x=2"));
+        assert_eq!(
+            request.target(),
+            "/v1/runs/a%2F..%2Fb%3Fc%23d%20%25%C3%A9?limit=1%26x%3D2"
+        );
         for part in ["", ".", ".."] {
             assert!(Request::get(&["runs", part]).is_err());
         }

@@ -6,136 +6,136 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::output::{Output, Table, safe_line};
 use crate::failure::Outcome;
+use crate::output::{Output, Table, safe_line};
 
 /// A record.
 #[derive(Debug, Deserialize)]
-pub struct RecordView {
+pub(crate) struct RecordView {
     /// The run.
-    pub run_id: String,
+    pub(crate) run_id: String,
     /// The client; `None` for a job.
-    pub client_id: Option<String>,
+    pub(crate) client_id: Option<String>,
     /// Both in one text.
-    pub key: String,
+    pub(crate) key: String,
     /// `job` or `client`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The client's name.
-    pub client_name: Option<String>,
+    pub(crate) client_name: Option<String>,
     /// The batch.
-    pub batch: Option<String>,
+    pub(crate) batch: Option<String>,
     /// Where it stands.
-    pub status: String,
+    pub(crate) status: String,
     /// Whether it is stalled.
-    pub stalled: bool,
+    pub(crate) stalled: bool,
     /// When it was created.
-    pub created_at: String,
+    pub(crate) created_at: String,
     /// By whom.
-    pub created_by: String,
+    pub(crate) created_by: String,
     /// In which attempt.
-    pub attempt: String,
+    pub(crate) attempt: String,
     /// Whether an import made it because its clients named it.
-    pub reconstructed: bool,
+    pub(crate) reconstructed: bool,
     /// When the work began.
-    pub started_at: Option<String>,
+    pub(crate) started_at: Option<String>,
     /// When it ended.
-    pub ended_at: Option<String>,
+    pub(crate) ended_at: Option<String>,
     /// Who said so.
-    pub ended_by: Option<String>,
+    pub(crate) ended_by: Option<String>,
     /// What they added.
-    pub end_note: Option<String>,
+    pub(crate) end_note: Option<String>,
     /// From start to end.
-    pub duration_ms: Option<u64>,
+    pub(crate) duration_ms: Option<u64>,
     /// When it counts as stalled.
-    pub deadline: String,
+    pub(crate) deadline: String,
     /// When it was last changed.
-    pub updated_at: String,
+    pub(crate) updated_at: String,
     /// By whom.
-    pub updated_by: String,
+    pub(crate) updated_by: String,
     /// Its version.
-    pub version: u64,
+    pub(crate) version: u64,
     /// Its numbers.
-    pub metrics: BTreeMap<String, Box<RawValue>>,
+    pub(crate) metrics: BTreeMap<String, Box<RawValue>>,
     /// Its operations.
-    pub stages: Vec<StageView>,
+    pub(crate) stages: Vec<StageView>,
     /// Its notes.
-    pub notes: Vec<NoteView>,
+    pub(crate) notes: Vec<NoteView>,
     /// References to other systems.
-    pub external_ids: Vec<String>,
+    pub(crate) external_ids: Vec<String>,
 }
 
 /// A stage of a record.
 #[derive(Debug, Deserialize)]
-pub struct StageView {
+pub(crate) struct StageView {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it stands.
-    pub status: String,
+    pub(crate) status: String,
     /// When it began.
-    pub started_at: String,
+    pub(crate) started_at: String,
     /// How long it took.
-    pub duration_ms: Option<u64>,
+    pub(crate) duration_ms: Option<u64>,
 }
 
 /// A note on a record.
 #[derive(Debug, Deserialize)]
-pub struct NoteView {
+pub(crate) struct NoteView {
     /// When.
-    pub at: String,
+    pub(crate) at: String,
     /// By whom.
-    pub source: String,
+    pub(crate) source: String,
     /// What it says.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// What a run comes to.
 #[derive(Debug, Deserialize)]
-pub struct SummaryView {
+pub(crate) struct SummaryView {
     /// The run.
-    pub run_id: String,
+    pub(crate) run_id: String,
     /// The status of its job record.
-    pub job: Option<String>,
+    pub(crate) job: Option<String>,
     /// How many client run records there are.
-    pub clients: u64,
+    pub(crate) clients: u64,
     /// How many are open.
-    pub open: u64,
+    pub(crate) open: u64,
     /// How many ended with errors.
-    pub with_errors: u64,
+    pub(crate) with_errors: u64,
     /// How many have each status.
-    pub by_status: BTreeMap<String, u64>,
+    pub(crate) by_status: BTreeMap<String, u64>,
     /// The sums of the clients' metrics.
-    pub totals: BTreeMap<String, Box<RawValue>>,
+    pub(crate) totals: BTreeMap<String, Box<RawValue>>,
     /// When the first client began.
-    pub first_start: Option<String>,
+    pub(crate) first_start: Option<String>,
     /// When the last one ended.
-    pub last_end: Option<String>,
+    pub(crate) last_end: Option<String>,
 }
 
 /// A line of the activity log.
 #[derive(Debug, Deserialize)]
-pub struct ActivityView {
+pub(crate) struct ActivityView {
     /// Its number.
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// When.
-    pub at: String,
+    pub(crate) at: String,
     /// What was tried.
-    pub action: String,
+    pub(crate) action: String,
     /// By whom.
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
     /// On which run.
-    pub run_id: Option<String>,
+    pub(crate) run_id: Option<String>,
     /// On which client.
-    pub client_id: Option<String>,
+    pub(crate) client_id: Option<String>,
     /// What came of it.
-    pub outcome: String,
+    pub(crate) outcome: String,
     /// Why it was refused.
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// More for people.
-    pub detail: Option<String>,
+    pub(crate) detail: Option<String>,
 }
 
 /// A time as people read it: to the second, in UTC.
-pub fn short(time: &str) -> String {
+pub(crate) fn short(time: &str) -> String {
     let Some((date, clock)) = time.split_once('T') else {
         return time.to_owned();
     };
@@ -144,7 +144,7 @@ pub fn short(time: &str) -> String {
 }
 
 /// A span in milliseconds as people read it.
-pub fn span(milliseconds: u64) -> String {
+pub(crate) fn span(milliseconds: u64) -> String {
     let seconds = milliseconds / 1_000;
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0) => format!("{milliseconds} ms"),
@@ -156,7 +156,7 @@ pub fn span(milliseconds: u64) -> String {
 
 impl RecordView {
     /// Status and, if so, that it is stalled.
-    pub fn standing(&self) -> String {
+    pub(crate) fn standing(&self) -> String {
         if self.stalled {
             format!("{} (stalled)", self.status)
         } else {
@@ -168,7 +168,7 @@ impl RecordView {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn print(&self, output: &Output) -> Outcome {
+    pub(crate) fn print(&self, output: &Output) -> Outcome {
         let mut facts = vec![
             ("record", format!("{} ({})", self.key, self.kind)),
             ("status", self.standing()),
@@ -184,20 +184,36 @@ impl RecordView {
         let by = self.ended_by.as_deref().unwrap_or("nobody");
         fact(
             "ended",
-            self.ended_at.as_deref().map(|at| format!("{} by {by}{}", short(at), took.unwrap_or_default())),
+            self.ended_at
+                .as_deref()
+                .map(|at| format!("{} by {by}{}", short(at), took.unwrap_or_default())),
         );
         fact("end note", self.end_note.clone());
         fact("deadline", self.ended_at.is_none().then(|| short(&self.deadline)));
         fact("attempt", Some(self.attempt.clone()));
-        fact("references", (!self.external_ids.is_empty()).then(|| self.external_ids.join(" ")));
-        fact("origin", self.reconstructed.then(|| "reconstructed by an import".into()));
+        fact(
+            "references",
+            (!self.external_ids.is_empty()).then(|| self.external_ids.join(" ")),
+        );
+        fact(
+            "origin",
+            self.reconstructed.then(|| "reconstructed by an import".into()),
+        );
         for (name, text) in facts {
             output.line(&format!("{name:<12} {}", safe_line(&text)))?;
         }
         print_numbers("metrics", &self.metrics, output)?;
         for stage in &self.stages {
-            let took = stage.duration_ms.map(|took| format!(", {}", span(took))).unwrap_or_default();
-            let text = format!("{} {}, since {}{took}", stage.name, stage.status, short(&stage.started_at));
+            let took = stage
+                .duration_ms
+                .map(|took| format!(", {}", span(took)))
+                .unwrap_or_default();
+            let text = format!(
+                "{} {}, since {}{took}",
+                stage.name,
+                stage.status,
+                short(&stage.started_at)
+            );
             output.line(&format!("{:<12} {}", "stage", safe_line(&text)))?;
         }
         for note in &self.notes {
@@ -213,7 +229,7 @@ impl SummaryView {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn print(&self, output: &Output) -> Outcome {
+    pub(crate) fn print(&self, output: &Output) -> Outcome {
         let job = self.job.as_deref().unwrap_or("no job record");
         output.line(&format!("{:<12} {} ({job})", "run", self.run_id))?;
         let clients = format!("{}, {} open, {} with errors", self.clients, self.open, self.with_errors);
@@ -241,10 +257,10 @@ fn print_numbers(title: &str, numbers: &BTreeMap<String, Box<RawValue>>, output:
 }
 
 /// The columns of [`record_row`].
-pub const RECORD_COLUMNS: [&str; 7] = ["RUN", "CLIENT", "STATUS", "CREATED", "BY", "UPDATED", "VERSION"];
+pub(crate) const RECORD_COLUMNS: [&str; 7] = ["RUN", "CLIENT", "STATUS", "CREATED", "BY", "UPDATED", "VERSION"];
 
 /// Adds a record to a table.
-pub fn record_row(table: &mut Table, record: &RecordView) {
+pub(crate) fn record_row(table: &mut Table, record: &RecordView) {
     table.row([
         record.run_id.clone(),
         record.client_id.clone().unwrap_or_else(|| "-".into()),
@@ -257,13 +273,20 @@ pub fn record_row(table: &mut Table, record: &RecordView) {
 }
 
 /// The columns of [`activity_row`].
-pub const ACTIVITY_COLUMNS: [&str; 7] = ["LINE", "WHEN", "SOURCE", "ACTION", "RECORD", "OUTCOME", "DETAIL"];
+pub(crate) const ACTIVITY_COLUMNS: [&str; 7] = ["LINE", "WHEN", "SOURCE", "ACTION", "RECORD", "OUTCOME", "DETAIL"];
 
 /// Adds a line of the activity log to a table.
-pub fn activity_row(table: &mut Table, line: &ActivityView) {
+pub(crate) fn activity_row(table: &mut Table, line: &ActivityView) {
     let run = line.run_id.as_deref().unwrap_or("-");
-    let record = line.client_id.as_ref().map_or_else(|| run.to_owned(), |client| format!("{run} {client}"));
-    let reason = line.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let record = line
+        .client_id
+        .as_ref()
+        .map_or_else(|| run.to_owned(), |client| format!("{run} {client}"));
+    let reason = line
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
     table.row([
         line.seq.to_string(),
         short(&line.at),

@@ -262,6 +262,8 @@ pub(crate) async fn replayed(bench: &Bench, intent: CreationIntent) -> Held<Arc<
     let stands = bench.record(&intent.key.to_string()).await?;
     let outcome = bench.create_one(intent).await?;
     bench.same("a retry", &outcome, &CreateOutcome::Replayed(Arc::clone(&stands)))?;
+    let now = bench.record(&stands.key().to_string()).await?;
+    bench.same("the record after a retry", &now, &stands)?;
     Ok(stands)
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 /// `import`.
 #[derive(Debug, Subcommand)]
-pub enum Import {
+pub(crate) enum Import {
     /// From the two tables as Airtable exports them as CSV
     #[command(after_help = "\
 An import can be repeated: what is there already is left as it is, and said so. It needs the data directory for \
@@ -25,27 +25,27 @@ Example:
 
 /// What an import takes.
 #[derive(Args, Debug)]
-pub struct ImportArgs {
+pub(crate) struct ImportArgs {
     /// The table of runs
     #[arg(long, value_name = "FILE", required_unless_present = "clients")]
-    pub jobs: Option<PathBuf>,
+    pub(crate) jobs: Option<PathBuf>,
     /// The table of client run results
     #[arg(long, value_name = "FILE")]
-    pub clients: Option<PathBuf>,
+    pub(crate) clients: Option<PathBuf>,
     /// Say what would be done, and do nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Write what became of every row into this directory, as CSV
     #[arg(long, value_name = "DIR")]
-    pub report: Option<PathBuf>,
+    pub(crate) report: Option<PathBuf>,
     /// What to do with the counters of duplicates: without it they are only reported
     #[arg(long, value_name = "HOW")]
-    pub merge: Option<Merge>,
+    pub(crate) merge: Option<Merge>,
 }
 
 /// What to do with the counters of duplicates.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Merge {
+pub(crate) enum Merge {
     /// Raise the counters of the kept record to the highest ones of its duplicates
     Max,
 }
@@ -56,18 +56,18 @@ pub enum Merge {
 Examples:
   runledger export --out records.jsonl
   runledger export --format csv --out records.csv")]
-pub struct ExportArgs {
+pub(crate) struct ExportArgs {
     /// The format
     #[arg(long, default_value = "jsonl")]
-    pub format: ExportFormat,
+    pub(crate) format: ExportFormat,
     /// The file; it appears only when it is complete [default: standard output]
     #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// A format of exports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum ExportFormat {
+pub(crate) enum ExportFormat {
     /// One JSON object a line, all fields
     Jsonl,
     /// One row a record; notes and stages are counted, metrics are columns

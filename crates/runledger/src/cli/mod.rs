@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use ingest::{ExportArgs, ExportFormat, Import, ImportArgs, Merge};
-pub use record::{
-    ClientCommand, ClientCreateArgs, CompleteArgs, HeartbeatArgs, JobCommand, JobCreateArgs, KeyArgs, NoteArgs,
-    StageCommand, StageFinishArgs, StageStartArgs, UpdateArgs, WordsArgs,
+pub(crate) use ingest::{ExportArgs, ExportFormat, Import, ImportArgs, Merge};
+pub(crate) use record::{
+    ClientCommand, ClientCreateArgs, CompleteArgs, CreationArgs, HeartbeatArgs, JobCommand, JobCreateArgs, KeyArgs,
+    NoteArgs, StageCommand, StageFinishArgs, StageStartArgs, UpdateArgs,
 };
 
 use crate::settings::Span;
@@ -41,35 +41,47 @@ First steps:
 /// The run ledger: records of runs, created once, on purpose, by someone allowed to.
 #[derive(Debug, Parser)]
 #[command(name = "runledger", version, after_help = AFTER_HELP, max_term_width = 100, propagate_version = false)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Options of every command.
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// Options of every command.
 #[derive(Args, Debug)]
-pub struct Global {
+pub(crate) struct Global {
     /// The data directory [env: RUNLEDGER_DATA] [default: $XDG_DATA_HOME/runledger or ~/.local/share/runledger]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Everywhere")]
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// The configuration file [default: runledger.toml in the data directory, if it is there]
-    #[arg(long, global = true, value_name = "FILE", env = "RUNLEDGER_CONFIG", help_heading = "Everywhere")]
-    pub config: Option<PathBuf>,
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "RUNLEDGER_CONFIG",
+        help_heading = "Everywhere"
+    )]
+    pub(crate) config: Option<PathBuf>,
     /// Who asks: the name of the program or step, such as orchestrator; needed to create or change
-    #[arg(long, global = true, value_name = "NAME", env = "RUNLEDGER_SOURCE", help_heading = "Everywhere")]
-    pub source: Option<String>,
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "RUNLEDGER_SOURCE",
+        help_heading = "Everywhere"
+    )]
+    pub(crate) source: Option<String>,
     /// Write for programs: one JSON object a line; errors as problem documents on standard error
     #[arg(long, global = true, help_heading = "Everywhere")]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the server on the data directory
     Serve(ServeArgs),
     /// Create the record of a run
@@ -171,33 +183,33 @@ accepted; a second one ends it at once. Nothing that was acknowledged is lost ei
 
 Example:
   runledger serve --data /var/lib/runledger --listen 127.0.0.1:7420")]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// Where to listen; port 0 takes a free one [env: RUNLEDGER_LISTEN] [default: 127.0.0.1:7420]
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<SocketAddr>,
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// How much of a listing to show.
 #[derive(Args, Clone, Copy, Debug)]
-pub struct PageArgs {
+pub(crate) struct PageArgs {
     /// At most this many
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: u64,
+    pub(crate) limit: u64,
     /// All there are
     #[arg(long, conflicts_with = "limit")]
-    pub all: bool,
+    pub(crate) all: bool,
 }
 
 impl PageArgs {
     /// How many entries to show at most.
-    pub const fn most(self) -> u64 {
+    pub(crate) const fn most(self) -> u64 {
         if self.all { u64::MAX } else { self.limit }
     }
 }
 
 /// A kind of record.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum KindArg {
+pub(crate) enum KindArg {
     /// Records of runs
     Job,
     /// Records of clients in runs
@@ -206,59 +218,59 @@ pub enum KindArg {
 
 /// `list`.
 #[derive(Args, Debug)]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// Only of this run
     #[arg(long, value_name = "RUN")]
-    pub run: Option<String>,
+    pub(crate) run: Option<String>,
     /// Only of this client
     #[arg(long, value_name = "CLIENT")]
-    pub client: Option<String>,
+    pub(crate) client: Option<String>,
     /// Only of this kind
     #[arg(long)]
-    pub kind: Option<KindArg>,
+    pub(crate) kind: Option<KindArg>,
     /// Only with this status: queued, running, succeeded, `succeeded_with_errors`, failed, skipped, cancelled, lost
     #[arg(long, value_name = "STATUS")]
-    pub status: Option<String>,
+    pub(crate) status: Option<String>,
     /// Only open ones (queued or running)
     #[arg(long)]
-    pub open: bool,
+    pub(crate) open: bool,
     /// Only of this batch
     #[arg(long, value_name = "LABEL")]
-    pub batch: Option<String>,
+    pub(crate) batch: Option<String>,
     /// Only with this reference, written system:id
     #[arg(long, value_name = "SYSTEM:ID")]
-    pub external_id: Option<String>,
+    pub(crate) external_id: Option<String>,
     /// How much
     #[command(flatten)]
-    pub page: PageArgs,
+    pub(crate) page: PageArgs,
 }
 
 /// `activity`.
 #[derive(Args, Debug)]
-pub struct ActivityArgs {
+pub(crate) struct ActivityArgs {
     /// Only refused attempts
     #[arg(long)]
-    pub refused: bool,
+    pub(crate) refused: bool,
     /// Only about this run
     #[arg(long, value_name = "RUN")]
-    pub run: Option<String>,
+    pub(crate) run: Option<String>,
     /// Only about this client
     #[arg(long, value_name = "CLIENT")]
-    pub client: Option<String>,
+    pub(crate) client: Option<String>,
     /// Only by this source
     #[arg(long, value_name = "SOURCE")]
-    pub by: Option<String>,
+    pub(crate) by: Option<String>,
     /// The last N lines instead of the first; reads the whole log
     #[arg(long, value_name = "N", conflicts_with_all = ["limit", "all"], value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    pub last: Option<u64>,
+    pub(crate) last: Option<u64>,
     /// How much
     #[command(flatten)]
-    pub page: PageArgs,
+    pub(crate) page: PageArgs,
 }
 
 /// `config`.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Print every key with its effective value and where it comes from
     Show,
 }

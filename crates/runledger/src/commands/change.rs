@@ -11,11 +11,14 @@ use crate::failure::{Failure, Outcome};
 use crate::transport::Request;
 use crate::view::RecordView;
 
+/// The header that says how many client records were closed with their job.
+const CLOSED: &str = "runledger-closed";
+
 /// Changes the contents of a record.
 ///
 /// # Errors
 /// A metric that is not written NAME=NUMBER; what the API refuses.
-pub async fn update(context: &Context<'_>, args: &UpdateArgs) -> Outcome {
+pub(crate) async fn update(context: &Context<'_>, args: &UpdateArgs) -> Outcome {
     let mut body = Map::new();
     if let Some(metrics) = metrics(&args.add, &args.max, &args.set)? {
         body.insert("metrics".into(), metrics);
@@ -41,7 +44,7 @@ pub async fn update(context: &Context<'_>, args: &UpdateArgs) -> Outcome {
 ///
 /// # Errors
 /// A missing text; what the API refuses.
-pub async fn note(context: &Context<'_>, args: &NoteArgs) -> Outcome {
+pub(crate) async fn note(context: &Context<'_>, args: &NoteArgs) -> Outcome {
     let (target, text) = Target::with_word(&args.words.words, "text")?;
     let mut body = json!({ "note": text });
     if let (Some(update_id), Some(members)) = (&args.update_id, body.as_object_mut()) {
@@ -55,7 +58,7 @@ pub async fn note(context: &Context<'_>, args: &NoteArgs) -> Outcome {
 ///
 /// # Errors
 /// A missing name; what the API refuses.
-pub async fn start_stage(context: &Context<'_>, args: &StageStartArgs) -> Outcome {
+pub(crate) async fn start_stage(context: &Context<'_>, args: &StageStartArgs) -> Outcome {
     let (target, name) = Target::with_word(&args.words.words, "name")?;
     let request = target.request(Method::POST, &["stages", name, "start"])?;
     change(context, request, args.if_version).await
@@ -65,7 +68,7 @@ pub async fn start_stage(context: &Context<'_>, args: &StageStartArgs) -> Outcom
 ///
 /// # Errors
 /// A missing name; a metric that is not written NAME=NUMBER; what the API refuses.
-pub async fn finish_stage(context: &Context<'_>, args: &StageFinishArgs) -> Outcome {
+pub(crate) async fn finish_stage(context: &Context<'_>, args: &StageFinishArgs) -> Outcome {
     let (target, name) = Target::with_word(&args.words.words, "name")?;
     let mut body = json!({ "status": args.status });
     if let (Some(metrics), Some(members)) = (metrics(&args.add, &args.max, &args.set)?, body.as_object_mut()) {
@@ -79,7 +82,7 @@ pub async fn finish_stage(context: &Context<'_>, args: &StageFinishArgs) -> Outc
 ///
 /// # Errors
 /// What the API refuses.
-pub async fn heartbeat(context: &Context<'_>, args: &HeartbeatArgs) -> Outcome {
+pub(crate) async fn heartbeat(context: &Context<'_>, args: &HeartbeatArgs) -> Outcome {
     let target = Target::new(&args.key.run, args.key.client.as_deref());
     change(context, target.request(Method::POST, &["heartbeat"])?, None).await
 }
@@ -88,7 +91,7 @@ pub async fn heartbeat(context: &Context<'_>, args: &HeartbeatArgs) -> Outcome {
 ///
 /// # Errors
 /// What the API refuses.
-pub async fn complete(context: &Context<'_>, args: &CompleteArgs) -> Outcome {
+pub(crate) async fn complete(context: &Context<'_>, args: &CompleteArgs) -> Outcome {
     let mut body = json!({ "status": args.status, "close_open": args.close_open });
     if let (Some(note), Some(members)) = (&args.note, body.as_object_mut()) {
         members.insert("note".into(), json!(note));
@@ -111,8 +114,12 @@ async fn change(context: &Context<'_>, request: Request, if_version: Option<u64>
     } else {
         "changed"
     };
+    let closed = answer.headers.get(CLOSED).and_then(|count| count.to_str().ok());
+    let closed = closed
+        .map(|count| format!("; {count} client records closed with it"))
+        .unwrap_or_default();
     context.output.line(&format!(
-        "{what} {} record {} ({}, version {})",
+        "{what} {} record {} ({}, version {}){closed}",
         record.kind,
         record.key,
         record.standing(),

@@ -18,7 +18,7 @@ use super::read::raw_records;
 ///
 /// # Errors
 /// What the API refuses.
-pub async fn job(context: &Context<'_>, args: &JobCreateArgs) -> Outcome {
+pub(crate) async fn job(context: &Context<'_>, args: &JobCreateArgs) -> Outcome {
     let mut body = content(&args.new);
     if let Some(run) = &args.run {
         body.insert("run_id".into(), json!(run));
@@ -30,7 +30,7 @@ pub async fn job(context: &Context<'_>, args: &JobCreateArgs) -> Outcome {
 ///
 /// # Errors
 /// What the API refuses; `--name` with several clients.
-pub async fn clients(context: &Context<'_>, args: &ClientCreateArgs) -> Outcome {
+pub(crate) async fn clients(context: &Context<'_>, args: &ClientCreateArgs) -> Outcome {
     let request = Request::new(Method::POST, &["runs", &args.run, "clients"])?;
     let body_of = |client: &String| {
         let mut body = content(&args.new);
@@ -46,8 +46,10 @@ pub async fn clients(context: &Context<'_>, args: &ClientCreateArgs) -> Outcome 
             body
         }
         _ if args.name.is_some() => {
-            return Err(Failure::usage("--name is the name of one client, but several are given")
-                .advise("create them one by one, or leave --name out"));
+            return Err(
+                Failure::usage("--name is the name of one client, but several are given")
+                    .advise("create them one by one, or leave --name out"),
+            );
         }
         clients => {
             let clients: Vec<_> = clients.iter().map(body_of).collect();
@@ -65,9 +67,15 @@ fn content(new: &CreationArgs) -> Map<String, Value> {
         }
     };
     put("batch", new.batch.as_ref().map(|batch| json!(batch)));
-    put("external_ids", (!new.external_ids.is_empty()).then(|| json!(new.external_ids)));
+    put(
+        "external_ids",
+        (!new.external_ids.is_empty()).then(|| json!(new.external_ids)),
+    );
     put("note", new.note.as_ref().map(|note| json!(note)));
-    put("deadline_after_seconds", new.deadline_after.map(|span| json!(span.as_secs())));
+    put(
+        "deadline_after_seconds",
+        new.deadline_after.map(|span| json!(span.as_secs())),
+    );
     put("status", new.queued.then(|| json!("queued")));
     body
 }
@@ -78,14 +86,19 @@ async fn create(context: &Context<'_>, request: Request, body: Map<String, Value
         Some(attempt) => attempt.clone(),
         None => random_ids()?.attempt().to_string(),
     };
-    let request = request.header(IDEMPOTENCY_KEY, Some(&attempt))?.body(Value::Object(body));
+    let request = request
+        .header(IDEMPOTENCY_KEY, Some(&attempt))?
+        .body(Value::Object(body));
     let connection = context.connect(Need::MayBegin).await?;
-    let answer = context.ask(&connection, request).await.map_err(|failure| match failure.exit() {
-        Exit::Unavailable => failure.advise(format_args!(
-            "repeat the command with --attempt {attempt}: that is safe, whether it was done or not"
-        )),
-        _ => failure,
-    })?;
+    let answer = context
+        .ask(&connection, request)
+        .await
+        .map_err(|failure| match failure.exit() {
+            Exit::Unavailable => failure.advise(format_args!(
+                "repeat the command with --attempt {attempt}: that is safe, whether it was done or not"
+            )),
+            _ => failure,
+        })?;
     report(context, &answer)
 }
 
@@ -95,7 +108,9 @@ fn report(context: &Context<'_>, answer: &Answer) -> Outcome {
         if context.output.is_json() {
             // The record as it came, with one member more.
             let members = record.get().trim_start_matches('{');
-            context.output.write(format!("{{\"replayed\":{replayed},{members}\n").as_bytes())?;
+            context
+                .output
+                .write(format!("{{\"replayed\":{replayed},{members}\n").as_bytes())?;
             continue;
         }
         let record: RecordView = serde_json::from_str(record.get())

@@ -46,25 +46,33 @@ const COLUMNS: [&str; 24] = [
 ///
 /// # Errors
 /// The file cannot be written; what the API refuses.
-pub async fn export(context: &Context<'_>, args: &ExportArgs) -> Outcome {
+pub(crate) async fn export(context: &Context<'_>, args: &ExportArgs) -> Outcome {
     let connection = context.connect(Need::Exists).await?;
     let mut sink = Sink::open(context, args.out.as_deref())?;
     let mut count = 0_u64;
     if args.format == ExportFormat::Csv {
         sink.write(&row(COLUMNS.iter().copied())?)?;
     }
-    walk(context, &connection, &Request::get(&["records"])?, u64::MAX, |records| {
-        count += records.len() as u64;
-        records.iter().try_for_each(|record| match args.format {
-            ExportFormat::Jsonl => sink.write(format!("{}\n", record.get()).as_bytes()),
-            ExportFormat::Csv => sink.write(&csv_row(record)?),
-        })
-    })
+    walk(
+        context,
+        &connection,
+        &Request::get(&["records"])?,
+        u64::MAX,
+        |records| {
+            count += records.len() as u64;
+            records.iter().try_for_each(|record| match args.format {
+                ExportFormat::Jsonl => sink.write(format!("{}\n", record.get()).as_bytes()),
+                ExportFormat::Csv => sink.write(&csv_row(record)?),
+            })
+        },
+    )
     .await?;
     sink.finish()?;
     if let Some(path) = &args.out {
         let records = if count == 1 { "record" } else { "records" };
-        context.output.tell(&format!("{count} {records} written to {}", path.display()));
+        context
+            .output
+            .tell(&format!("{count} {records} written to {}", path.display()));
     }
     Ok(())
 }
@@ -121,8 +129,12 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
 struct Fields(std::collections::HashMap<String, Box<RawValue>>);
 
 fn csv_row(record: &RawValue) -> Outcome<Vec<u8>> {
-    let unreadable =
-        |error| Failure::new(Exit::Fault, format_args!("the answer of the ledger cannot be read: {error}"));
+    let unreadable = |error| {
+        Failure::new(
+            Exit::Fault,
+            format_args!("the answer of the ledger cannot be read: {error}"),
+        )
+    };
     let Fields(fields) = serde_json::from_str(record.get()).map_err(unreadable)?;
     let mut cells = Vec::with_capacity(COLUMNS.len());
     for column in COLUMNS {
@@ -153,7 +165,9 @@ mod tests {
             "notes":[],"client_name":"a, \"b\"\nc"}"#;
         let record: Box<RawValue> = serde_json::from_str(record).unwrap();
         let text = String::from_utf8(csv_row(&record).unwrap()).unwrap();
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(text.as_bytes());
         let row = reader.records().next().unwrap().unwrap();
         let cell = |name: &str| &row[COLUMNS.iter().position(|column| *column == name).unwrap()];
         assert_eq!(cell("run_id"), "250925-112233");

@@ -24,7 +24,7 @@ const REPORT_FILE: &str = "import.csv";
 ///
 /// # Errors
 /// A file cannot be read; a server holds the ledger; the ledger cannot take records.
-pub async fn import(context: &Context<'_>, command: &cli::Import) -> Outcome {
+pub(crate) async fn import(context: &Context<'_>, command: &cli::Import) -> Outcome {
     let (args, import) = match command {
         cli::Import::AirtableCsv(args) => (args, plan(args, |path| Input::csv(path))),
         cli::Import::AirtableJsonl(args) => (args, plan(args, |path| Input::by_extension(path))),
@@ -97,8 +97,8 @@ fn failure_of(error: &ImportError) -> Failure {
         cause = error.source();
     }
     let exit = match error {
-        ImportError::Ledger { .. } => Exit::Unavailable,
-        ImportError::Report { .. } => Exit::Fault,
+        ImportError::Store { .. } => Exit::Unavailable,
+        ImportError::Report { .. } | ImportError::NotAllowed { .. } => Exit::Fault,
         _ => Exit::Usage,
     };
     Failure::new(exit, what)

@@ -18,7 +18,7 @@ use crate::view::{ACTIVITY_COLUMNS, ActivityView, RECORD_COLUMNS, RecordView, ac
 ///
 /// # Errors
 /// What the API refuses.
-pub async fn list(context: &Context<'_>, args: &ListArgs) -> Outcome {
+pub(crate) async fn list(context: &Context<'_>, args: &ListArgs) -> Outcome {
     let kind = args.kind.map(|kind| match kind {
         KindArg::Job => "job",
         KindArg::Client => "client",
@@ -38,7 +38,7 @@ pub async fn list(context: &Context<'_>, args: &ListArgs) -> Outcome {
 ///
 /// # Errors
 /// What the API refuses.
-pub async fn stalled(context: &Context<'_>, page: PageArgs) -> Outcome {
+pub(crate) async fn stalled(context: &Context<'_>, page: PageArgs) -> Outcome {
     print(context, &Request::get(&["stalled"])?, page, &STALLED).await
 }
 
@@ -46,7 +46,7 @@ pub async fn stalled(context: &Context<'_>, page: PageArgs) -> Outcome {
 ///
 /// # Errors
 /// What the API refuses.
-pub async fn activity(context: &Context<'_>, args: &ActivityArgs) -> Outcome {
+pub(crate) async fn activity(context: &Context<'_>, args: &ActivityArgs) -> Outcome {
     let request = Request::get(&["activity"])?
         .query("run_id", args.run.as_ref())
         .query("client_id", args.client.as_ref())
@@ -93,8 +93,12 @@ static LINES: Shape = Shape {
 };
 
 fn read<T: DeserializeOwned>(raw: &RawValue) -> Outcome<T> {
-    serde_json::from_str(raw.get())
-        .map_err(|error| Failure::new(Exit::Fault, format_args!("the answer of the ledger cannot be read: {error}")))
+    serde_json::from_str(raw.get()).map_err(|error| {
+        Failure::new(
+            Exit::Fault,
+            format_args!("the answer of the ledger cannot be read: {error}"),
+        )
+    })
 }
 
 async fn print(context: &Context<'_>, request: &Request, page: PageArgs, shape: &Shape) -> Outcome {
@@ -108,7 +112,9 @@ async fn print(context: &Context<'_>, request: &Request, page: PageArgs, shape: 
     .await?;
     if more {
         context.output.flush()?;
-        context.output.tell(&format!("there are more than {}; see --limit and --all", page.most()));
+        context
+            .output
+            .tell(&format!("there are more than {}; see --limit and --all", page.most()));
     }
     Ok(())
 }

@@ -1,17 +1,17 @@
 //! What the commands do. Those about records make requests of the API and print the answers; they never decide a rule.
 
-pub mod change;
-pub mod create;
-pub mod export;
-pub mod import;
+pub(crate) mod change;
+pub(crate) mod create;
+pub(crate) mod export;
+pub(crate) mod import;
 mod listing;
 mod pages;
-pub mod read;
-pub mod setup;
-pub mod sweep;
+pub(crate) mod read;
+pub(crate) mod setup;
+pub(crate) mod sweep;
 mod target;
 
-pub use listing::{activity, list, stalled};
+pub(crate) use listing::{activity, list, stalled};
 
 use crate::connect::{Connection, Need, connect};
 use crate::failure::{Failure, Outcome};
@@ -27,13 +27,13 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const IF_MATCH: &str = "If-Match";
 
 /// What every command has at hand.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The configuration.
-    pub settings: &'a Settings,
+    pub(crate) settings: &'a Settings,
     /// Who asks, if the caller said so.
-    pub source: Option<&'a str>,
+    pub(crate) source: Option<&'a str>,
     /// The terminal.
-    pub output: &'a Output,
+    pub(crate) output: &'a Output,
 }
 
 impl Context<'_> {
@@ -51,7 +51,10 @@ impl Context<'_> {
 /// What the API cannot say, since it knows no command line.
 fn advise(failure: Failure) -> Failure {
     match failure.code() {
-        Some("source_missing" | "source_invalid") => {
+        Some("source_missing") => failure
+            .rephrase("the command does not say who asks")
+            .advise("name the program or step that asks with --source NAME or RUNLEDGER_SOURCE"),
+        Some("source_invalid") => {
             failure.advise("name the program or step that asks with --source NAME or RUNLEDGER_SOURCE")
         }
         Some("source_not_authorised") => {
@@ -61,7 +64,6 @@ fn advise(failure: Failure) -> Failure {
             "to repeat a creation safely, send it with the same --attempt; to change the record, use update, note, \
              stage or complete",
         ),
-        Some("version_mismatch") => failure.advise("read the record again and decide anew"),
         Some("job_missing") => failure.advise("create the job first: runledger job create RUN"),
         _ => failure,
     }

@@ -23,7 +23,7 @@ struct Page {
 ///
 /// # Errors
 /// What the API refuses, and what `each` fails with.
-pub async fn walk(
+pub(crate) async fn walk(
     context: &Context<'_>,
     connection: &Connection,
     request: &Request,

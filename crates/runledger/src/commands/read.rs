@@ -16,7 +16,7 @@ use crate::view::{RecordView, SummaryView};
 ///
 /// # Errors
 /// What the API refuses.
-pub async fn get(context: &Context<'_>, key: &KeyArgs) -> Outcome {
+pub(crate) async fn get(context: &Context<'_>, key: &KeyArgs) -> Outcome {
     let request = Target::new(&key.run, key.client.as_deref()).request(Method::GET, &[])?;
     let connection = context.connect(Need::Exists).await?;
     let answer = context.ask(&connection, request).await?;
@@ -30,7 +30,7 @@ pub async fn get(context: &Context<'_>, key: &KeyArgs) -> Outcome {
 ///
 /// # Errors
 /// What the API refuses.
-pub async fn summary(context: &Context<'_>, run: &str) -> Outcome {
+pub(crate) async fn summary(context: &Context<'_>, run: &str) -> Outcome {
     let connection = context.connect(Need::Exists).await?;
     let request = Request::get(&["runs", run, "summary"])?;
     let answer = context.ask(&connection, request).await?;

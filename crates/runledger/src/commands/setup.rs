@@ -19,7 +19,7 @@ use crate::ledger::failure_of;
 ///
 /// # Errors
 /// Something is wrong with the ledger, or it cannot be read.
-pub async fn verify(context: &Context<'_>) -> Outcome {
+pub(crate) async fn verify(context: &Context<'_>) -> Outcome {
     let data = &context.settings.data;
     expect_ledger(data)?;
     let store = EmbeddedStore::open_read_only(data).map_err(|error| failure_of(&error))?;
@@ -39,7 +39,10 @@ pub async fn verify(context: &Context<'_>) -> Outcome {
             "findings": findings,
         }))?;
     } else {
-        output.line(&format!("{} records and {} lines of activity checked", report.records, report.lines))?;
+        output.line(&format!(
+            "{} records and {} lines of activity checked",
+            report.records, report.lines
+        ))?;
         for finding in &report.findings {
             output.line(&format!("{}: {}", finding.subject, finding.problem))?;
         }
@@ -53,7 +56,11 @@ pub async fn verify(context: &Context<'_>) -> Outcome {
     output.flush()?;
     Err(Failure::new(
         Exit::Fault,
-        format_args!("{} things are wrong with the ledger in {}", report.count, data.display()),
+        format_args!(
+            "{} things are wrong with the ledger in {}",
+            report.count,
+            data.display()
+        ),
     )
     .advise("keep a copy of the data directory as it is before doing anything else"))
 }
@@ -62,7 +69,7 @@ pub async fn verify(context: &Context<'_>) -> Outcome {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn completions(context: &Context<'_>, shell: Shell) -> Outcome {
+pub(crate) fn completions(context: &Context<'_>, shell: Shell) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "runledger", &mut script);
     context.output.write(&script)
@@ -72,7 +79,7 @@ pub fn completions(context: &Context<'_>, shell: Shell) -> Outcome {
 ///
 /// # Errors
 /// When they cannot be written.
-pub fn man(context: &Context<'_>, directory: Option<&Path>) -> Outcome {
+pub(crate) fn man(context: &Context<'_>, directory: Option<&Path>) -> Outcome {
     let Some(directory) = directory else {
         let mut page = Vec::new();
         Man::new(Cli::command()).render(&mut page)?;
@@ -81,7 +88,10 @@ pub fn man(context: &Context<'_>, directory: Option<&Path>) -> Outcome {
     fs::create_dir_all(directory)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
         .map_err(|error| {
-            Failure::usage(format_args!("cannot write manual pages to {}: {error}", directory.display()))
+            Failure::usage(format_args!(
+                "cannot write manual pages to {}: {error}",
+                directory.display()
+            ))
         })
 }
 
@@ -89,7 +99,7 @@ pub fn man(context: &Context<'_>, directory: Option<&Path>) -> Outcome {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn openapi(context: &Context<'_>) -> Outcome {
+pub(crate) fn openapi(context: &Context<'_>) -> Outcome {
     context.output.write(runledger_http::openapi().trim_end().as_bytes())?;
     context.output.write(b"\n")
 }

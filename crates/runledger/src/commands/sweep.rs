@@ -12,13 +12,13 @@ use crate::server_file;
 use crate::settings::Span;
 
 /// The source that every sweep acts as.
-pub const SWEEPER: &str = "runledger_sweeper";
+pub(crate) const SWEEPER: &str = "runledger_sweeper";
 
 /// The sweeper's source.
 ///
 /// # Errors
 /// Never: the name is one.
-pub fn source() -> Outcome<Source> {
+pub(crate) fn source() -> Outcome<Source> {
     SWEEPER
         .parse()
         .map_err(|error| Failure::new(Exit::Fault, format_args!("{SWEEPER}: {error}")))
@@ -28,7 +28,7 @@ pub fn source() -> Outcome<Source> {
 ///
 /// # Errors
 /// A server holds the ledger; the ledger cannot say.
-pub async fn sweep(context: &Context<'_>, grace: Option<Span>) -> Outcome {
+pub(crate) async fn sweep(context: &Context<'_>, grace: Option<Span>) -> Outcome {
     let settings = context.settings;
     expect_ledger(&settings.data)?;
     if let Some(server) = server_file::find(&settings.data) {
@@ -70,5 +70,8 @@ fn print(context: &Context<'_>, report: &SweepReport) -> Outcome {
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Failure::unavailable(format_args!("{} records could not be closed", failed.len())))
+    Err(Failure::unavailable(format_args!(
+        "{} records could not be closed",
+        failed.len()
+    )))
 }

@@ -9,14 +9,14 @@ use crate::transport::Request;
 
 /// A record, by what was typed for it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Target {
+pub(crate) struct Target {
     run: String,
     client: Option<String>,
 }
 
 impl Target {
     /// Takes run and client; without a client, the run may carry it (`250925-112233-Guy-Wilson`).
-    pub fn new(run: &str, client: Option<&str>) -> Self {
+    pub(crate) fn new(run: &str, client: Option<&str>) -> Self {
         let whole = client.is_none().then(|| run.parse().ok()).flatten();
         match whole {
             Some(RunKey::Client(run, client)) => Self {
@@ -34,7 +34,7 @@ impl Target {
     ///
     /// # Errors
     /// With a single word, since the last one is then missing.
-    pub fn with_word<'a>(words: &'a [String], what: &str) -> Outcome<(Self, &'a str)> {
+    pub(crate) fn with_word<'a>(words: &'a [String], what: &str) -> Outcome<(Self, &'a str)> {
         match words {
             [run, word] => Ok((Self::new(run, None), word)),
             [run, client, word] => Ok((Self::new(run, Some(client)), word)),
@@ -47,7 +47,7 @@ impl Target {
     ///
     /// # Errors
     /// When a part cannot stand in a path.
-    pub fn request(&self, method: Method, behind: &[&str]) -> Outcome<Request> {
+    pub(crate) fn request(&self, method: Method, behind: &[&str]) -> Outcome<Request> {
         let mut parts = vec!["runs", &self.run];
         if let Some(client) = &self.client {
             parts.extend(["clients", client]);

@@ -8,20 +8,20 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-pub use safe::{safe, safe_line};
-pub use table::Table;
+pub(crate) use safe::{safe, safe_line};
+pub(crate) use table::Table;
 
 use crate::failure::{Failure, Outcome};
 
 /// Writes results to standard output and failures to standard error.
-pub struct Output {
+pub(crate) struct Output {
     json: bool,
     out: Mutex<Box<dyn Write + Send>>,
 }
 
 impl Output {
     /// Output for people, or for programs with `json`.
-    pub fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         Self {
             json,
             out: Mutex::new(Box::new(io::BufWriter::new(io::stdout()))),
@@ -29,12 +29,12 @@ impl Output {
     }
 
     /// Whether a program reads the output.
-    pub const fn is_json(&self) -> bool {
+    pub(crate) const fn is_json(&self) -> bool {
         self.json
     }
 
     /// Whether a person watches standard output.
-    pub fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         !self.json && io::stdout().is_terminal()
     }
 
@@ -42,7 +42,7 @@ impl Output {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn line(&self, text: &str) -> Outcome {
+    pub(crate) fn line(&self, text: &str) -> Outcome {
         self.write(safe(text).as_bytes())?;
         self.write(b"\n")
     }
@@ -51,7 +51,7 @@ impl Output {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn value(&self, value: &Value) -> Outcome {
+    pub(crate) fn value(&self, value: &Value) -> Outcome {
         // serde_json escapes control characters by itself.
         self.write(format!("{value}\n").as_bytes())
     }
@@ -60,7 +60,7 @@ impl Output {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn write(&self, bytes: &[u8]) -> Outcome {
+    pub(crate) fn write(&self, bytes: &[u8]) -> Outcome {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(out.write_all(bytes)?)
     }
@@ -69,21 +69,21 @@ impl Output {
     ///
     /// # Errors
     /// When standard output cannot be written.
-    pub fn flush(&self) -> Outcome {
+    pub(crate) fn flush(&self) -> Outcome {
         Ok(self.out.lock().unwrap_or_else(PoisonError::into_inner).flush()?)
     }
 
     /// Tells something beside the results, on standard error.
-    pub fn tell(&self, text: &str) {
+    pub(crate) fn tell(&self, text: &str) {
         if !self.json {
             to_stderr(&safe(text));
         }
     }
 
     /// Reports why the command failed.
-    pub fn report(&self, failure: &Failure) {
+    pub(crate) fn report(&self, failure: &Failure) {
         if self.json {
-            to_stderr(&failure.for_programs().to_string());
+            to_stderr(&failure.for_programs());
         } else {
             to_stderr(&safe(&failure.for_people()));
         }

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The text with everything escaped that a terminal would act on, save line ends.
-pub fn safe(text: &str) -> Cow<'_, str> {
+pub(crate) fn safe(text: &str) -> Cow<'_, str> {
     escape(text, |letter| letter != '\n' && is_active(letter))
 }
 
 /// The text on one line: line ends are escaped too.
-pub fn safe_line(text: &str) -> Cow<'_, str> {
+pub(crate) fn safe_line(text: &str) -> Cow<'_, str> {
     escape(text, is_active)
 }
 

@@ -1,6 +1,6 @@
 //! Tables for people, as wide as their terminal. Every cell is made safe here.
 
-use comfy_table::{CellAlignment, ContentArrangement, Row, Table as Grid, presets};
+use comfy_table::{ContentArrangement, Row, Table as Grid, presets};
 use terminal_size::{Width, terminal_size};
 
 use super::safe::safe;
@@ -9,17 +9,20 @@ use super::safe::safe;
 const WIDTH_MIN: u16 = 40;
 
 /// A table with a heading.
-pub struct Table {
+pub(crate) struct Table {
     grid: Grid,
     empty: &'static str,
 }
 
 impl Table {
     /// A table with these columns; `empty` stands in its place when it has no rows.
-    pub fn new(columns: &[&str], empty: &'static str) -> Self {
+    pub(crate) fn new(columns: &[&str], empty: &'static str) -> Self {
         let mut grid = Grid::new();
-        grid.load_preset(presets::NOTHING).set_header(columns.to_vec());
+        grid.load_style(presets::NOTHING).set_header(columns.to_vec());
         grid.set_content_arrangement(ContentArrangement::Dynamic);
+        for column in grid.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         if let Some((Width(width), _)) = terminal_size() {
             grid.set_width(width.max(WIDTH_MIN));
         } else {
@@ -29,28 +32,19 @@ impl Table {
         Self { grid, empty }
     }
 
-    /// Sets the numbers of this column to the right.
-    #[must_use]
-    pub fn numbers(mut self, column: usize) -> Self {
-        if let Some(column) = self.grid.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        self
-    }
-
     /// Adds a row.
-    pub fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
+    pub(crate) fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
         let cells = cells.into_iter().map(|cell| safe(cell.as_ref()).into_owned());
         self.grid.add_row(Row::from(cells.collect::<Vec<_>>()));
     }
 
     /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.grid.row_iter().next().is_none()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.grid.is_empty()
     }
 
     /// The table as text, without spaces at the ends of lines.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         if self.is_empty() {
             return self.empty.to_owned();
         }

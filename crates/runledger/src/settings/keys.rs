@@ -4,11 +4,11 @@ use super::Kind;
 
 /// One key of the configuration.
 #[derive(Debug)]
-pub struct Key {
+pub(crate) struct Key {
     /// Its name, with dots.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What its value looks like.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 const fn key(name: &'static str, kind: Kind) -> Key {
@@ -16,7 +16,7 @@ const fn key(name: &'static str, kind: Kind) -> Key {
 }
 
 /// Every key that there is.
-pub const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     key("data", Kind::Plain),
     key("listen", Kind::Plain),
     key("creation.creators", Kind::Structured),
@@ -34,25 +34,27 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// What the environment variables of the product begin with.
-pub const PREFIX: &str = "RUNLEDGER_";
+pub(crate) const PREFIX: &str = "RUNLEDGER_";
 /// Variables that stand for options of the command line and are no keys.
-pub const OPTION_VARIABLES: [&str; 2] = ["RUNLEDGER_CONFIG", "RUNLEDGER_SOURCE"];
+pub(crate) const OPTION_VARIABLES: [&str; 2] = ["RUNLEDGER_CONFIG", "RUNLEDGER_SOURCE"];
 
 impl Key {
     /// The key with this name.
-    pub fn find(name: &str) -> Option<&'static Self> {
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
         KEYS.iter().find(|key| key.name == name)
     }
 
     /// The environment variable that sets the key: `creation.require_job` is `RUNLEDGER_CREATION__REQUIRE_JOB`.
-    pub fn variable(&self) -> String {
+    pub(crate) fn variable(&self) -> String {
         format!("{PREFIX}{}", self.name.replace('.', "__").to_uppercase())
     }
 }
 
 /// The known word that is nearest to an unknown one, if any is near.
-pub fn nearest(word: &str, known: impl IntoIterator<Item = String>) -> Option<String> {
-    let distances = known.into_iter().map(|candidate| (distance(word, &candidate), candidate));
+pub(crate) fn nearest(word: &str, known: impl IntoIterator<Item = String>) -> Option<String> {
+    let distances = known
+        .into_iter()
+        .map(|candidate| (distance(word, &candidate), candidate));
     let (distance, candidate) = distances.min()?;
     (distance <= 2.max(word.chars().count() / 3)).then_some(candidate)
 }

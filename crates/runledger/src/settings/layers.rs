@@ -15,18 +15,18 @@ use crate::failure::{Exit, Failure, Outcome};
 
 /// What the command line and the environment say.
 #[derive(Debug, Default)]
-pub struct Given {
+pub(crate) struct Given {
     /// The environment, as the process has it.
-    pub environment: Vec<(OsString, OsString)>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
     /// The configuration file that the command line (or `RUNLEDGER_CONFIG`) names.
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// Keys set by flags: the key, the flag, the value.
-    pub flags: Vec<(&'static str, &'static str, String)>,
+    pub(crate) flags: Vec<(&'static str, &'static str, String)>,
 }
 
 /// Where the effective value of a key comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// Nobody gave one.
     Default,
     /// This file.
@@ -50,11 +50,11 @@ impl fmt::Display for Origin {
 
 /// The effective settings, and where each comes from.
 #[derive(Debug)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// The settings.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
     /// The origin of every key.
-    pub origins: BTreeMap<&'static str, Origin>,
+    pub(crate) origins: BTreeMap<&'static str, Origin>,
 }
 
 /// A value, and where it comes from. The value remembers that as well, so that an error of conversion says it.
@@ -64,7 +64,7 @@ type Layer = BTreeMap<&'static str, (Value, Origin)>;
 ///
 /// # Errors
 /// An unknown key (with the nearest known one), a value that does not fit, a file that cannot be read.
-pub fn load(given: &Given) -> Outcome<Loaded> {
+pub(crate) fn load(given: &Given) -> Outcome<Loaded> {
     let variables = read_environment(&given.environment)?;
     let flags: Layer = given
         .flags
@@ -77,7 +77,10 @@ pub fn load(given: &Given) -> Outcome<Loaded> {
     let (path, in_data) = match (&given.file, &early) {
         (Some(path), _) => (Some(path.clone()), false),
         (None, Some(data)) => (existing(data), true),
-        (None, None) => (default_data(&given.environment).ok().as_deref().and_then(existing), true),
+        (None, None) => (
+            default_data(&given.environment).ok().as_deref().and_then(existing),
+            true,
+        ),
     };
     let file = path.as_deref().map(read_file).transpose()?.unwrap_or_default();
     if let (true, Some(_), Some(path)) = (in_data, file.get("data"), &path) {
@@ -103,7 +106,9 @@ fn existing(data: &Path) -> Option<PathBuf> {
 fn default_data(environment: &[(OsString, OsString)]) -> Outcome<PathBuf> {
     let find = |name: &str| {
         let found = environment.iter().find(|(key, value)| key == name && !value.is_empty());
-        found.map(|(_, value)| PathBuf::from(value)).filter(|path| path.is_absolute())
+        found
+            .map(|(_, value)| PathBuf::from(value))
+            .filter(|path| path.is_absolute())
     };
     find("XDG_DATA_HOME")
         .or_else(|| find("HOME").map(|home| home.join(".local/share")))
@@ -202,7 +207,9 @@ fn flatten(path: &Path, prefix: &str, table: Map<String, Value>, layer: &mut Lay
 fn unknown(what: &str, name: &str, place: &str, known: impl IntoIterator<Item = String>) -> Failure {
     let failure = Failure::usage(format_args!("{place} has the unknown {what} {name}"));
     match nearest(name, known) {
-        Some(near) => failure.advise(format_args!("did you mean {near}? `runledger config show` lists every key")),
+        Some(near) => failure.advise(format_args!(
+            "did you mean {near}? `runledger config show` lists every key"
+        )),
         None => failure.advise("`runledger config show` lists every key"),
     }
 }

@@ -13,18 +13,18 @@ use std::path::PathBuf;
 use runledger_domain::{CreationPolicy, DeadlineAfter, RecordKind, RunIdScheme, Source};
 use serde::{Deserialize, Serialize};
 
-pub use layers::{Given, Loaded, Origin, load};
-pub use show::show;
-pub use span::{Span, SpanError};
+pub(crate) use layers::{Given, Loaded, Origin, load};
+pub(crate) use show::show;
+pub(crate) use span::Span;
 
 use crate::failure::{Failure, Outcome};
 
 /// The name of the configuration file in the data directory.
-pub const FILE_NAME: &str = "runledger.toml";
+pub(crate) const FILE_NAME: &str = "runledger.toml";
 
 /// What a value looks like where only text can be given.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The text is the value.
     Plain,
     /// A list or a table, written as TOML.
@@ -34,41 +34,41 @@ pub enum Kind {
 /// Every setting, with its effective value.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The data directory.
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// Where the server listens.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Who may create what.
-    pub creation: Creation,
+    pub(crate) creation: Creation,
     /// When silence becomes suspicious.
-    pub deadline: Deadline,
+    pub(crate) deadline: Deadline,
     /// The server's sweeper.
-    pub sweeper: Sweeper,
+    pub(crate) sweeper: Sweeper,
     /// The registry of records in memory.
-    pub registry: Registry,
+    pub(crate) registry: Registry,
     /// Bounds of the server.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// What is logged, and how.
-    pub log: Log,
+    pub(crate) log: Log,
 }
 
 /// Who may create what.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Creation {
+pub(crate) struct Creation {
     /// The sources that may create, each with the kinds of records. It replaces the list of the policy as a whole.
-    pub creators: BTreeMap<Source, Vec<Creates>>,
+    pub(crate) creators: BTreeMap<Source, Vec<Creates>>,
     /// Whether a client run record needs its job record first.
-    pub require_job: bool,
+    pub(crate) require_job: bool,
     /// The forms of run ids that are accepted.
-    pub run_id_schemes: Vec<Scheme>,
+    pub(crate) run_id_schemes: Vec<Scheme>,
 }
 
 /// A kind of record.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Creates {
+pub(crate) enum Creates {
     /// Job records.
     Job,
     /// Client run records.
@@ -78,7 +78,7 @@ pub enum Creates {
 /// A form of run ids.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Scheme {
+pub(crate) enum Scheme {
     /// `YYMMDD-HHMMSS`.
     Timestamp,
     /// A ULID.
@@ -92,55 +92,55 @@ pub enum Scheme {
 /// When silence becomes suspicious.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Deadline {
+pub(crate) struct Deadline {
     /// How long a record may be silent when its creator says nothing else.
-    pub default: Span,
+    pub(crate) default: Span,
     /// How long past the deadline a sweep waits before it closes a record as lost.
-    pub grace: Span,
+    pub(crate) grace: Span,
 }
 
 /// The server's sweeper.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sweeper {
+pub(crate) struct Sweeper {
     /// How often it looks; `0s` turns it off.
-    pub interval: Span,
+    pub(crate) interval: Span,
 }
 
 /// The registry of records in memory.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Registry {
+pub(crate) struct Registry {
     /// About how many records it holds.
-    pub records: usize,
+    pub(crate) records: usize,
 }
 
 /// Bounds of the server.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The largest body of a request, in bytes.
-    pub body_bytes: usize,
+    pub(crate) body_bytes: usize,
     /// How long a body may take to arrive.
-    pub body_time: Span,
+    pub(crate) body_time: Span,
     /// How long a server that is told to end waits for requests that it accepted.
-    pub drain_time: Span,
+    pub(crate) drain_time: Span,
 }
 
 /// What is logged, and how.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Log {
+pub(crate) struct Log {
     /// The least severe level that is written.
-    pub level: LogLevel,
+    pub(crate) level: LogLevel,
     /// How a line looks.
-    pub format: LogFormat,
+    pub(crate) format: LogFormat,
 }
 
 /// How severe a line is.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LogLevel {
+pub(crate) enum LogLevel {
     /// Nothing at all.
     Off,
     /// Somebody must act.
@@ -158,7 +158,7 @@ pub enum LogLevel {
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people on a terminal, JSON elsewhere.
     Auto,
     /// For people.
@@ -174,7 +174,7 @@ const BODY_BYTES: std::ops::RangeInclusive<usize> = 1_024..=64 * 1024 * 1024;
 
 impl Settings {
     /// What holds where nobody says otherwise.
-    pub fn defaults(data: PathBuf) -> Self {
+    pub(crate) fn defaults(data: PathBuf) -> Self {
         let creators = CreationPolicy::default();
         let creators = creators
             .creators()
@@ -208,7 +208,7 @@ impl Settings {
     }
 
     /// The creation policy that the settings come to.
-    pub fn policy(&self) -> Outcome<CreationPolicy> {
+    pub(crate) fn policy(&self) -> Outcome<CreationPolicy> {
         let after = DeadlineAfter::from_secs(self.deadline.default.as_secs())
             .map_err(|error| Failure::usage(format_args!("deadline.default: {error}")))?;
         let schemes = self.creation.run_id_schemes.iter().copied().map(RunIdScheme::from);
@@ -247,7 +247,9 @@ impl Settings {
             )));
         }
         if self.limits.body_time.as_secs() == 0 {
-            return Err(Failure::usage("limits.body_time is 0s, so that no body could ever arrive"));
+            return Err(Failure::usage(
+                "limits.body_time is 0s, so that no body could ever arrive",
+            ));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::output::{Output, Table};
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn show(loaded: &Loaded, output: &Output) -> Outcome {
+pub(crate) fn show(loaded: &Loaded, output: &Output) -> Outcome {
     let values = serde_json::to_value(&loaded.settings).map_err(|error| Failure::new(Exit::Fault, error))?;
     let mut table = Table::new(&["KEY", "VALUE", "ORIGIN"], "");
     let mut object = serde_json::Map::new();

@@ -9,12 +9,12 @@ const SECONDS_MAX: u64 = 366 * 24 * 60 * 60;
 
 /// A span of whole seconds.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Span(u64);
+pub(crate) struct Span(u64);
 
 /// The text is not a span.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{text:?} is not a span of time; write it with units, such as 90s, 15m, 6h, 2d or 1h30m (at most 366d)")]
-pub struct SpanError {
+pub(crate) struct SpanError {
     text: String,
 }
 
@@ -22,17 +22,17 @@ const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1
 
 impl Span {
     /// A span of so many seconds.
-    pub const fn from_secs(seconds: u64) -> Self {
+    pub(crate) const fn from_secs(seconds: u64) -> Self {
         Self(seconds)
     }
 
     /// The seconds of the span.
-    pub const fn as_secs(self) -> u64 {
+    pub(crate) const fn as_secs(self) -> u64 {
         self.0
     }
 
     /// The span as the standard library has it.
-    pub const fn duration(self) -> Duration {
+    pub(crate) const fn duration(self) -> Duration {
         Duration::from_secs(self.0)
     }
 }
@@ -60,7 +60,11 @@ impl FromStr for Span {
                 .ok_or_else(error)?;
             rest = &rest[digits + unit.len_utf8()..];
         }
-        if text.is_empty() { Err(error()) } else { Ok(Self(seconds)) }
+        if text.is_empty() {
+            Err(error())
+        } else {
+            Ok(Self(seconds))
+        }
     }
 }
 
@@ -108,7 +112,20 @@ mod tests {
         check("1h30m", Some(5_400));
         check("2d", Some(172_800));
         check("0s", Some(0));
-        for text in ["", "90", "6 h", "h", "30m1h", "1h1h", "-1h", "1.5h", "1w", "9999999999999999999h", "367d", "6h "] {
+        for text in [
+            "",
+            "90",
+            "6 h",
+            "h",
+            "30m1h",
+            "1h1h",
+            "-1h",
+            "1.5h",
+            "1w",
+            "9999999999999999999h",
+            "367d",
+            "6h ",
+        ] {
             check(text, None);
         }
     }

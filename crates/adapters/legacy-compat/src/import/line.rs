@@ -67,7 +67,7 @@ impl fmt::Display for Class {
 
 /// The words for reasons, beside those of [`Form`](crate::Form) and [`RefusedForm`](crate::RefusedForm).
 pub mod reason {
-    /// Created: it still ran, without an end, when the table was exported.
+    /// Created: a client that still ran, without an end, when the table was exported.
     pub const STUCK_RUNNING: &str = "stuck-running";
     /// Created: the job table has no row for its run, so the job was reconstructed.
     pub const NO_JOB: &str = "no-job";
@@ -151,6 +151,8 @@ pub(super) struct Line {
     pub(super) field: String,
     pub(super) value: String,
     pub(super) detail: Vec<String>,
+    /// Whether its metrics were raised to those of its duplicates.
+    pub(super) raised: bool,
 }
 
 impl Line {
@@ -170,6 +172,7 @@ impl Line {
             field: String::new(),
             value: String::new(),
             detail: Vec::new(),
+            raised: false,
         }
     }
 

@@ -23,7 +23,7 @@ use super::input::Input;
 use super::line::{Class, Effect, Line, Lines, reason};
 use super::plan::{Found, Plan, highest, report_end, report_progress};
 use super::reconstruct::reconstruct;
-use super::report::{Report, TableReport};
+use super::report::{Report, TableReport, plural};
 use super::rows::{Fields, Row, Rows};
 use super::{ATTEMPT, IN_FLIGHT, Import, Mode, Phase, Progress, SOURCE};
 use crate::fields::{CLIENT_ID, END_TIME, RUN_ID};
@@ -149,8 +149,6 @@ impl Pass<'_> {
         if let Some(class) = line.class {
             counts.count(class, line.reason);
         }
-        let raised = line.detail.iter().any(|detail| detail.starts_with(RAISED));
-        self.report.raised += u64::from(raised && line.effect != Effect::None);
         self.report.count(&line);
         self.lines.write(&line)
     }
@@ -169,8 +167,8 @@ impl Pass<'_> {
                 line.reason = reason::NO_JOB;
                 line.run_id = job.run.to_string();
                 line.detail.push(format!(
-                    "made from {} kept client rows of the run; {}",
-                    job.clients,
+                    "made from {} of the run; {}",
+                    plural(job.clients, "kept client row"),
                     if has_table {
                         "no row of the job table could be taken for it"
                     } else {
@@ -209,9 +207,6 @@ fn changed(rows: &Rows) -> ImportError {
         path: rows.file().path.clone(),
     }
 }
-
-/// How a detail begins that names metrics which duplicates raised.
-const RAISED: &str = "raised ";
 
 /// Decides what a row is, as far as the files tell.
 fn settle(
@@ -254,7 +249,7 @@ fn settle(
         line.detail.push(format!("kept of {} rows with this key", kept.copies));
     }
     let run = accepted.key.run();
-    let has_job = plan.has_job(run) || jobs_in_ledger.contains(run);
+    let has_job = table == RecordKind::Job || plan.has_job(run) || jobs_in_ledger.contains(run);
     name_class(&mut line, &accepted, has_job);
     let metrics = raise(plan, &accepted, &mut line);
     let (content, remark) = accepted.content(metrics);
@@ -265,7 +260,9 @@ fn settle(
 /// Says which class the kept row is in, and why.
 fn name_class(line: &mut Line, accepted: &Accepted, has_job: bool) {
     let no_job = (!has_job).then_some(reason::NO_JOB);
-    let stuck = accepted.is_stuck().then_some(reason::STUCK_RUNNING);
+    // A job that still runs is usual: it is open as long as its clients are. A client that does is stuck.
+    let is_client = line.table == RecordKind::Client;
+    let stuck = (is_client && accepted.is_stuck()).then_some(reason::STUCK_RUNNING);
     let mut reasons = [accepted.normalised(), accepted.also_normalised(), no_job, stuck]
         .into_iter()
         .flatten();
@@ -297,7 +294,8 @@ fn raise(plan: &Plan, accepted: &Accepted, line: &mut Line) -> Metrics {
         })
         .collect();
     if !raised.is_empty() {
-        line.detail.push(format!("{RAISED}{}", raised.join(", ")));
+        line.raised = true;
+        line.detail.push(format!("raised {}", raised.join(", ")));
     }
     metrics
 }

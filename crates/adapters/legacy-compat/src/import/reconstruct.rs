@@ -26,7 +26,7 @@ pub(super) struct Past {
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Reconstructed {
     pub(super) run: RunId,
-    pub(super) clients: usize,
+    pub(super) clients: u64,
     pub(super) content: CreationContent,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn reconstruct(orphans: &HashMap<RunKey, Past>) -> Vec<Reconstructed>
     runs.into_iter()
         .map(|(run, pasts)| Reconstructed {
             run: run.clone(),
-            clients: pasts.len(),
+            clients: pasts.len() as u64,
             content: CreationContent {
                 initial: Initial::Imported(Box::new(job_of(&pasts))),
                 ..CreationContent::default()

@@ -108,6 +108,9 @@ impl Report {
         if line.class.is_none() {
             self.reconstructed += 1;
         }
+        if line.raised && line.effect != Effect::None {
+            self.raised += 1;
+        }
     }
 
     /// Whether the ledger is as it was before.
@@ -200,17 +203,18 @@ fn write_not_taken(f: &mut fmt::Formatter<'_>, table: &str, columns: &[NotTaken]
             "not taken (used only to find the row that was created first)",
         ),
     ] {
-        let named: Vec<_> = columns.iter().filter(|column| column.why == why).collect();
+        // An empty column holds nothing that could be missed.
+        let named: Vec<_> = columns
+            .iter()
+            .filter(|column| column.why == why && column.values > 0)
+            .collect();
         if named.is_empty() {
             continue;
         }
         let shown: Vec<_> = named
             .iter()
             .take(SHOWN)
-            .map(|column| match column.values {
-                0 => column.column.clone(),
-                values => format!("{} ({})", column.column, plural(values, "value")),
-            })
+            .map(|column| format!("{} ({})", column.column, plural(column.values, "value")))
             .collect();
         let more = named.len().saturating_sub(SHOWN);
         let more = if more > 0 {
@@ -223,7 +227,8 @@ fn write_not_taken(f: &mut fmt::Formatter<'_>, table: &str, columns: &[NotTaken]
     Ok(())
 }
 
-fn plural(count: u64, word: &str) -> String {
+/// The number with its noun.
+pub(super) fn plural(count: u64, word: &str) -> String {
     if count == 1 {
         format!("1 {word}")
     } else {

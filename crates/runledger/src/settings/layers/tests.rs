@@ -48,7 +48,10 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(loaded.settings.data, directory.path().join(".local/share/runledger"));
     assert_eq!(loaded.settings.creation.creators.len(), 4);
     assert!(loaded.origins.values().all(|origin| *origin == Origin::Default));
-    assert_eq!(loaded.settings.policy().unwrap(), runledger_domain::CreationPolicy::default());
+    assert_eq!(
+        loaded.settings.policy().unwrap(),
+        runledger_domain::CreationPolicy::default()
+    );
 }
 
 #[test]
@@ -74,7 +77,11 @@ fn the_last_layer_that_gives_a_key_wins_and_is_named() {
 
 #[test]
 fn a_list_of_creators_is_the_whole_list_and_keeps_its_spelling() {
-    let loaded = check(&[], "[creation.creators]\nNightly_Batch = ['job']\n\"a.b:c\" = ['client']\n").unwrap();
+    let loaded = check(
+        &[],
+        "[creation.creators]\nNightly_Batch = ['job']\n\"a.b:c\" = ['client']\n",
+    )
+    .unwrap();
     let creators = &loaded.settings.creation.creators;
     assert_eq!(creators.len(), 2);
     assert_eq!(creators[&"Nightly_Batch".parse().unwrap()], [Creates::Job]);
@@ -95,7 +102,11 @@ fn a_list_of_creators_is_the_whole_list_and_keeps_its_spelling() {
 #[test]
 fn what_is_not_known_is_refused_with_the_nearest_word() {
     check_refused(&[], "listn = 'x'\n", &["listn", "test.toml", "did you mean listen?"]);
-    check_refused(&[], "[creation]\nrequired_job = true\n", &["creation.required_job", "creation.require_job"]);
+    check_refused(
+        &[],
+        "[creation]\nrequired_job = true\n",
+        &["creation.required_job", "creation.require_job"],
+    );
     check_refused(&[], "[colour]\nscheme = 'dark'\n", &["unknown key colour"]);
     check_refused(&[], "creation = 3\n", &["creation", "table"]);
     check_refused(
@@ -109,14 +120,22 @@ fn what_is_not_known_is_refused_with_the_nearest_word() {
 fn a_value_that_does_not_fit_is_refused_with_its_key_and_place() {
     check_refused(&[], "listen = 'nowhere'\n", &["listen", "test.toml"]);
     check_refused(&[], "[deadline]\ngrace = '6'\n", &["deadline.grace", "test.toml", "6h"]);
-    check_refused(&[("RUNLEDGER_REGISTRY__RECORDS", "many")], "", &["registry.records", "RUNLEDGER_REGISTRY__RECORDS"]);
+    check_refused(
+        &[("RUNLEDGER_REGISTRY__RECORDS", "many")],
+        "",
+        &["registry.records", "RUNLEDGER_REGISTRY__RECORDS"],
+    );
     check_refused(&[], "[registry]\nrecords = -1\n", &["registry.records"]);
     check_refused(&[], "[creation.creators]\nadmin = ['job']\n", &["admin"]);
     check_refused(&[], "[creation.creators]\nnightly = ['jobs']\n", &["jobs"]);
     check_refused(&[], "[creation]\nrun_id_schemes = []\n", &["run_id_schemes"]);
     check_refused(&[], "[log]\nlevel = 'loud'\n", &["log.level", "loud"]);
     check_refused(&[], "listen = \n", &["test.toml", "TOML"]);
-    check_refused(&[("RUNLEDGER_CREATION__CREATORS", "nobody")], "", &["RUNLEDGER_CREATION__CREATORS", "TOML"]);
+    check_refused(
+        &[("RUNLEDGER_CREATION__CREATORS", "nobody")],
+        "",
+        &["RUNLEDGER_CREATION__CREATORS", "TOML"],
+    );
     check_refused(&[], "[limits]\nbody_bytes = 1\n", &["limits.body_bytes"]);
 }
 

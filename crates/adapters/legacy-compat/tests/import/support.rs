@@ -15,14 +15,14 @@ use runledger_memory::MemoryStore;
 use runledger_ports::{CreateError, CreateOutcome, ListFilter, PageSize, RunCreator, RunReader, Unavailable};
 
 /// A store that can be made to fail, and the ledger over it.
-pub struct Target {
-    pub store: Arc<Failing>,
-    pub ledger: Ledger,
+pub(crate) struct Target {
+    pub(crate) store: Arc<Failing>,
+    pub(crate) ledger: Ledger,
 }
 
 /// The store in memory; after some creations every further one fails.
-pub struct Failing {
-    pub inner: Arc<MemoryStore>,
+pub(crate) struct Failing {
+    pub(crate) inner: Arc<MemoryStore>,
     left: AtomicI64,
     busy: AtomicI64,
     in_doubt: bool,
@@ -53,11 +53,11 @@ impl RunCreator for Failing {
 }
 
 impl Target {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::failing(i64::MAX, 0, false)
     }
 
-    pub fn failing(after: i64, busy: i64, in_doubt: bool) -> Self {
+    pub(crate) fn failing(after: i64, busy: i64, in_doubt: bool) -> Self {
         Self::with_policy(
             CreationPolicy::default().allow_import(SOURCE.parse().unwrap()),
             Failing {
@@ -70,7 +70,7 @@ impl Target {
     }
 
     /// A ledger that does not let the import create.
-    pub fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self::with_policy(
             CreationPolicy::default(),
             Failing {
@@ -96,16 +96,16 @@ impl Target {
         Self { store, ledger }
     }
 
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.store.left.store(i64::MAX, Ordering::SeqCst);
     }
 
-    pub async fn import(&self, import: &Import) -> (Result<Report, ImportError>, Rows) {
+    pub(crate) async fn import(&self, import: &Import) -> (Result<Report, ImportError>, Rows) {
         run(import, Mode::Into(&self.ledger.creation)).await
     }
 
     /// All records by their keys.
-    pub async fn records(&self) -> BTreeMap<RunKey, Arc<RunRecord>> {
+    pub(crate) async fn records(&self) -> BTreeMap<RunKey, Arc<RunRecord>> {
         let (mut records, mut after) = (BTreeMap::new(), None);
         loop {
             let size = PageSize::new(1_000).unwrap();
@@ -123,37 +123,37 @@ impl Target {
         }
     }
 
-    pub async fn record(&self, key: &str) -> Arc<RunRecord> {
+    pub(crate) async fn record(&self, key: &str) -> Arc<RunRecord> {
         self.store.inner.get(&key.parse().unwrap()).await.unwrap().unwrap()
     }
 }
 
 /// One line of the report, by its columns.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Row(BTreeMap<&'static str, String>);
+pub(crate) struct Row(BTreeMap<&'static str, String>);
 
 impl Row {
-    pub fn get(&self, column: &str) -> &str {
+    pub(crate) fn get(&self, column: &str) -> &str {
         &self.0[column]
     }
 
     /// `class` or `class:reason`.
-    pub fn verdict(&self) -> String {
+    pub(crate) fn verdict(&self) -> String {
         match (self.get("class"), self.get("reason")) {
             (class, "") => class.to_owned(),
             (class, reason) => format!("{class}:{reason}"),
         }
     }
 
-    pub fn is(&self, table: &str, row: &str) -> bool {
+    pub(crate) fn is(&self, table: &str, row: &str) -> bool {
         self.get("table") == table && self.get("row") == row
     }
 }
 
 /// The lines of a report.
-pub type Rows = Vec<Row>;
+pub(crate) type Rows = Vec<Row>;
 
-pub async fn run(import: &Import, mode: Mode<'_>) -> (Result<Report, ImportError>, Rows) {
+pub(crate) async fn run(import: &Import, mode: Mode<'_>) -> (Result<Report, ImportError>, Rows) {
     let mut bytes = Vec::new();
     let report = import.run(mode, &mut bytes, &mut |_| {}).await;
     (report, read_report(&bytes))
@@ -178,14 +178,14 @@ fn read_report(bytes: &[u8]) -> Rows {
     reader.records().map(|record| row(record.unwrap())).collect()
 }
 
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/export-a")
+        .join("tests/import/fixtures/export-a")
         .join(name)
 }
 
 /// The whole of the real export.
-pub fn export_a(clients: Input) -> Import {
+pub(crate) fn export_a(clients: Input) -> Import {
     Import {
         jobs: Some(Input::csv(fixture("job_tracking.csv"))),
         clients: Some(clients),
@@ -194,25 +194,25 @@ pub fn export_a(clients: Input) -> Import {
 }
 
 /// A directory with files, and an import of them by their extensions.
-pub struct Files {
-    pub dir: tempfile::TempDir,
+pub(crate) struct Files {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Files {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Input {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Input {
         let path = self.dir.path().join(name);
         fs::write(&path, content).unwrap();
         Input::by_extension(path)
     }
 
     /// An import of clients alone.
-    pub fn clients(&self, name: &str, content: impl AsRef<[u8]>) -> Import {
+    pub(crate) fn clients(&self, name: &str, content: impl AsRef<[u8]>) -> Import {
         Import {
             clients: Some(self.write(name, content)),
             ..Import::default()

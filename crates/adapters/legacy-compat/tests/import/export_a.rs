@@ -1,13 +1,11 @@
 //! The import of a real export: every row against what is known to be true of it, and the ledger behind it.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use crate::support::{Files, Row, Rows, Target, export_a, fixture, run};
 use runledger_domain::{Initial, RunKey, Status};
 use runledger_legacy::import::{Import, Input, Merge, Mode, Report};
-use support::{Files, Row, Rows, Target, export_a, fixture, run};
 
 /// One row of the truth: table, row, raw run id, client id, class, canonical run id, canonical client id.
 struct Truth {

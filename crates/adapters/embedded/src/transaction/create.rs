@@ -1,40 +1,26 @@
-//! What happens inside one transaction of the writer: creating, changing, keeping lines.
-//!
-//! The decisions are the domain's; this module loads what they need, writes what they say, and counts the rows. The
-//! statement that inserts a record and the one that updates it are two, and neither does the other's work (I3).
+//! Spending permits inside a transaction: all of a batch, or nothing of it (I1, I2, I7, I9).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use runledger_domain::change::{apply, close_with_job};
 use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord};
 use runledger_domain::{
-    Action, AttemptId, BatchLabel, ChainHead, Change, ChangeContext, CreationIntent, CreationPermit, ExternalId,
-    NewActivity, RecordKind, RunKey, RunRecord, Source, Timestamp, Verdict,
+    Action, AttemptId, BatchLabel, ChangeContext, CreationIntent, CreationPermit, NewActivity, RecordKind, RunKey,
+    RunRecord, Source, Timestamp, Verdict,
 };
-use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use runledger_ports::CreateOutcome;
+use rusqlite::{OptionalExtension as _, params};
 
-use crate::columns::{decode, encode, is_open, key_columns, status_code, version_column};
+use super::{Transaction, check_rows, stored};
+use crate::columns::{encode, is_open, key_columns, status_code, version_column};
 use crate::error::StoreError;
 
 const INSERT_RUN: &str = "INSERT INTO run(run_id, client_id, status, version, deadline, batch, body)
      VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
-const UPDATE_RUN: &str =
-    "UPDATE run SET status = ?3, version = ?4, deadline = ?5, body = ?6 WHERE id = ?1 AND version = ?2";
-const INSERT_ACTIVITY: &str =
-    "INSERT INTO activity(seq, at, action, source, run_id, client_id, verdict, code, version, detail, hash)
-     VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-const SELECT_RUN: &str = "SELECT id, body FROM run WHERE run_id = ?1 AND client_id = ?2";
 const SELECT_JOB_STATUS: &str = "SELECT status FROM run WHERE run_id = ?1 AND client_id = ''";
 const SELECT_MINTED: &str =
     "SELECT run.id, run.body FROM minted JOIN run ON run.id = minted.run WHERE source = ?1 AND attempt = ?2";
 const INSERT_MINTED: &str = "INSERT INTO minted(source, attempt, run) VALUES(?1, ?2, ?3)";
-const INSERT_REFERENCE: &str = "INSERT INTO reference(system, external, run) VALUES(?1, ?2, ?3)";
-const COUNT_OPEN_CLIENTS: &str =
-    "SELECT count(*) FROM run INDEXED BY run_key WHERE run_id = ?1 AND client_id <> '' AND status < 2";
-const SELECT_OPEN_CLIENTS: &str =
-    "SELECT id, body FROM run INDEXED BY run_key WHERE run_id = ?1 AND client_id <> '' AND status < 2 ORDER BY id";
 
 /// A permit whose record is written as JSON already, by the caller, so that the writer need not.
 pub(crate) struct Prepared {
@@ -49,80 +35,7 @@ impl Prepared {
     }
 }
 
-/// One transaction under way.
-pub(crate) struct Transaction<'a> {
-    connection: &'a Connection,
-    head: &'a mut ChainHead,
-    /// Lines of attempts without an effect; they may wait for the next transaction that writes.
-    deferred: &'a mut Vec<NewActivity>,
-    deferred_written: usize,
-    wrote: bool,
-}
-
-struct Stored {
-    id: i64,
-    record: RunRecord,
-}
-
-impl<'a> Transaction<'a> {
-    pub(crate) fn new(connection: &'a Connection, head: &'a mut ChainHead, deferred: &'a mut Vec<NewActivity>) -> Self {
-        Self {
-            connection,
-            head,
-            deferred,
-            deferred_written: 0,
-            wrote: false,
-        }
-    }
-
-    /// Whether anything was written, so that the commit has to reach the disk before anybody is answered.
-    pub(crate) const fn wrote(&self) -> bool {
-        self.wrote
-    }
-
-    /// How many of the waiting lines are written.
-    pub(crate) const fn deferred_written(&self) -> usize {
-        self.deferred_written
-    }
-
-    /// Writes the lines that wait. They stay where they are until the commit, in case it does not come.
-    pub(crate) fn write_deferred(&mut self) -> Result<(), StoreError> {
-        while let Some(line) = self.deferred.get(self.deferred_written).cloned() {
-            self.deferred_written += 1;
-            self.append(line)?;
-        }
-        Ok(())
-    }
-
-    /// Writes a line behind those that were waiting: the log is in the order of the attempts.
-    pub(crate) fn line(&mut self, line: NewActivity) -> Result<(), StoreError> {
-        self.write_deferred()?;
-        self.append(line)
-    }
-
-    /// Numbers, chains and writes a line (I6).
-    fn append(&mut self, line: NewActivity) -> Result<(), StoreError> {
-        let entry = self.head.append(line);
-        let line = &entry.line;
-        let version = line.version.map(version_column).transpose()?;
-        let rows = self.connection.prepare_cached(INSERT_ACTIVITY)?.execute(params![
-            version_column(entry.seq)?,
-            line.at.as_micros(),
-            line.action.as_str(),
-            line.source,
-            line.subject.run,
-            line.subject.client,
-            line.verdict.as_str(),
-            line.verdict.code(),
-            version,
-            line.detail,
-            entry.hash.as_bytes().as_slice(),
-        ])?;
-        check_rows(rows, "a line of the log")?;
-        self.wrote = true;
-        Ok(())
-    }
-
+impl Transaction<'_> {
     /// Creates all of these records, or none (I1, I2, I7, I9).
     pub(crate) fn create(&mut self, mut permits: Vec<Prepared>) -> Result<Vec<CreateOutcome>, StoreError> {
         if permits.len() == 1
@@ -292,122 +205,6 @@ impl<'a> Transaction<'a> {
         Ok(true)
     }
 
-    fn add_references(&mut self, id: i64, references: &[ExternalId]) -> Result<(), StoreError> {
-        for reference in references {
-            let rows = self.connection.prepare_cached(INSERT_REFERENCE)?.execute(params![
-                reference.system(),
-                reference.id(),
-                id
-            ])?;
-            check_rows(rows, "a reference")?;
-        }
-        Ok(())
-    }
-
-    /// Changes a record that exists (I3, I5, I8).
-    pub(crate) fn change(&mut self, request: &ChangeRequest) -> Result<Result<Changed, ChangeError>, StoreError> {
-        let ChangeRequest { key, context, command } = request;
-        let action = command.action();
-        let Some(stored) = self.load(key)? else {
-            let detail = "there is no such record; a change never creates one".to_owned();
-            self.line(context.line(action, key, Verdict::Refused("not_found".into()), None, detail))?;
-            return Ok(Err(ChangeError::NotFound { key: key.clone() }));
-        };
-        let open_clients = if command.ends_record() && key.kind() == RecordKind::Job {
-            let count: i64 = self
-                .connection
-                .prepare_cached(COUNT_OPEN_CLIENTS)?
-                .query_row([key.run().as_str()], |row| row.get(0))?;
-            usize::try_from(count).unwrap_or(usize::MAX)
-        } else {
-            0
-        };
-        match apply(&stored.record, context, command, open_clients) {
-            Ok(Change::Applied {
-                record,
-                detail,
-                close_clients,
-            }) => {
-                self.update(&stored, &record)?;
-                self.line(context.line(action, key, Verdict::Changed, Some(record.version()), detail))?;
-                let closed = if close_clients {
-                    self.close_clients(key, context)?
-                } else {
-                    Vec::new()
-                };
-                Ok(Ok(Changed::Applied {
-                    record: Arc::from(record),
-                    closed,
-                }))
-            }
-            Ok(Change::Unchanged) => {
-                let version = Some(stored.record.version());
-                self.deferred
-                    .push(context.line(action, key, Verdict::Unchanged, version, String::new()));
-                Ok(Ok(Changed::Unchanged(Arc::new(stored.record))))
-            }
-            Err(refusal) => {
-                let version = Some(stored.record.version());
-                let verdict = Verdict::Refused(refusal.code().into());
-                self.line(context.line(action, key, verdict, version, refusal.to_string()))?;
-                Ok(Err(ChangeError::Refused {
-                    refusal,
-                    current: Arc::new(stored.record),
-                }))
-            }
-        }
-    }
-
-    fn close_clients(&mut self, job: &RunKey, context: &ChangeContext) -> Result<Vec<RunKey>, StoreError> {
-        let mut open = Vec::new();
-        {
-            let mut statement = self.connection.prepare_cached(SELECT_OPEN_CLIENTS)?;
-            let mut rows = statement.query([job.run().as_str()])?;
-            while let Some(row) = rows.next()? {
-                open.push(stored(row, || format!("of a client of {job}"))?);
-            }
-        }
-        let mut closed = Vec::with_capacity(open.len());
-        for client in open {
-            let Some(next) = close_with_job(&client.record, context) else {
-                continue;
-            };
-            self.update(&client, &next)?;
-            let detail = "cancelled: closed with its job".to_owned();
-            self.line(context.line(
-                Action::Complete,
-                next.key(),
-                Verdict::Changed,
-                Some(next.version()),
-                detail,
-            ))?;
-            closed.push(next.key().clone());
-        }
-        Ok(closed)
-    }
-
-    /// Writes the next version over the one that was read, and over no other (I8).
-    fn update(&mut self, stored: &Stored, next: &RunRecord) -> Result<(), StoreError> {
-        let rows = self.connection.prepare_cached(UPDATE_RUN)?.execute(params![
-            stored.id,
-            version_column(stored.record.version())?,
-            status_code(next.status()),
-            version_column(next.version())?,
-            next.deadline().as_micros(),
-            encode(next)?,
-        ])?;
-        check_rows(rows, "a changed record")?;
-        self.wrote = true;
-        let known = stored.record.external_ids();
-        let added: Vec<_> = next
-            .external_ids()
-            .iter()
-            .filter(|id| !known.contains(id))
-            .cloned()
-            .collect();
-        self.add_references(stored.id, &added)
-    }
-
     fn job_evidence(&self, permit: &CreationPermit) -> Result<JobEvidence, StoreError> {
         if permit.key().kind() == RecordKind::Job {
             return Ok(JobEvidence::Missing);
@@ -437,13 +234,6 @@ impl<'a> Transaction<'a> {
             }
         }
         Ok(self.load(&intent.key)?.map(|stored| Arc::new(stored.record)))
-    }
-
-    fn load(&self, key: &RunKey) -> Result<Option<Stored>, StoreError> {
-        let (run, client) = key_columns(key);
-        let mut statement = self.connection.prepare_cached(SELECT_RUN)?;
-        let mut rows = statement.query([run, client])?;
-        rows.next()?.map(|row| stored(row, || key.to_string())).transpose()
     }
 }
 
@@ -552,22 +342,4 @@ fn conflict_detail(existing: &RunRecord, differs_in: &[runledger_domain::Creatio
         creation.attempt,
         fields.join(", ")
     )
-}
-
-fn stored(row: &rusqlite::Row<'_>, key: impl FnOnce() -> String) -> Result<Stored, StoreError> {
-    let body = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-    Ok(Stored {
-        id: row.get(0)?,
-        record: decode(body, key)?,
-    })
-}
-
-fn check_rows(rows: usize, what: &str) -> Result<(), StoreError> {
-    if rows == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Inconsistent(format!(
-            "{what} took {rows} rows instead of 1"
-        )))
-    }
 }

@@ -1,0 +1,9 @@
+//! The embedded store: the contract of every store, and what only a store on disk can break.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets an error it does not expect ends there"
+)]
+
+mod contract;
+mod opening;
+mod verify;

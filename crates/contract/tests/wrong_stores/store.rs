@@ -1,0 +1,200 @@
+//! The store that is wrong in one way: a right one inside, and what it shows instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use runledger_contract::{Handles, OpenStore, Support};
+use runledger_domain::{
+    ChangeContext, Command, CreationIntent, CreationPermit, CreationPolicy, RunKey, RunRecord, UpdateId,
+};
+use runledger_memory::MemoryStore;
+use runledger_ports::{ChangeRequest, ListFilter, PageSize, RunChanger, RunCreator, RunReader, Unavailable};
+
+use crate::flaws::Flaw;
+
+/// A store with one flaw.
+pub(crate) struct WrongStore {
+    pub(crate) flaw: Flaw,
+    pub(crate) right: MemoryStore,
+    shadow: Mutex<Shadow>,
+}
+
+/// What a wrong store remembers beside the right one.
+#[derive(Default)]
+pub(crate) struct Shadow {
+    /// What is shown in the place of the records that the right store holds.
+    pub(crate) shown: BTreeMap<RunKey, Arc<RunRecord>>,
+    /// The first version of each record that was seen.
+    pub(crate) first: BTreeMap<RunKey, Arc<RunRecord>>,
+    /// The last version of each record in which it was open.
+    pub(crate) open: BTreeMap<RunKey, Arc<RunRecord>>,
+    /// What was read last, by a reader that lags behind.
+    pub(crate) lagging: BTreeMap<RunKey, Arc<RunRecord>>,
+    /// Update ids, remembered outside of the records.
+    pub(crate) updates: BTreeSet<(RunKey, UpdateId)>,
+    /// Summaries, kept instead of derived.
+    pub(crate) summaries: BTreeMap<runledger_domain::RunId, runledger_domain::JobSummary>,
+    /// The key that the last caller named.
+    pub(crate) last_key: Option<RunKey>,
+    /// Runs in which something was refused.
+    pub(crate) blocked: BTreeSet<runledger_domain::RunId>,
+    /// How many lines are lost from the beginning, or from the end.
+    pub(crate) lines_lost: (usize, usize),
+    /// How many attempts are under way.
+    pub(crate) under_way: u32,
+    /// Whether attempts were ever under way at the same time.
+    pub(crate) was_busy: bool,
+    pub(crate) restarted: bool,
+    pub(crate) stopped: bool,
+}
+
+impl WrongStore {
+    pub(crate) fn new(flaw: Flaw) -> Self {
+        Self {
+            flaw,
+            right: MemoryStore::new(),
+            shadow: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn shadow(&self) -> MutexGuard<'_, Shadow> {
+        self.shadow.lock().expect("no holder of this lock panics")
+    }
+
+    /// An error if the store was stopped.
+    pub(crate) fn must_run(&self) -> Result<(), Unavailable> {
+        if self.shadow().stopped {
+            let reason = "stopped by the suite".to_owned();
+            return Err(Unavailable::Stopped { reason });
+        }
+        Ok(())
+    }
+
+    /// The record under a key, as this store shows it.
+    pub(crate) async fn shown(&self, key: &RunKey) -> Option<Arc<RunRecord>> {
+        let shown = self.shadow().shown.get(key).cloned();
+        match shown {
+            Some(record) => Some(record),
+            None => self.right.get(key).await.expect("memory does not fail"),
+        }
+    }
+
+    pub(crate) fn show(&self, record: Arc<RunRecord>) {
+        self.shadow().shown.insert(record.key().clone(), record);
+    }
+
+    /// All records, as this store shows them.
+    pub(crate) async fn all(&self) -> Vec<Arc<RunRecord>> {
+        let page = self
+            .right
+            .list(&ListFilter::default(), None, PageSize::new(1_000).expect("in range"));
+        let mut records = page.await.expect("memory does not fail").records;
+        let shadow = self.shadow();
+        for record in &mut records {
+            if let Some(shown) = shadow.shown.get(record.key()) {
+                *record = Arc::clone(shown);
+            }
+        }
+        records
+    }
+
+    /// Remembers versions, for flaws that show old ones.
+    pub(crate) fn remember(&self, record: &Arc<RunRecord>) {
+        let mut shadow = self.shadow();
+        shadow.first.entry(record.key().clone()).or_insert_with(|| Arc::clone(record));
+        if record.status().is_open() {
+            shadow.open.insert(record.key().clone(), Arc::clone(record));
+        }
+    }
+
+    /// The first version of a record.
+    pub(crate) fn first(&self, record: &Arc<RunRecord>) -> Arc<RunRecord> {
+        let shadow = self.shadow();
+        Arc::clone(shadow.first.get(record.key()).unwrap_or(record))
+    }
+
+    /// Changes a record once more, so that it looks used.
+    pub(crate) async fn touch(&self, key: &RunKey, context: &ChangeContext) {
+        let context = ChangeContext {
+            expected: None,
+            ..context.clone()
+        };
+        let touch = ChangeRequest {
+            key: key.clone(),
+            context,
+            command: Command::Heartbeat,
+        };
+        let _touched = self.right.change(touch).await;
+    }
+
+    /// Creates a record that nobody asked for.
+    pub(crate) async fn invent(&self, key: &RunKey) {
+        let source = "orchestrator".parse().expect("a source");
+        let attempt = "attempt-1".parse().expect("an attempt");
+        let intent = CreationIntent::new(key.clone(), source, attempt, runledger_domain::Timestamp::EPOCH);
+        let permit = mint(&CreationPolicy::default().require_job(false), intent);
+        let _created = self.right.create(vec![permit]).await;
+    }
+}
+
+/// Mints a permit past the creation point, as the author of a wrong store might.
+pub(crate) fn mint(policy: &CreationPolicy, intent: CreationIntent) -> CreationPermit {
+    let policy = policy.clone().allow_import(intent.source.clone());
+    #[expect(clippy::disallowed_methods, reason = "wrong stores create what nobody may create")]
+    policy.authorise(intent).expect("the suite's sources are allowed")
+}
+
+/// Edits a record past the rules of the domain.
+pub(crate) fn edited(record: &RunRecord, edit: impl FnOnce(&mut serde_json::Value)) -> Arc<RunRecord> {
+    let mut json = serde_json::to_value(record).expect("a record is JSON");
+    edit(&mut json);
+    Arc::new(serde_json::from_value(json).expect("the edit leaves a record"))
+}
+
+/// An open wrong store. It is in memory, so closing and opening it is only what the flaw makes of it.
+pub(crate) struct OpenWrongStore(Arc<WrongStore>);
+
+impl OpenWrongStore {
+    pub(crate) fn new(flaw: Flaw) -> Self {
+        Self(Arc::new(WrongStore::new(flaw)))
+    }
+}
+
+#[async_trait]
+impl OpenStore for OpenWrongStore {
+    fn handles(&self) -> Handles {
+        Handles::of(&self.0)
+    }
+
+    async fn reopen(&mut self) -> Support {
+        let records = self.0.all().await;
+        let mut shadow = self.0.shadow();
+        shadow.stopped = false;
+        shadow.restarted = true;
+        match self.0.flaw {
+            Flaw::ForgetsTheLastChange => shadow.shown = shadow.first.clone(),
+            Flaw::ForgetsTheLastLine => shadow.lines_lost.1 += 1,
+            Flaw::BeginsANewLog => shadow.lines_lost.0 = usize::MAX,
+            Flaw::ForgetsUpdateIds => {
+                let forget = |json: &mut serde_json::Value| {
+                    if let Some(fields) = json.as_object_mut() {
+                        fields.remove("updates");
+                    }
+                };
+                shadow.shown = records.iter().map(|r| (r.key().clone(), edited(r, forget))).collect();
+            }
+            Flaw::ForgetsAll => {
+                drop(shadow);
+                self.0 = Arc::new(WrongStore::new(Flaw::ForgetsAll));
+            }
+            _ => {}
+        }
+        Support::Done
+    }
+
+    async fn stop(&mut self) -> Support {
+        self.0.shadow().stopped = true;
+        Support::Done
+    }
+}

@@ -1,0 +1,179 @@
+//! `serve`: holds the data directory, answers the API on loopback, sweeps, and ends in order: it stops accepting,
+//! finishes what it accepted, and closes the store.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runledger_app::{Ledger, Sweeper};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::commands::sweep;
+use crate::connect::hold;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::ledger::{OpenLedger, Use, api_options};
+use crate::logging;
+use crate::output::Output;
+use crate::server_file::{ServerFile, ServerInfo};
+use crate::settings::Settings;
+
+/// The exit status of a server that is told twice to end: that of a program ended by SIGINT.
+const ENDED_AT_ONCE: i32 = 130;
+
+/// Runs the server until a signal ends it.
+///
+/// # Errors
+/// An address that is not loopback, a data directory or an address that is taken, a ledger that does not open, requests
+/// that were still unanswered when the server had to end.
+pub(crate) fn serve(settings: &Settings, output: &Output) -> Outcome {
+    if !settings.listen.ip().is_loopback() {
+        return Err(Failure::usage(format_args!(
+            "{} is not a loopback address; the server has no tokens yet, so whoever reaches it could write as anybody",
+            settings.listen
+        ))
+        .advise("listen on 127.0.0.1 or [::1], and let a proxy with authentication stand before it"));
+    }
+    let _logging = logging::for_server(&settings.log)?;
+    let open = hold(settings, Use::Server, &settings.policy()?)?;
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Fault, format_args!("cannot start the runtime: {error}")))?;
+    let ended = runtime.block_on(run(settings, output, &open));
+    // What is left in the runtime ends before the store does.
+    drop(runtime);
+    open.store.close();
+    tracing::info!("the ledger is closed");
+    ended
+}
+
+async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome {
+    let cannot_listen = |error: io::Error| {
+        Failure::unavailable(format_args!("cannot listen on {}: {error}", settings.listen))
+            .advise("another server may use it; choose another address with --listen, or port 0 for a free one")
+    };
+    let listener = TcpListener::bind(settings.listen).await.map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    let mut signals = Signals::listen()?;
+    let info = ServerInfo {
+        url: format!("http://{address}"),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let file = ServerFile::write(&settings.data, &info).map_err(|error| {
+        Failure::new(
+            Exit::Fault,
+            format_args!("cannot write server.json in {}: {error}", settings.data.display()),
+        )
+    })?;
+    greet(settings, output, &info)?;
+    let (stop_sweeping, stopped) = oneshot::channel();
+    let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
+    let router = runledger_http::router(Arc::clone(&open.ledger), api_options(settings));
+    let drain = settings.limits.drain_time.duration();
+    let served = runledger_http::serve(listener, router, drain, async move {
+        signals.next().await;
+        tracing::info!("told to end: finishing what was accepted; a second signal ends at once");
+        tokio::spawn(async move {
+            signals.next().await;
+            end_at_once();
+        });
+    })
+    .await;
+    // Nobody waits for the sweeper when the server itself failed.
+    let _ = stop_sweeping.send(());
+    if timeout(drain, sweeper).await.is_err() {
+        tracing::warn!("a sweep was still under way; it goes on at the next start");
+    }
+    // From here on commands wait for the ledger to be free, and then open it themselves.
+    drop(file);
+    served.map_err(|error| {
+        tracing::error!(%error, "the server ended with an error");
+        Failure::unavailable(format_args!("the server ended with an error: {error}"))
+    })
+}
+
+fn greet(settings: &Settings, output: &Output, info: &ServerInfo) -> Outcome {
+    let ServerInfo { url, pid, version } = info;
+    if output.is_json() {
+        output.value(&json!({"url": url, "pid": pid, "version": version}))?;
+    } else {
+        output.line(&format!(
+            "runledger {version} serves {} at {url} (process {pid}; Ctrl-C ends it)",
+            settings.data.display()
+        ))?;
+    }
+    tracing::info!(url, pid, version, data = %settings.data.display(), "serving");
+    output.flush()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asked for twice; every acknowledged write is durable, and the locks end with the process"
+)]
+fn end_at_once() {
+    tracing::warn!("told to end twice: ending at once");
+    std::process::exit(ENDED_AT_ONCE);
+}
+
+/// The signals that end a server.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Outcome<Self> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::new(Exit::Fault, format_args!("cannot listen for signals: {error}")))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+async fn sweep_on(settings: Settings, ledger: Arc<Ledger>, mut stopped: oneshot::Receiver<()>) {
+    let pause = settings.sweeper.interval.duration();
+    let Ok(source) = sweep::source() else { return };
+    if pause == Duration::ZERO {
+        return;
+    }
+    let sweeper = Sweeper::new(source, settings.deadline.grace.duration());
+    let mut ticks = interval(pause);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = &mut stopped => return,
+        }
+        match sweeper.sweep(&ledger.runs).await {
+            Ok(report) => {
+                for (key, why) in &report.failed {
+                    tracing::warn!(run.key = %key, why, "{key} is stalled and could not be closed");
+                }
+                if !report.lost.is_empty() {
+                    tracing::warn!(
+                        count = report.lost.len(),
+                        "{} records closed as lost",
+                        report.lost.len()
+                    );
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a sweep failed; the next one is in {} s", pause.as_secs()),
+        }
+    }
+}

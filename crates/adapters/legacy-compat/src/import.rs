@@ -6,7 +6,7 @@
 //!
 //! The files are read twice, one row at a time. The first reading decides which row is kept for each key: the one that
 //! was created earliest, or the first in the file where nothing says. The second writes the report and creates. What
-//! stays in memory is the keys with a row number each (some 150 bytes a key), never the rows.
+//! stays in memory is the keys with a row number each (150 to 400 bytes a key), never the rows.
 //!
 //! Creation goes through the creation point alone (I2), by the source [`SOURCE`] and with one fixed attempt, so that
 //! the same import may be repeated, also after it was killed at any moment: what is in the ledger is answered as

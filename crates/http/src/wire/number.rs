@@ -113,7 +113,7 @@ pub(crate) fn read_metrics(metrics: Option<&Object<MetricChangeIn<'_>>>) -> Resu
 /// An exact number that is never negative: up to 18 digits before the point and 9 behind it. It may also be sent as a
 /// text (`"0.18"`).
 #[derive(Clone, Copy, Debug, ToSchema)]
-#[schema(value_type = f64, minimum = 0, example = json!(0.18))]
+#[schema(value_type = f64, format = "decimal", minimum = 0, example = json!(0.18))]
 pub(crate) struct Number(MetricValue);
 
 impl Serialize for Number {

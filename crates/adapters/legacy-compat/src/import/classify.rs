@@ -257,7 +257,7 @@ impl Accepted {
         );
         let text = match &self.note {
             None => sentence,
-            Some(note) => format!("{note}\n{sentence}"),
+            Some(note) => format!("{note}\n\n{sentence}"),
         };
         match text.parse() {
             Ok(note) => (Some(note), None),

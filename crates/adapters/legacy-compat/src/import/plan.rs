@@ -109,7 +109,7 @@ impl Plan {
         if input.format == Format::JsonLines {
             columns.check(&rows, found.rows)?;
         }
-        found.not_taken = columns.not_taken(input.format);
+        found.not_taken = columns.not_taken(input.format, found.rows);
         Ok(found)
     }
 
@@ -227,7 +227,7 @@ impl Columns {
         }
     }
 
-    fn not_taken(self, format: Format) -> Vec<NotTaken> {
+    fn not_taken(self, format: Format, rows: u64) -> Vec<NotTaken> {
         let why = |name: &str| {
             let is_total = JOB_TOTALS.iter().any(|(column, _)| *column == name);
             if FORMULAS.contains(&name) || (self.table == RecordKind::Job && is_total) {
@@ -259,7 +259,7 @@ impl Columns {
             not_taken.extend(
                 [(RECORD_ID, Why::Unknown), (CREATED_TIME, Why::Order)].map(|(column, why)| NotTaken {
                     column: column.to_owned(),
-                    values: 0,
+                    values: rows,
                     why,
                 }),
             );

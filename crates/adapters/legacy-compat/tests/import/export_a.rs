@@ -156,7 +156,9 @@ async fn the_same_rows_as_json_lines_have_the_same_classes() {
             let key = (row.get("run_id").to_owned(), row.get("client_id").to_owned());
             keys.entry(key).or_default().push(row.get("class") == "duplicate");
         }
-        keys.values_mut().for_each(|duplicates| duplicates.sort_unstable());
+        for duplicates in keys.values_mut() {
+            duplicates.sort_unstable();
+        }
         keys
     };
     assert_eq!(by_key(&csv_rows), by_key(&json_rows));
@@ -249,7 +251,7 @@ async fn a_record_holds_what_its_row_held_and_the_note_byte_for_byte() {
     }
     assert!(longest > 16_000, "{longest}");
     let job = target.record("250926-153052").await;
-    assert_eq!(job.batch().map(|batch| batch.as_str()), Some("stream-1"));
+    assert_eq!(job.batch().map(runledger_domain::BatchLabel::as_str), Some("stream-1"));
     assert_eq!(
         job.state().ending().unwrap().ended_at.to_string(),
         "2025-09-26T16:49:52.000Z"

@@ -1,5 +1,8 @@
 //! The import, run as the binary runs it: files in, a ledger and a report out.
 
+#[cfg(test)]
 mod export_a;
+#[cfg(test)]
 mod odd_files;
+#[cfg(test)]
 mod support;

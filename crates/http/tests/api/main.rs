@@ -1,0 +1,16 @@
+//! Tests of the HTTP surface over the store in memory, with a clock that stands still unless it is moved.
+
+mod bad_bodies;
+mod bad_headers;
+mod change;
+mod concurrency;
+mod create;
+mod described;
+mod guard;
+mod outage;
+mod pages;
+mod read;
+mod refusals;
+mod retry;
+mod socket;
+mod support;

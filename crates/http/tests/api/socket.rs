@@ -1,0 +1,133 @@
+//! The server on a real socket: answers in one piece, an end that finishes what was accepted.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runledger_domain::CreationPolicy;
+use runledger_http::{Options, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::support::World;
+use crate::support::broken::Broken;
+
+struct Server {
+    address: SocketAddr,
+    end: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+async fn start(world: &World, drain: Duration) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (end, ended) = oneshot::channel::<()>();
+    let shutdown = async move {
+        let _ = ended.await;
+    };
+    let serving = tokio::spawn(serve(listener, world.router.clone(), drain, shutdown));
+    Server {
+        address,
+        end: Some(end),
+        serving,
+    }
+}
+
+const CREATE: &str = "POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nRunledger-Source: orchestrator\r\n\
+    Content-Length: 15\r\n\r\n{\"run_id\":\"r1\"}";
+
+/// Reads until the other side closes, or one whole answer is there.
+async fn read_answer(connection: &mut TcpStream) -> String {
+    let mut read = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let count = connection.read(&mut buffer).await.unwrap();
+        read.extend_from_slice(&buffer[..count]);
+        let text = String::from_utf8_lossy(&read);
+        let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+            let length = head
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            length.is_none_or(|length: usize| body.len() >= length)
+        });
+        if count == 0 || whole {
+            return text.into_owned();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_the_next_request() {
+    let world = World::new();
+    let server = start(&world, Duration::from_secs(5)).await;
+    let mut connection = TcpStream::connect(server.address).await.unwrap();
+    connection.write_all(CREATE.as_bytes()).await.unwrap();
+    let created = read_answer(&mut connection).await;
+    assert!(created.starts_with("HTTP/1.1 201 Created\r\n"), "{created}");
+    connection
+        .write_all(b"GET /v1/runs/r1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let shown = read_answer(&mut connection).await;
+    assert!(
+        shown.starts_with("HTTP/1.1 200 OK\r\n") && shown.contains("\"run_id\":\"r1\""),
+        "{shown}"
+    );
+    connection
+        .write_all(b"GET /v1/runs/r1 HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(read_answer(&mut connection).await.starts_with("HTTP/1.1 403 "));
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_answered() {
+    let world = World::new();
+    let server = start(&world, Duration::from_secs(5)).await;
+    let mut connection = TcpStream::connect(server.address).await.unwrap();
+    let head = "POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nRunledger-Source: orchestrator\r\nContent-Length: 3000000\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(&vec![b' '; 3_000_000]).await.unwrap();
+    let answer = read_answer(&mut connection).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 413 ") && answer.contains("body_too_large"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn the_end_finishes_what_was_accepted() {
+    let store = Broken::gated();
+    let world = World::over(Arc::clone(&store), Options::default(), CreationPolicy::default());
+    let mut server = start(&world, Duration::from_secs(30)).await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    let mut connection = TcpStream::connect(server.address).await.unwrap();
+    connection.write_all(CREATE.as_bytes()).await.unwrap();
+    store.waiting.acquire().await.unwrap().forget();
+
+    server.end.take().unwrap().send(()).unwrap();
+    // An idle connection is closed at once; that also shows that the end has begun.
+    assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0);
+    assert!(!server.serving.is_finished());
+    store.gate.add_permits(1);
+    let answer = read_answer(&mut connection).await;
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    server.serving.await.unwrap().unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err());
+    assert_eq!(world.records().await, ["r1 v1"]);
+}
+
+#[tokio::test]
+async fn the_end_does_not_wait_for_ever() {
+    let store = Broken::gated();
+    let world = World::over(Arc::clone(&store), Options::default(), CreationPolicy::default());
+    let mut server = start(&world, Duration::from_millis(50)).await;
+    let mut connection = TcpStream::connect(server.address).await.unwrap();
+    connection.write_all(CREATE.as_bytes()).await.unwrap();
+    store.waiting.acquire().await.unwrap().forget();
+    server.end.take().unwrap().send(()).unwrap();
+    let late = server.serving.await.unwrap().unwrap_err();
+    assert_eq!(late.kind(), std::io::ErrorKind::TimedOut);
+}

@@ -1,1 +1,16 @@
-//! Stub.
+//! The program from outside: its commands, its server, its files, and what is left after it was killed.
+//!
+//! Nothing here links the ledger: every step is a process or a request, as a user makes them. Each test has a data
+//! directory of its own, and waits for nothing but by looking again, a bounded number of times.
+
+#![cfg(test)]
+
+mod commands;
+mod configuration;
+mod demo;
+mod http;
+mod import;
+mod kill;
+mod output;
+mod program;
+mod servers;

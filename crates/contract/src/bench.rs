@@ -45,6 +45,13 @@ pub(crate) struct Everything {
     pub(crate) lines: Vec<Activity>,
 }
 
+impl Everything {
+    /// The lines that were added; none when the log has become shorter, which the caller's comparison then shows.
+    pub(crate) fn lines_since(&self, before: &Self) -> &[Activity] {
+        self.lines.get(before.lines.len()..).unwrap_or_default()
+    }
+}
+
 impl Bench {
     pub(crate) async fn open(rule: &'static str, store: &dyn StoreUnderTest) -> Self {
         let opened = store.open().await;
@@ -301,7 +308,7 @@ impl Bench {
 
     /// The lines after the first `count` ones.
     pub(crate) async fn lines_after(&self, count: usize) -> Held<Vec<Activity>> {
-        Ok(self.lines().await?.split_off(count))
+        Ok(self.lines().await?.into_iter().skip(count).collect())
     }
 
     /// Everything that the store holds; the ways to read it must agree.

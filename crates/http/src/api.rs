@@ -7,6 +7,7 @@ use runledger_app::{Attempt, Ledger};
 use runledger_domain::activity::printable;
 use runledger_domain::{Action, Subject, Timestamp};
 
+use crate::body;
 use crate::incoming::Incoming;
 use crate::options::Options;
 use crate::problem;
@@ -26,8 +27,7 @@ impl Api {
     /// Answers an attempt that failed before it reached the app: its line is kept first (I6). When that fails, the
     /// refusal is not answered as one.
     pub(crate) async fn refuse(&self, incoming: &Incoming, action: Action, problem: Problem) -> Response {
-        let path = &incoming.path;
-        let problem = problem.about(path.run(), path.client().unwrap_or_default());
+        let problem = about(problem, incoming, action);
         let source = printable(&incoming.source_text());
         if source.is_empty() && problem.subject().is_none() {
             return problem.into_response();
@@ -44,6 +44,16 @@ impl Api {
             Err(unavailable) => Problem::from(unavailable).into_response(),
         }
     }
+}
+
+/// Says which record was meant: by the path, and for a creation also by the body.
+fn about(problem: Problem, incoming: &Incoming, action: Action) -> Problem {
+    let path = &incoming.path;
+    if action != Action::Create {
+        return problem.about(path.run(), path.client().unwrap_or_default());
+    }
+    let (run, client) = body::named(&incoming.body);
+    problem.about(if path.run().is_empty() { &run } else { path.run() }, &client)
 }
 
 /// Does what changes something in a task of its own: a caller that hangs up stops waiting, but never stops a write, nor

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use axum::body::{Body, Bytes, HttpBody as _};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 use crate::json_path::path_at;
 use crate::options::Options;
@@ -86,15 +86,34 @@ where
     }
 }
 
+/// The run and the client that a body names, however little of it is understood: for the line of a refusal.
+pub(crate) fn named(body: &[u8]) -> (String, String) {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        run_id: Option<&'a RawValue>,
+        client_id: Option<&'a RawValue>,
+    }
+    let text = |value: Option<&RawValue>| {
+        let raw = value.map_or("", RawValue::get);
+        serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.into())
+    };
+    serde_json::from_slice::<Object<Named<'_>>>(body).map_or_else(
+        |_| <(String, String)>::default(),
+        |Object(named)| (text(named.run_id), text(named.client_id)),
+    )
+}
+
 /// Words what is wrong with a body.
 fn explain(body: &[u8], error: &serde_json::Error) -> Problem {
     if std::str::from_utf8(body).is_err() {
         let detail = "the body is not UTF-8; send JSON in UTF-8";
         return Problem::new(&problem::BODY_NOT_JSON, detail);
     }
-    // A number beyond the reader's range counts as a syntax error there, but it is JSON.
-    if error.classify() != Category::Data && serde_json::from_slice::<IgnoredAny>(body).is_err() {
-        let detail = format!("the body is not JSON: {error}; send one JSON object");
+    // Whether it is JSON is asked apart: the reader stops at the first thing that does not fit, and calls a number
+    // beyond its range a syntax error.
+    if let Err(syntax) = serde_json::from_slice::<IgnoredAny>(body) {
+        let detail = format!("the body is not JSON: {syntax}; send one JSON object");
         return Problem::new(&problem::BODY_NOT_JSON, detail);
     }
     let whole = error.to_string();

@@ -41,17 +41,13 @@ fn read_job(incoming: &mut Incoming) -> Result<(Source, StartJob), Problem> {
     if let Some(fault) = incoming.take_fault() {
         return Err(fault);
     }
+    let source = incoming.source()?;
     let body: NewJob<'_> = read(incoming.json()?)?;
-    let whole = || {
-        let source = incoming.source()?;
-        let start = StartJob {
-            attempt: attempt(incoming)?,
-            ..body.start()?
-        };
-        Ok((source, start))
+    let start = StartJob {
+        attempt: attempt(incoming)?,
+        ..body.start()?
     };
-    // The run stands in the body: the line of a refusal names it.
-    whole().map_err(|problem: Problem| problem.about(body.run(), ""))
+    Ok((source, start))
 }
 
 /// Creates one client run record, or several of one run: all of them, or none.
@@ -83,11 +79,9 @@ fn read_clients(incoming: &mut Incoming) -> Result<(Source, Option<AttemptId>, S
     if let Some(fault) = incoming.take_fault() {
         return Err(fault);
     }
+    let source = incoming.source()?;
     let body: NewClients<'_> = read(incoming.json()?)?;
-    let client = body.client().to_owned();
-    let whole = || Ok((incoming.source()?, attempt(incoming)?, body.start(incoming.path.run())?));
-    // The client stands in the body: the line of a refusal names it.
-    whole().map_err(|problem: Problem| problem.about(incoming.path.run(), &client))
+    Ok((source, attempt(incoming)?, body.start(incoming.path.run())?))
 }
 
 fn attempt(incoming: &Incoming) -> Result<Option<AttemptId>, Problem> {

@@ -11,14 +11,14 @@ enum Frame {
     Array(usize),
 }
 
-/// The path of the value that holds the byte before `line` and `column`, both counted as `serde_json` counts them.
+/// The path of the value that was being read after `column` bytes of `line` (lines are counted from 1).
 pub(crate) fn path_at(json: &[u8], line: usize, column: usize) -> String {
     let before: usize = json
         .split_inclusive(|byte| *byte == b'\n')
         .take(line.saturating_sub(1))
         .map(<[u8]>::len)
         .sum();
-    let end = (before + column).saturating_sub(1).min(json.len());
+    let end = (before + column).min(json.len());
     let mut frames = Vec::new();
     let mut at = 0;
     while at < end {
@@ -93,9 +93,9 @@ mod tests {
     #[test]
     fn the_place_is_named() {
         let json = b"{\"a\":[1,{\"b,\\\"{\":\n[0,7]}]}";
-        assert_eq!(path_at(json, 1, 6), "a");
-        assert_eq!(path_at(json, 1, 7), "a[0]");
-        assert_eq!(path_at(json, 2, 4), "a[1].b,\\\"{[1]");
+        assert_eq!(path_at(json, 1, 5), "a");
+        assert_eq!(path_at(json, 1, 6), "a[0]");
+        assert_eq!(path_at(json, 2, 3), "a[1].b,\\\"{[1]");
         assert_eq!(path_at(json, 9, 99), "");
         assert_eq!(path_at(b"", 0, 0), "");
     }

@@ -83,7 +83,8 @@ pub(crate) fn hold(settings: &Settings, usage: Use, policy: &runledger_domain::C
                 settings.data.display(),
                 server.pid,
                 server.url
-            )));
+            ))
+            .advise("commands go through it by themselves; to put another in its place, stop it first"));
         }
         match OpenLedger::open(settings, usage, policy.clone()) {
             Ok(open) => return Ok(open),

@@ -290,11 +290,20 @@ pub(crate) fn failure_of(answer: &Answer) -> Failure {
     let what = text("detail")
         .or_else(|| text("title"))
         .unwrap_or_else(|| format!("the server answered {}", answer.status));
+    let what = match text("field") {
+        Some(field) if !what.contains(last_word(&field)) => format!("{what} ({field})"),
+        _ => what,
+    };
     let failure = Failure::new(exit, what);
     match text("code") {
         Some(code) => failure.with_problem(code, answer.text()),
         None => failure,
     }
+}
+
+/// `leads` of `metrics.add.leads`.
+fn last_word(field: &str) -> &str {
+    field.rsplit('.').next().unwrap_or(field)
 }
 
 /// The one table from the API's answers to exit codes.

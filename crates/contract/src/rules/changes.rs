@@ -189,7 +189,7 @@ pub async fn a_refusal_changes_nothing(store: &dyn StoreUnderTest) -> Held {
         bench.same("the records after a refusal", &after.records, &before.records)?;
         let held = before.records.iter().find(|record| *record.key() == request.key);
         bench.same("the record in the refusal", &Some(&current), &held)?;
-        let verdicts = verdicts(&after.lines[before.lines.len()..]);
+        let verdicts = verdicts(after.lines_since(&before));
         bench.same("the line of a refusal", &verdicts, &vec![format!("refused {code}")])?;
     }
     let before = bench.everything().await?;
@@ -197,7 +197,7 @@ pub async fn a_refusal_changes_nothing(store: &dyn StoreUnderTest) -> Held {
     creation_refused(&bench, intent(OTHER_ACME, "attempt-1"), "job_missing").await?;
     let after = bench.everything().await?;
     bench.same("the records after refused creations", &after.records, &before.records)?;
-    let verdicts = verdicts(&after.lines[before.lines.len()..]);
+    let verdicts = verdicts(after.lines_since(&before));
     let expected = ["refused conflict", "refused job_missing"].map(str::to_owned);
     bench.same("the lines of refused creations", &verdicts, &expected.to_vec())
 }

@@ -133,7 +133,8 @@ pub async fn a_job_closes_its_clients_each_with_a_line(store: &dyn StoreUnderTes
         &bench.record(JOB).await?.status(),
         &Status::Ended(Outcome::Failed),
     )?;
-    let mut lines: Vec<_> = after.lines[before.lines.len()..]
+    let mut lines: Vec<_> = after
+        .lines_since(&before)
         .iter()
         .map(|line| {
             (

@@ -9,6 +9,7 @@ use crate::fixture::{
     start_stage,
 };
 use crate::rules::Held;
+use crate::rules::races::race;
 use crate::store::StoreUnderTest;
 
 /// The place of a line, and what it must say: by whom, at which second, what, on which key, which version it made.
@@ -87,37 +88,26 @@ pub async fn a_line_says_who_what_and_when(store: &dyn StoreUnderTest) -> Held {
 pub async fn lines_are_gapless_and_chained(store: &dyn StoreUnderTest) -> Held {
     let bench = Bench::open("lines_are_gapless_and_chained", store).await;
     bench.job_with(&[JOB, ACME, ZEN]).await?;
-    let tasks: Vec<_> = (0..12)
-        .map(|number| {
-            let bench = bench.clone();
-            tokio::spawn(async move {
-                match number % 4 {
-                    0 => bench
-                        .applied(request(ACME, 1, add("items", "1", None)))
-                        .await
-                        .map(|_| ()),
-                    1 => bench
-                        .refused(
-                            expecting(request(ZEN, 1, add("items", "1", None)), 7),
-                            "version_mismatch",
-                        )
-                        .await
-                        .map(|_| ()),
-                    2 => bench
-                        .create_one(intent(ACME, &format!("attempt-{number}")))
-                        .await
-                        .map(|_| ()),
-                    _ => bench.keep(refused_line("not on the list")).await,
+    let callers = bench.clone();
+    let attempts = race(12, move |number| {
+        let bench = callers.clone();
+        async move {
+            let delta = add("items", "1", None);
+            match number % 4 {
+                0 => bench.applied(request(ACME, 1, delta)).await.map(|_| ()),
+                1 => {
+                    let outdated = expecting(request(ZEN, 1, delta), 7);
+                    bench.refused(outdated, "version_mismatch").await.map(|_| ())
                 }
-            })
-        })
-        .collect();
-    for task in tasks {
-        match task.await {
-            Ok(kept) => kept?,
-            Err(panic) => return bench.broken(format!("the store panicked: {panic}")),
+                2 => {
+                    let other = intent(ACME, &format!("attempt-{number}"));
+                    bench.create_one(other).await.map(|_| ())
+                }
+                _ => bench.keep(refused_line("not on the list")).await,
+            }
         }
-    }
+    });
+    attempts.await.into_iter().collect::<Held>()?;
     // `lines` checks the chain itself.
     let lines = bench.lines().await?;
     let numbers: Vec<u64> = lines.iter().map(|line| line.seq).collect();

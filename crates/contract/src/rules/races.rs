@@ -235,7 +235,7 @@ pub async fn a_job_never_ends_beside_an_open_client(store: &dyn StoreUnderTest) 
                 bench.create_one(intent(&client, "attempt-1")).await.map(|_| ())
             }
         });
-        answers.await.into_iter().collect::<Held<()>>()?;
+        answers.await.into_iter().collect::<Held>()?;
         let ended = !bench.record(&job).await?.status().is_open();
         for number in [0, 1, 3, 4] {
             let client = bench.get(&key(&format!("{job}-client{number}"))).await?;
@@ -272,7 +272,7 @@ pub async fn nobody_reads_an_older_version_than_was_answered(store: &dyn StoreUn
             Ok(())
         }
     });
-    answers.await.into_iter().collect::<Held<()>>()?;
+    answers.await.into_iter().collect::<Held>()?;
     holds_items(&bench, ACME, "32", 33).await
 }
 
@@ -311,7 +311,7 @@ pub async fn concurrent_callers_do_not_mix(store: &dyn StoreUnderTest) -> Held {
 }
 
 /// Runs the call in many tasks that begin at the same moment.
-async fn race<T, F, Call>(count: usize, call: F) -> Vec<T>
+pub(crate) async fn race<T, F, Call>(count: usize, call: F) -> Vec<T>
 where
     T: Send + 'static,
     F: Fn(usize) -> Call,

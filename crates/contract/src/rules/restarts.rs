@@ -7,7 +7,7 @@ use runledger_ports::{ChangeError, CreateError, ListFilter, PageSize};
 
 use crate::bench::Bench;
 use crate::fixture::{
-    ACME, JOB, OTHER_JOB, ZEN, add, at, complete, complete_and_close, every_command, intent, key, note, noted, request,
+    ACME, JOB, OTHER_JOB, ZEN, add, complete, complete_and_close, every_command, intent, key, note, noted, request,
     run, start_stage,
 };
 use crate::rules::Held;
@@ -152,12 +152,12 @@ pub async fn a_stopped_store_never_says_not_there(store: &dyn StoreUnderTest) ->
         ),
         || format!("create in a stopped store: {created:?}"),
     )?;
-    let kept = bench.store.log.record(before.lines[0].line.clone()).await;
-    bench.holds(kept.is_err(), || "a line was kept by a stopped store".to_owned())?;
+    for line in before.lines.iter().take(1) {
+        let kept = bench.store.log.record(line.line.clone()).await;
+        bench.holds(kept.is_err(), || "a line was kept by a stopped store".to_owned())?;
+    }
     let Ok(bench) = bench.reopen().await else {
         return Ok(());
     };
-    let after = bench.everything().await?;
-    bench.same("everything after the outage", &after, &before)?;
-    bench.same("the clock of the suite", &after.lines[0].line.at, &at(0))
+    bench.same("everything after the outage", &bench.everything().await?, &before)
 }

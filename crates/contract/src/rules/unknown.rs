@@ -45,7 +45,7 @@ pub async fn changing_what_is_not_there_creates_nothing(store: &dyn StoreUnderTe
             not_found(&bench, expecting(request.clone(), 1)).await?;
             let after = bench.everything().await?;
             bench.same("the records", &after.records, &before.records)?;
-            let lines = &after.lines[before.lines.len()..];
+            let lines = after.lines_since(&before);
             bench.same("the lines of two attempts", &lines.len(), &2)?;
             for line in lines {
                 let line = &line.line;

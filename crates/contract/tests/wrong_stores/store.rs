@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use runledger_contract::{Handles, OpenStore, Support};
 use runledger_domain::{
-    ChangeContext, Command, CreationIntent, CreationPermit, CreationPolicy, RunKey, RunRecord, UpdateId,
+    AttemptId, ChangeContext, Command, CreationIntent, CreationPermit, CreationPolicy, JobSummary, RunId, RunKey,
+    RunRecord, Source, Timestamp, UpdateId,
 };
 use runledger_memory::MemoryStore;
-use runledger_ports::{ChangeRequest, ListFilter, PageSize, RunChanger, RunCreator, RunReader, Unavailable};
+use runledger_ports::{ChangeRequest, ListFilter, PAGE_MAX, PageSize, RunChanger, RunCreator, RunReader, Unavailable};
 
 use crate::flaws::Flaw;
 
@@ -34,11 +36,13 @@ pub(crate) struct Shadow {
     /// Update ids, remembered outside of the records.
     pub(crate) updates: BTreeSet<(RunKey, UpdateId)>,
     /// Summaries, kept instead of derived.
-    pub(crate) summaries: BTreeMap<runledger_domain::RunId, runledger_domain::JobSummary>,
+    pub(crate) summaries: BTreeMap<RunId, JobSummary>,
+    /// Starts of runs, in a list beside the records.
+    pub(crate) starts: BTreeMap<(Source, AttemptId), RunKey>,
     /// The key that the last caller named.
     pub(crate) last_key: Option<RunKey>,
     /// Runs in which something was refused.
-    pub(crate) blocked: BTreeSet<runledger_domain::RunId>,
+    pub(crate) blocked: BTreeSet<RunId>,
     /// How many lines are lost from the beginning, or from the end.
     pub(crate) lines_lost: (usize, usize),
     /// How many attempts are under way.
@@ -86,10 +90,9 @@ impl WrongStore {
 
     /// All records, as this store shows them.
     pub(crate) async fn all(&self) -> Vec<Arc<RunRecord>> {
-        let page = self
-            .right
-            .list(&ListFilter::default(), None, PageSize::new(1_000).expect("in range"));
-        let mut records = page.await.expect("memory does not fail").records;
+        let (any, size) = (ListFilter::default(), PageSize::new(PAGE_MAX).expect("in range"));
+        let page = self.right.list(&any, None, size).await;
+        let mut records = page.expect("memory does not fail").records;
         let shadow = self.shadow();
         for record in &mut records {
             if let Some(shown) = shadow.shown.get(record.key()) {
@@ -102,7 +105,10 @@ impl WrongStore {
     /// Remembers versions, for flaws that show old ones.
     pub(crate) fn remember(&self, record: &Arc<RunRecord>) {
         let mut shadow = self.shadow();
-        shadow.first.entry(record.key().clone()).or_insert_with(|| Arc::clone(record));
+        shadow
+            .first
+            .entry(record.key().clone())
+            .or_insert_with(|| Arc::clone(record));
         if record.status().is_open() {
             shadow.open.insert(record.key().clone(), Arc::clone(record));
         }
@@ -115,10 +121,11 @@ impl WrongStore {
     }
 
     /// Changes a record once more, so that it looks used.
-    pub(crate) async fn touch(&self, key: &RunKey, context: &ChangeContext) {
+    pub(crate) async fn touch(&self, key: &RunKey, source: Source, at: Timestamp) {
         let context = ChangeContext {
+            source,
+            at,
             expected: None,
-            ..context.clone()
         };
         let touch = ChangeRequest {
             key: key.clone(),
@@ -132,7 +139,7 @@ impl WrongStore {
     pub(crate) async fn invent(&self, key: &RunKey) {
         let source = "orchestrator".parse().expect("a source");
         let attempt = "attempt-1".parse().expect("an attempt");
-        let intent = CreationIntent::new(key.clone(), source, attempt, runledger_domain::Timestamp::EPOCH);
+        let intent = CreationIntent::new(key.clone(), source, attempt, Timestamp::EPOCH);
         let permit = mint(&CreationPolicy::default().require_job(false), intent);
         let _created = self.right.create(vec![permit]).await;
     }
@@ -140,7 +147,10 @@ impl WrongStore {
 
 /// Mints a permit past the creation point, as the author of a wrong store might.
 pub(crate) fn mint(policy: &CreationPolicy, intent: CreationIntent) -> CreationPermit {
-    let policy = policy.clone().allow_import(intent.source.clone());
+    let policy = policy
+        .clone()
+        .allow(intent.source.clone(), intent.key.kind())
+        .allow_import(intent.source.clone());
     #[expect(clippy::disallowed_methods, reason = "wrong stores create what nobody may create")]
     policy.authorise(intent).expect("the suite's sources are allowed")
 }
@@ -150,6 +160,16 @@ pub(crate) fn edited(record: &RunRecord, edit: impl FnOnce(&mut serde_json::Valu
     let mut json = serde_json::to_value(record).expect("a record is JSON");
     edit(&mut json);
     Arc::new(serde_json::from_value(json).expect("the edit leaves a record"))
+}
+
+/// Lets the others go first: the window in which races are lost.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+/// A number of entries.
+pub(crate) fn entries(number: u64) -> usize {
+    usize::try_from(number).expect("a few entries")
 }
 
 /// An open wrong store. It is in memory, so closing and opening it is only what the flaw makes of it.
@@ -169,13 +189,14 @@ impl OpenStore for OpenWrongStore {
 
     async fn reopen(&mut self) -> Support {
         let records = self.0.all().await;
+        let lines = self.0.right_lines().await.len();
         let mut shadow = self.0.shadow();
         shadow.stopped = false;
         shadow.restarted = true;
         match self.0.flaw {
             Flaw::ForgetsTheLastChange => shadow.shown = shadow.first.clone(),
             Flaw::ForgetsTheLastLine => shadow.lines_lost.1 += 1,
-            Flaw::BeginsANewLog => shadow.lines_lost.0 = usize::MAX,
+            Flaw::BeginsANewLog => shadow.lines_lost.0 = lines,
             Flaw::ForgetsUpdateIds => {
                 let forget = |json: &mut serde_json::Value| {
                     if let Some(fields) = json.as_object_mut() {

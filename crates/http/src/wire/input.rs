@@ -43,11 +43,6 @@ pub(crate) struct NewJob<'a> {
 }
 
 impl NewJob<'_> {
-    /// The run id as sent; empty when there is none.
-    pub(crate) fn run(&self) -> &str {
-        self.run_id.as_ref().map_or("", Text::as_str)
-    }
-
     /// What the app is asked for; the attempt is not in the body.
     pub(crate) fn start(&self) -> Result<StartJob, Problem> {
         let run = self.run_id.as_ref().map(|text| run_id(text.as_str())).transpose()?;
@@ -173,11 +168,6 @@ pub(crate) struct StartClients {
 }
 
 impl<'a> NewClients<'a> {
-    /// The one client as sent; empty when there are several.
-    pub(crate) fn client(&self) -> &str {
-        self.client_id.as_ref().map_or("", Text::as_str)
-    }
-
     pub(crate) fn start(self, path_run: &str) -> Result<StartClients, Problem> {
         let many = self.clients.is_some();
         let list = self.list()?;

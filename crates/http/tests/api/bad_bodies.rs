@@ -30,7 +30,7 @@ const CALLS: [(&str, &str); 7] = [
 #[tokio::test]
 async fn what_is_no_json_is_400() {
     let world = world().await;
-    let bodies: [&[u8]; 8] = [
+    let bodies: [&[u8]; 7] = [
         b"{",
         b"nonsense",
         b"{\"note\":\"\xff\xfe\"}",
@@ -38,7 +38,6 @@ async fn what_is_no_json_is_400() {
         b"\xef\xbb\xbf{}",
         b"{} {}",
         b"{\"note\":\"a\nb\"}",
-        b"{\"note\":\"\\ud800\"}",
     ];
     for (method, path) in CALLS {
         for body in bodies {
@@ -66,6 +65,7 @@ async fn json_that_does_not_fit_is_422() {
     }
     for (path, field, body) in [
         ("/v1/runs/r1", "note", r#"{"note":5}"#),
+        ("/v1/runs/r1", "note", r#"{"note":"\ud800"}"#),
         ("/v1/runs/r1", "note", r#"{"note":"a","note":"b"}"#),
         ("/v1/runs/r1", "version", r#"{"note":"a","version":"1"}"#),
         ("/v1/runs/r1", "version", r#"{"note":"a","version":-1}"#),

@@ -57,7 +57,7 @@ async fn i6_only_an_attempt_that_names_nothing_leaves_no_line() {
     world
         .send("POST", "/v1/runs", &[], "{")
         .await
-        .check(400, "body_not_json");
+        .check(422, "source_missing");
     assert_eq!(world.lines().await.len(), 0);
     world
         .refused(422, "source_missing", "POST", "/v1/runs", &[], r#"{"run_id":"r1"}"#)

@@ -1,4 +1,5 @@
 //! Tests of the HTTP surface over the store in memory, with a clock that stands still unless it is moved.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is how a broken expectation shows")]
 
 mod bad_bodies;
 mod bad_headers;

@@ -25,9 +25,10 @@ Example:
 
 /// What an import takes.
 #[derive(Args, Debug)]
+#[group(id = "tables", required = true, multiple = true, args = ["jobs", "clients"])]
 pub(crate) struct ImportArgs {
     /// The table of runs
-    #[arg(long, value_name = "FILE", required_unless_present = "clients")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) jobs: Option<PathBuf>,
     /// The table of client run results
     #[arg(long, value_name = "FILE")]

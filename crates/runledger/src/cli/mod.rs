@@ -40,7 +40,7 @@ First steps:
 
 /// The run ledger: records of runs, created once, on purpose, by someone allowed to.
 #[derive(Debug, Parser)]
-#[command(name = "runledger", version, after_help = AFTER_HELP, max_term_width = 100, propagate_version = false)]
+#[command(name = "runledger", bin_name = "runledger", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
     /// Options of every command.
     #[command(flatten)]

@@ -106,7 +106,7 @@ async fn change(context: &Context<'_>, request: Request, if_version: Option<u64>
     let connection = context.connect(Need::Exists).await?;
     let answer = context.ask(&connection, request).await?;
     if context.output.is_json() {
-        return context.output.line(&answer.text());
+        return context.output.json(&answer.text());
     }
     let record: RecordView = answer.read()?;
     let what = if answer.is_replayed() {

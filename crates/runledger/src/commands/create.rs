@@ -108,9 +108,7 @@ fn report(context: &Context<'_>, answer: &Answer) -> Outcome {
         if context.output.is_json() {
             // The record as it came, with one member more.
             let members = record.get().trim_start_matches('{');
-            context
-                .output
-                .write(format!("{{\"replayed\":{replayed},{members}\n").as_bytes())?;
+            context.output.json(&format!("{{\"replayed\":{replayed},{members}"))?;
             continue;
         }
         let record: RecordView = serde_json::from_str(record.get())

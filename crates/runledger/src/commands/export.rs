@@ -1,7 +1,7 @@
 //! `export`: every record, page by page, to a file that appears only when it is complete, or to standard output.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use super::pages::walk;
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::connect::Need;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::output::safe_json;
 use crate::transport::Request;
 
 /// The columns of a CSV export. Lists and objects are JSON in their cell.
@@ -61,7 +62,7 @@ pub(crate) async fn export(context: &Context<'_>, args: &ExportArgs) -> Outcome 
         |records| {
             count += records.len() as u64;
             records.iter().try_for_each(|record| match args.format {
-                ExportFormat::Jsonl => sink.write(format!("{}\n", record.get()).as_bytes()),
+                ExportFormat::Jsonl => sink.write(format!("{}\n", safe_json(record.get())).as_bytes()),
                 ExportFormat::Csv => sink.write(&csv_row(record)?),
             })
         },
@@ -105,6 +106,9 @@ impl<'a> Sink<'a> {
 
     fn write(&mut self, bytes: &[u8]) -> Outcome {
         match self {
+            Self::Terminal(context) if io::stdout().is_terminal() => context
+                .output
+                .line(String::from_utf8_lossy(bytes).trim_end_matches('\n')),
             Self::Terminal(context) => context.output.write(bytes),
             Self::File { draft, file, .. } => file.write_all(bytes).map_err(|error| cannot_write(draft, &error)),
         }
@@ -120,7 +124,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Fault, format_args!("cannot write {}: {error}", path.display()))
 }
 

@@ -122,9 +122,7 @@ async fn print(context: &Context<'_>, request: &Request, page: PageArgs, shape: 
 fn print_page(context: &Context<'_>, entries: &[Box<RawValue>], shape: &Shape, first: bool) -> Outcome {
     let output = context.output;
     if output.is_json() {
-        return entries
-            .iter()
-            .try_for_each(|entry| output.write(format!("{}\n", entry.get()).as_bytes()));
+        return entries.iter().try_for_each(|entry| output.json(entry.get()));
     }
     if entries.is_empty() && !first {
         return Ok(());

@@ -21,7 +21,7 @@ pub(crate) async fn get(context: &Context<'_>, key: &KeyArgs) -> Outcome {
     let connection = context.connect(Need::Exists).await?;
     let answer = context.ask(&connection, request).await?;
     if context.output.is_json() {
-        return context.output.line(&answer.text());
+        return context.output.json(&answer.text());
     }
     answer.read::<RecordView>()?.print(context.output)
 }
@@ -35,7 +35,7 @@ pub(crate) async fn summary(context: &Context<'_>, run: &str) -> Outcome {
     let request = Request::get(&["runs", run, "summary"])?;
     let answer = context.ask(&connection, request).await?;
     if context.output.is_json() {
-        return context.output.line(&answer.text());
+        return context.output.json(&answer.text());
     }
     answer.read::<SummaryView>()?.print(context.output)
 }

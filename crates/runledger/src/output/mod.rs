@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-pub(crate) use safe::{safe, safe_line};
+pub(crate) use safe::{safe, safe_json, safe_line};
 pub(crate) use table::Table;
 
 use crate::failure::{Failure, Outcome};
@@ -52,8 +52,16 @@ impl Output {
     /// # Errors
     /// When standard output cannot be written.
     pub(crate) fn value(&self, value: &Value) -> Outcome {
-        // serde_json escapes control characters by itself.
-        self.write(format!("{value}\n").as_bytes())
+        self.json(&value.to_string())
+    }
+
+    /// Writes JSON as it came, on a line of its own, for programs.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn json(&self, json: &str) -> Outcome {
+        self.write(safe_json(json).as_bytes())?;
+        self.write(b"\n")
     }
 
     /// Writes bytes as they are: for files that a command makes (completions, exports), not for data on a terminal.
@@ -83,7 +91,7 @@ impl Output {
     /// Reports why the command failed.
     pub(crate) fn report(&self, failure: &Failure) {
         if self.json {
-            to_stderr(&failure.for_programs());
+            to_stderr(&safe_json(&failure.for_programs()));
         } else {
             to_stderr(&safe(&failure.for_people()));
         }

@@ -13,6 +13,24 @@ pub(crate) fn safe_line(text: &str) -> Cow<'_, str> {
     escape(text, is_active)
 }
 
+/// JSON as it came, with everything escaped that a terminal would act on. JSON holds such letters in texts only, so it
+/// stays the same JSON.
+pub(crate) fn safe_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_active) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 8);
+    for letter in json.chars() {
+        if is_active(letter) {
+            // Writing to a String cannot fail. All of these letters have four digits at most.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(letter));
+        } else {
+            escaped.push(letter);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 fn escape(text: &str, must_escape: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&must_escape) {
         return Cow::Borrowed(text);
@@ -47,6 +65,15 @@ mod tests {
     fn check(text: &str, lines: &str, line: &str) {
         assert_eq!(safe(text), lines);
         assert_eq!(safe_line(text), line);
+    }
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let json = "{\"a\":\"\u{202e}b\u{9b}\u{7f}é\\n\"}";
+        let safe = safe_json(json);
+        assert_eq!(safe, "{\"a\":\"\\u202eb\\u009b\\u007fé\\n\"}");
+        let parse = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+        assert_eq!(parse(&safe), parse(json));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use config::{Config, File, FileFormat, Map, Source as _, Value, ValueKind};
+use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
 use super::keys::{KEYS, Key, OPTION_VARIABLES, PREFIX, nearest};
 use super::{FILE_NAME, Kind, Settings};
@@ -129,24 +129,53 @@ fn from(origin: Origin, kind: ValueKind) -> (Value, Origin) {
 
 /// `layers` from the weakest to the strongest.
 fn merge(defaults: &Settings, layers: &[Layer]) -> Outcome<Loaded> {
-    let mut tree = Config::try_from(defaults)
+    let defaults = Config::try_from(defaults)
         .and_then(|defaults| defaults.collect())
         .map_err(|error| Failure::new(Exit::Fault, format_args!("the defaults cannot be read: {error}")))?;
+    let mut tree = defaults.clone();
     let mut origins = BTreeMap::new();
     for key in KEYS {
         let given = layers.iter().rev().find_map(|layer| layer.get(key.name));
-        let origin = given.map_or(Origin::Default, |(value, origin)| {
+        let origin = given.map_or(Ok(Origin::Default), |(value, origin)| {
             set(&mut tree, key.name, value.clone());
-            origin.clone()
-        });
+            // Each value by itself first, so that an error can name its key and its place.
+            let mut alone = defaults.clone();
+            set(&mut alone, key.name, value.clone());
+            match read(alone) {
+                Ok(_) => Ok(origin.clone()),
+                Err(error) => Err(unfit(key, origin, &error)),
+            }
+        })?;
         origins.insert(key.name, origin);
     }
-    let settings: Settings = Value::new(None, tree).try_deserialize().map_err(|error| {
-        Failure::usage(format_args!("the configuration does not fit: {error}"))
-            .advise("docs/configuration.md lists every key and what it takes")
-    })?;
+    let settings =
+        read(tree).map_err(|error| Failure::usage(format_args!("the configuration does not fit: {error}")))?;
     settings.check()?;
     Ok(Loaded { settings, origins })
+}
+
+fn read(tree: Map<String, Value>) -> Result<Settings, ConfigError> {
+    Value::new(None, tree).try_deserialize()
+}
+
+fn unfit(key: &Key, origin: &Origin, error: &ConfigError) -> Failure {
+    Failure::usage(format_args!(
+        "{} in the {origin} does not fit: {}",
+        key.name,
+        plain(error)
+    ))
+    .advise("docs/configuration.md says what each key takes; `runledger config show` shows the values in force")
+}
+
+/// The error without key and place, which are known better than the configuration knows them.
+fn plain(error: &ConfigError) -> String {
+    match error {
+        ConfigError::At { error, .. } => plain(error),
+        ConfigError::Type {
+            unexpected, expected, ..
+        } => format!("it is {unexpected}, not {expected}"),
+        other => other.to_string(),
+    }
 }
 
 fn set(tree: &mut Map<String, Value>, name: &str, value: Value) {
@@ -206,11 +235,10 @@ fn flatten(path: &Path, prefix: &str, table: Map<String, Value>, layer: &mut Lay
 
 fn unknown(what: &str, name: &str, place: &str, known: impl IntoIterator<Item = String>) -> Failure {
     let failure = Failure::usage(format_args!("{place} has the unknown {what} {name}"));
-    match nearest(name, known) {
-        Some(near) => failure.advise(format_args!(
-            "did you mean {near}? `runledger config show` lists every key"
-        )),
-        None => failure.advise("`runledger config show` lists every key"),
+    let all: Vec<_> = known.into_iter().collect();
+    match nearest(name, all.iter().cloned()) {
+        Some(near) => failure.advise(format_args!("did you mean {near}?")),
+        None => failure.advise(format_args!("there is {}", all.join(", "))),
     }
 }
 

@@ -22,7 +22,6 @@ pub(crate) const START: &str = "2025-09-25T23:18:41.000Z";
 /// Everything a test needs.
 pub(crate) struct World {
     pub(crate) router: Router,
-    pub(crate) ledger: Arc<Ledger>,
     pub(crate) clock: Arc<Hand>,
 }
 
@@ -128,8 +127,7 @@ impl World {
         };
         let ledger = Arc::new(Ledger::new(ports, policy, Registry::new(1_000, true)));
         Self {
-            router: router(Arc::clone(&ledger), options),
-            ledger,
+            router: router(ledger, options),
             clock,
         }
     }

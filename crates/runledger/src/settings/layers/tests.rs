@@ -126,7 +126,11 @@ fn a_value_that_does_not_fit_is_refused_with_its_key_and_place() {
         &["registry.records", "RUNLEDGER_REGISTRY__RECORDS"],
     );
     check_refused(&[], "[registry]\nrecords = -1\n", &["registry.records"]);
-    check_refused(&[], "[creation.creators]\nadmin = ['job']\n", &["admin"]);
+    check_refused(
+        &[],
+        "[creation.creators]\nadmin = ['job']\n",
+        &["creation.creators", "test.toml", "admin"],
+    );
     check_refused(&[], "[creation.creators]\nnightly = ['jobs']\n", &["jobs"]);
     check_refused(&[], "[creation]\nrun_id_schemes = []\n", &["run_id_schemes"]);
     check_refused(&[], "[log]\nlevel = 'loud'\n", &["log.level", "loud"]);

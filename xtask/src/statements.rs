@@ -38,8 +38,8 @@ const SHORTCUTS: &[(&str, &str)] = &[
 /// How a permit is minted (I2).
 const MINTS: &[&str] = &[".authorise(", "::authorise("];
 
-/// Where a permit may be minted: the creation point, and the suite that plays it for a store.
-const MAY_MINT: &[&str] = &["crates/app/", "crates/contract/"];
+/// Where a permit may be minted: the creation point, and the suite and the benchmark that play it for a store.
+const MAY_MINT: &[&str] = &["crates/app/", "crates/contract/", "crates/bench/"];
 
 /// A name that one place may use: the fake Airtable must understand what the projection never sends.
 const EXCEPTIONS: &[(&str, &str)] = &[("performUpsert", "crates/adapters/airtable/src/fake")];

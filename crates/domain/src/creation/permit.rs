@@ -1,330 +1,21 @@
-//! Creation: the only way a record comes into being (I1, I2, I7, I9).
-//!
-//! An *intent* says what somebody wants. The policy turns an allowed intent into a *permit* for that one record. A
-//! store spends the permit: the domain decides from it what to insert, and the store's unique key decides who wins.
+//! Permits, and what spending one comes to (I1, I2, I7, I9).
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use super::{CreationContent, CreationField, CreationIntent, CreationRefusal, Initial, JobEvidence};
 use crate::activity::{Action, NewActivity, Subject, Verdict};
 use crate::attempt::AttemptId;
-use crate::client_id::ClientName;
 use crate::deadline::DeadlineAfter;
-use crate::external_id::{BatchLabel, EXTERNAL_IDS_MAX, ExternalId};
+use crate::external_id::EXTERNAL_IDS_MAX;
 use crate::metric::Metrics;
 use crate::note::{Note, NoteText};
 use crate::record::{Creation, RunRecord};
-use crate::run_id::RunId;
 use crate::run_key::RunKey;
 use crate::source::Source;
-use crate::status::{Ending, State, Status};
-use crate::timestamp::Timestamp;
-
-/// What a creator wants to create. Anyone may hold one; it gives no power.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CreationIntent {
-    /// The key of the record.
-    pub key: RunKey,
-    /// Who asks.
-    pub source: Source,
-    /// The attempt, so that a retry is recognised (I7).
-    pub attempt: AttemptId,
-    /// When it was asked.
-    pub at: Timestamp,
-    /// Whether the run id was chosen by the ledger; a retry is then found by source and attempt.
-    pub minted: bool,
-    /// What the record is to hold.
-    pub content: CreationContent,
-}
-
-/// What a record holds from the start. Kept with the record, so that a retry can be compared with it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct CreationContent {
-    /// The client's name as people read it.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub client_name: Option<ClientName>,
-    /// The batch that it belongs to.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub batch: Option<BatchLabel>,
-    /// References to other systems; at most [`EXTERNAL_IDS_MAX`], more are refused when the permit is spent.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
-    pub external_ids: Vec<ExternalId>,
-    /// A first note.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub note: Option<NoteText>,
-    /// How long it may be silent; the policy's span when not given.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub deadline_after: Option<DeadlineAfter>,
-    /// Where it begins its life.
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Initial::is_running"))]
-    pub initial: Initial,
-}
-
-/// Where a record begins its life.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(rename_all = "snake_case")
-)]
-pub enum Initial {
-    /// At work at once.
-    #[default]
-    Running,
-    /// Waiting to begin.
-    Queued,
-    /// With a history that was recorded elsewhere; for the import command alone.
-    Imported(Box<Imported>),
-}
-
-impl Initial {
-    /// Whether this is the usual beginning.
-    pub const fn is_running(&self) -> bool {
-        matches!(self, Self::Running)
-    }
-}
-
-/// The history of a record that was kept elsewhere before.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Imported {
-    status: Status,
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    started_at: Option<Timestamp>,
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
-    ended_at: Option<Timestamp>,
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Metrics::is_empty"))]
-    metrics: Metrics,
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "core::ops::Not::not"))]
-    reconstructed: bool,
-}
-
-/// Why a history cannot be taken over.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImportedError {
-    /// The end lies before the start.
-    #[error("the end {ended_at} lies before the start {started_at}")]
-    EndBeforeStart {
-        /// The start.
-        started_at: Timestamp,
-        /// The end.
-        ended_at: Timestamp,
-    },
-    /// An open record has no end.
-    #[error("a record that is {status} has no end time")]
-    EndOfOpen {
-        /// The status.
-        status: Status,
-    },
-}
-
-impl Imported {
-    /// Takes over a history. Times that are not known stay unknown: nothing is guessed.
-    ///
-    /// # Errors
-    /// [`ImportedError`] when an open record has an end, or an end lies before its start.
-    pub fn new(
-        status: Status,
-        started_at: Option<Timestamp>,
-        ended_at: Option<Timestamp>,
-        metrics: Metrics,
-    ) -> Result<Self, ImportedError> {
-        if let Some(ended_at) = ended_at {
-            if status.is_open() {
-                return Err(ImportedError::EndOfOpen { status });
-            }
-            if let Some(started_at) = started_at
-                && ended_at < started_at
-            {
-                return Err(ImportedError::EndBeforeStart { started_at, ended_at });
-            }
-        }
-        Ok(Self {
-            status,
-            started_at,
-            ended_at,
-            metrics,
-            reconstructed: false,
-        })
-    }
-
-    /// Marks the record as one that the older tables did not hold: made because its clients name it.
-    #[must_use]
-    pub fn reconstructed(mut self) -> Self {
-        self.reconstructed = true;
-        self
-    }
-
-    /// Whether the older tables did not hold the record.
-    pub const fn is_reconstructed(&self) -> bool {
-        self.reconstructed
-    }
-
-    fn state(&self, created_at: Timestamp, source: &Source) -> State {
-        match self.status {
-            Status::Queued => State::Queued,
-            Status::Running => State::Running {
-                started_at: self.started_at.unwrap_or(created_at),
-            },
-            Status::Ended(outcome) => State::Ended(Ending {
-                outcome,
-                started_at: self.started_at,
-                ended_at: self.ended_at.or(self.started_at).unwrap_or(created_at),
-                source: source.clone(),
-                note: None,
-            }),
-        }
-    }
-}
-
-/// A part of a creation in which two attempts can differ.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[non_exhaustive]
-pub enum CreationField {
-    /// Another attempt: somebody else created the record, or the same caller in another attempt.
-    Attempt,
-    /// Another source.
-    Source,
-    /// Another client name.
-    ClientName,
-    /// Another batch.
-    Batch,
-    /// Other external ids.
-    ExternalIds,
-    /// Another first note.
-    Note,
-    /// Another deadline.
-    DeadlineAfter,
-    /// Another beginning, or another history.
-    Initial,
-}
-
-impl CreationField {
-    /// The field's name as programs see it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Attempt => "attempt",
-            Self::Source => "source",
-            Self::ClientName => "client_name",
-            Self::Batch => "batch",
-            Self::ExternalIds => "external_ids",
-            Self::Note => "note",
-            Self::DeadlineAfter => "deadline_after",
-            Self::Initial => "status",
-        }
-    }
-}
-
-impl core::fmt::Display for CreationField {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// What a store has seen of the job record that a client run record belongs to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum JobEvidence {
-    /// There is none.
-    Missing,
-    /// It is there and open.
-    Open,
-    /// It is there and has ended.
-    Ended,
-}
-
-impl JobEvidence {
-    /// What the job record, if there is one, is evidence of.
-    pub fn of(job: Option<&RunRecord>) -> Self {
-        job.map_or(Self::Missing, |job| Self::of_status(job.status()))
-    }
-
-    /// What a job record with this status is evidence of.
-    pub const fn of_status(status: Status) -> Self {
-        if status.is_open() { Self::Open } else { Self::Ended }
-    }
-}
-
-/// Why an allowed creation cannot take place. Nothing was created.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CreationRefusal {
-    /// The run has no job record.
-    #[error("run {run} has no job record yet; create the job first")]
-    JobMissing {
-        /// The run.
-        run: RunId,
-    },
-    /// The run's job has ended.
-    #[error("the job of run {run} has ended; start a new run for more work")]
-    JobEnded {
-        /// The run.
-        run: RunId,
-    },
-    /// More external ids than a record holds.
-    #[error("a record holds at most {EXTERNAL_IDS_MAX} external ids; send fewer")]
-    TooManyExternalIds,
-    /// A client's name was given for a job.
-    #[error("a job record has no client name; create the client run record for it")]
-    ClientNameOnJob,
-}
-
-impl CreationRefusal {
-    /// A stable word for programs.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::JobMissing { .. } => "job_missing",
-            Self::JobEnded { .. } => "job_ended",
-            Self::TooManyExternalIds => "too_many_external_ids",
-            Self::ClientNameOnJob => "client_name_on_job",
-        }
-    }
-}
-
-impl CreationIntent {
-    /// An intent to create a record that holds nothing but its key and is at work at once.
-    pub fn new(key: RunKey, source: Source, attempt: AttemptId, at: Timestamp) -> Self {
-        Self {
-            key,
-            source,
-            attempt,
-            at,
-            minted: false,
-            content: CreationContent::default(),
-        }
-    }
-
-    /// The same intent with this content.
-    #[must_use]
-    pub fn with_content(mut self, content: CreationContent) -> Self {
-        self.content = content;
-        self
-    }
-
-    /// The line that a refusal of this intent leaves in the activity log (I6).
-    pub fn refused(&self, code: &'static str, detail: alloc::string::String) -> NewActivity {
-        NewActivity {
-            at: self.at,
-            action: self.action(),
-            source: self.source.to_string(),
-            subject: Subject::of(&self.key),
-            verdict: Verdict::Refused(code.into()),
-            version: None,
-            detail,
-        }
-    }
-
-    /// The action that the activity log names.
-    pub const fn action(&self) -> Action {
-        match self.content.initial {
-            Initial::Imported(_) => Action::Import,
-            Initial::Running | Initial::Queued => Action::Create,
-        }
-    }
-}
+use crate::status::State;
 
 /// The capability to create one record, once.
 ///
@@ -450,7 +141,7 @@ impl NewRecord {
     pub fn activity(&self) -> NewActivity {
         let record = &self.record;
         let (action, detail) = match &record.creation.content.initial {
-            Initial::Imported(past) if past.reconstructed => (Action::Import, "reconstructed from its clients"),
+            Initial::Imported(past) if past.is_reconstructed() => (Action::Import, "reconstructed from its clients"),
             Initial::Imported(_) => (Action::Import, ""),
             Initial::Running | Initial::Queued => (Action::Create, ""),
         };
@@ -496,8 +187,8 @@ fn first_version(intent: &CreationIntent, deadline_after: DeadlineAfter) -> RunR
         Initial::Running => (State::Running { started_at: at }, Metrics::default(), at),
         Initial::Imported(past) => (
             past.state(at, source),
-            past.metrics.clone(),
-            past.started_at.unwrap_or(at),
+            past.metrics().clone(),
+            past.started_at().unwrap_or(at),
         ),
     };
     let note = |text: &NoteText| Note {
@@ -578,6 +269,7 @@ fn differences(
 mod tests {
     use super::*;
     use crate::policy::CreationPolicy;
+    use crate::timestamp::Timestamp;
 
     #[expect(clippy::disallowed_methods, reason = "a test of what a permit does needs one")]
     fn mint_for_test(intent: CreationIntent) -> CreationPermit {

@@ -6,6 +6,14 @@ use crate::program::Place;
 
 /// Plays the life of a run. Nothing in it knows whether there is a server.
 fn live(place: &Place) {
+    create(place);
+    change(place);
+    end(place);
+    look(place);
+}
+
+/// A run and its clients come into being.
+fn create(place: &Place) {
     let orchestrator = |arguments: &[&str]| place.run_as("orchestrator", arguments);
     let worker = |arguments: &[&str]| place.run_as("lead_scoring", arguments);
 
@@ -64,6 +72,11 @@ fn live(place: &Place) {
     worker(&["client", "create", "250925-231841", "initech"])
         .expect(3)
         .says(&["lead_scoring may not create"]);
+}
+
+/// A client is worked on.
+fn change(place: &Place) {
+    let worker = |arguments: &[&str]| place.run_as("lead_scoring", arguments);
 
     worker(&["update", "250925-231841", "nobody", "--add", "leads=1"])
         .expect(4)
@@ -122,6 +135,12 @@ fn live(place: &Place) {
     assert_eq!(record["stages"][0]["status"], "succeeded");
     assert_eq!(record["notes"][0]["text"], "all fed");
     assert_eq!(record["external_ids"], json!(["apify:x1"]));
+}
+
+/// The run ends, with what is open in it.
+fn end(place: &Place) {
+    let orchestrator = |arguments: &[&str]| place.run_as("orchestrator", arguments);
+    let worker = |arguments: &[&str]| place.run_as("lead_scoring", arguments);
 
     orchestrator(&["complete", "250925-231841"])
         .expect(3)
@@ -136,7 +155,10 @@ fn live(place: &Place) {
     orchestrator(&["complete", "250925-231841", "--close-open", "--note", "enough"])
         .expect(0)
         .says(&["2 client records closed"]);
+}
 
+/// What the run came to, and who was refused.
+fn look(place: &Place) {
     place
         .run(&["summary", "250925-231841"])
         .expect(0)

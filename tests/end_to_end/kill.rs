@@ -107,22 +107,18 @@ impl Caller {
 /// Adds one to a metric of the run. Answers whether the server is still there.
 fn add(connection: &mut Connection, notebook: &Notebook, run: &str) -> bool {
     let body = json!({"metrics": {"add": {"count": 1}}});
-    match connection.ask("PATCH", &format!("/v1/runs/{run}"), None, &body) {
-        Ok(answer) => {
-            assert_eq!(answer.status, 200, "{answer:?}");
-            let version = answer.body["version"].as_u64().unwrap();
-            notebook.note(run, |known| {
-                known.deltas += 1;
-                known.version = known.version.max(version);
-            });
-            notebook.acknowledged.fetch_add(1, Ordering::Relaxed);
-            true
-        }
-        Err(_) => {
-            notebook.note(run, |known| known.doubtful += 1);
-            false
-        }
-    }
+    let Ok(answer) = connection.ask("PATCH", &format!("/v1/runs/{run}"), None, &body) else {
+        notebook.note(run, |known| known.doubtful += 1);
+        return false;
+    };
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let version = answer.body["version"].as_u64().unwrap();
+    notebook.note(run, |known| {
+        known.deltas += 1;
+        known.version = known.version.max(version);
+    });
+    notebook.acknowledged.fetch_add(1, Ordering::Relaxed);
+    true
 }
 
 fn check(place: &Place, notebook: &Notebook) {

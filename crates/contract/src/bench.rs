@@ -14,7 +14,7 @@ use runledger_ports::{
 };
 use tokio::sync::Mutex;
 
-use crate::fixture::{intent, key, source};
+use crate::fixture::{intent, key, run, source};
 use crate::rules::Held;
 use crate::store::{Handles, OpenStore, StoreUnderTest, Support};
 use crate::violation::Violation;
@@ -103,7 +103,7 @@ impl Bench {
         if holds { Ok(()) } else { self.broken(what()) }
     }
 
-    pub(crate) fn same<T: Debug + PartialEq>(&self, what: &str, found: &T, expected: &T) -> Held {
+    pub(crate) fn same<T: Debug + PartialEq + ?Sized>(&self, what: &str, found: &T, expected: &T) -> Held {
         self.holds(found == expected, || {
             format!("{what}: found {found:?}, should be {expected:?}")
         })
@@ -272,6 +272,15 @@ impl Bench {
             }
         }
         self.broken("the pages of a listing never end")
+    }
+
+    /// The records of one run.
+    pub(crate) async fn records_of(&self, of: &str) -> Held<Vec<Arc<RunRecord>>> {
+        let filter = ListFilter {
+            run: Some(run(of)),
+            ..ListFilter::default()
+        };
+        self.listed(&filter, PAGE_ENTRIES).await
     }
 
     /// All lines that the filter lists, over pages of `entries`.

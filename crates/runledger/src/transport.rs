@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure, Outcome};
 /// How long a connection to the server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer of the server may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 /// The largest answer, in bytes: a page of 1000 records, each with all its notes, is below.
 const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
@@ -309,13 +309,12 @@ fn last_word(field: &str) -> &str {
 /// The one table from the API's answers to exit codes.
 fn exit_of(status: u16, code: &str) -> Exit {
     match (status, code) {
-        // A path that this program knows and the server does not: another version, or no run ledger at all.
-        (404, "route_not_found") | (405, _) => Exit::Fault,
         (404, "not_found") => Exit::NotFound,
         (409, "conflict") => Exit::Conflict,
         (403 | 409 | 412, _) => Exit::Refused,
         (400 | 408 | 413 | 415 | 422, _) => Exit::Usage,
         (500.., _) => Exit::Unavailable,
+        // Among them a path that this program knows and the server does not: another version, or no run ledger at all.
         _ => Exit::Fault,
     }
 }

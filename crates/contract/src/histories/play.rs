@@ -8,7 +8,7 @@ use runledger_domain::{
     ChangeContext, Command, Completion, CreationContent, CreationIntent, CreationPolicy, DeadlineAfter, Initial,
     MetricChange, RecordKind, RunKey, RunRecord, Update,
 };
-use runledger_ports::{ChangeRequest, ListFilter, PageSize, StalledFilter};
+use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome, ListFilter, PageSize, StalledFilter};
 
 use super::HISTORIES;
 use super::model::{HURRIED_SECONDS, Model, Record, SPAN_SECONDS, is_client_of, may_create};
@@ -92,10 +92,10 @@ async fn send(bench: &Bench, model: &mut Model, operation: &Operation) -> Held {
                 },
                 command: command(order),
             };
+            let before = model.verdicts.len();
             model.change(*key, order, expected);
-            // What is answered is for the rules; here the log and the records tell it.
-            let _answer = bench.change(request).await?;
-            Ok(())
+            let answer = bench.change(request).await?;
+            bench.same("the answer", &Some(&answered(&answer)), &model.verdicts.get(before))
         }
         Operation::Again | Operation::Read { .. } | Operation::Jump { .. } | Operation::Restart => Ok(()),
     }
@@ -125,8 +125,11 @@ async fn create(bench: &Bench, model: &mut Model, by: usize, wanted: &[Wanted], 
         intents.push(intent);
     }
     if refusals.is_empty() {
+        let before = model.verdicts.len();
         model.create(by, wanted, minted);
-        let _outcomes = bench.create_under(&policy, &intents).await?;
+        let outcomes = bench.create_under(&policy, &intents).await?;
+        let answers: Vec<String> = outcomes.iter().map(outcome).collect();
+        bench.same("the answers", &*answers, &model.verdicts[before..])?;
     }
     for refusal in refusals {
         model.refuse();
@@ -134,6 +137,28 @@ async fn create(bench: &Bench, model: &mut Model, by: usize, wanted: &[Wanted], 
         bench.keep(line).await?;
     }
     Ok(())
+}
+
+/// What a change was answered with, in the words of the log.
+fn answered(answer: &Result<Changed, ChangeError>) -> String {
+    match answer {
+        Ok(Changed::Applied { .. }) => "changed".to_owned(),
+        Ok(Changed::Unchanged(_)) => "unchanged".to_owned(),
+        Err(ChangeError::NotFound { .. }) => "refused not_found".to_owned(),
+        Err(ChangeError::Refused { refusal, .. }) => format!("refused {}", refusal.code()),
+        Err(other) => other.to_string(),
+    }
+}
+
+/// What a creation was answered with, in the words of the log.
+fn outcome(outcome: &CreateOutcome) -> String {
+    match outcome {
+        CreateOutcome::Created(_) => "created".to_owned(),
+        CreateOutcome::Replayed(_) => "replayed".to_owned(),
+        CreateOutcome::Conflict { .. } => "refused conflict".to_owned(),
+        CreateOutcome::Refused(refusal) => format!("refused {}", refusal.code()),
+        CreateOutcome::Withheld => "refused withheld".to_owned(),
+    }
 }
 
 /// Reads about the key in every way there is. What is read is compared afterwards; that nothing is written, too.

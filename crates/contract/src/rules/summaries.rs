@@ -1,7 +1,6 @@
 //! Rules about summaries: what a run comes to is derived from its records, never written (I19).
 
 use runledger_domain::{Command, CreationPolicy, JobSummary, MetricChange, Outcome, Status, Update};
-use runledger_ports::ListFilter;
 
 use crate::bench::Bench;
 use crate::fixture::{
@@ -83,12 +82,8 @@ pub async fn a_summary_is_the_sum_of_the_listed_records(store: &dyn StoreUnderTe
     for (name, value) in [(ACME, "9"), (ZEN, "0.000000001"), (ACME, "4"), ("nightly/acme", "2")] {
         bench.applied(request(name, 5, set(value))).await?;
         for of in [JOB, OTHER_JOB, "nightly"] {
-            let filter = ListFilter {
-                run: Some(run(of)),
-                ..ListFilter::default()
-            };
             let mut expected = JobSummary::new(run(of));
-            for record in bench.listed(&filter, 10).await? {
+            for record in bench.records_of(of).await? {
                 bench.holds(expected.add(&record).is_ok(), || {
                     "the suite's sums are small".to_owned()
                 })?;

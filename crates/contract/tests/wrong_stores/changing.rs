@@ -134,10 +134,8 @@ impl WrongStore {
 
     async fn distort_end(&self, request: &ChangeRequest, current: Arc<RunRecord>) -> Option<Answer> {
         let open = self.open_clients().await;
-        let of_run = open
-            .iter()
-            .filter(|client| client.key().run() == request.key.run())
-            .count();
+        let of_run = open.iter().filter(|client| client.key().run() == request.key.run());
+        let of_run: Vec<_> = of_run.collect();
         match self.flaw {
             Flaw::EndsTwiceInARace if current.status().is_open() => {
                 pause().await;
@@ -152,8 +150,17 @@ impl WrongStore {
                 };
                 Some(Err(ChangeError::Refused { refusal, current }))
             }
-            Flaw::CountsClientsTooEarly if request.key.kind() == RecordKind::Job && of_run == 0 => {
+            Flaw::CountsClientsTooEarly if request.key.kind() == RecordKind::Job => {
+                let Command::Complete(Completion { close_open, .. }) = request.command else {
+                    return None;
+                };
+                if !close_open && !of_run.is_empty() {
+                    return None;
+                }
                 pause().await;
+                for client in of_run {
+                    self.overruled(client, &request.context, &complete_as_cancelled()).await;
+                }
                 self.overruled(&current, &request.context, &request.command)
                     .await
                     .map(Ok)
@@ -345,6 +352,14 @@ fn refused_as_ended(current: Arc<RunRecord>, ending: Ending) -> Answer {
         ending: Box::new(ending),
     };
     Err(ChangeError::Refused { refusal, current })
+}
+
+fn complete_as_cancelled() -> Command {
+    Command::Complete(Completion {
+        outcome: Outcome::Cancelled,
+        note: None,
+        close_open: true,
+    })
 }
 
 /// The completion with everything closed that is open.

@@ -1,9 +1,10 @@
 //! The suite is tested here: on a right store, which it must pass, and on stores with one flaw each, which it must not.
 //!
-//! A rule that no wrong store breaks would prove nothing, so every rule has one that it alone is named for.
+//! A rule that no wrong store breaks would prove nothing, so every rule has a flaw that it is named for.
 
 mod changing;
 mod creating;
+mod dead;
 mod flaws;
 mod logging;
 mod reading;
@@ -11,10 +12,12 @@ mod store;
 mod texts;
 
 use std::collections::BTreeSet;
+use std::thread;
 
-use runledger_contract::{RULES, Violation, run_all};
+use runledger_contract::{RULES, Violation, check_histories, run_all};
 
-use crate::flaws::{FLAWS, Flaw};
+use crate::dead::DeadStore;
+use crate::flaws::{FLAWS, Flaw, MET_BY_HISTORIES};
 use crate::store::OpenWrongStore;
 
 fn violations_of(flaw: Flaw) -> Vec<Violation> {
@@ -26,6 +29,22 @@ fn violations_of(flaw: Flaw) -> Vec<Violation> {
     runtime.block_on(async move { run_all(&move || async move { OpenWrongStore::new(flaw) }).await })
 }
 
+/// Checks each of many flaws, on a few threads, and gives the complaints.
+fn complaints<T: Copy + Send + Sync>(flaws: &[T], check: fn(T) -> Option<String>) -> Vec<String> {
+    const THREADS: usize = 4;
+    let share = flaws.len().div_ceil(THREADS);
+    thread::scope(|scope| {
+        let threads: Vec<_> = flaws
+            .chunks(share)
+            .map(|flaws| scope.spawn(move || flaws.iter().filter_map(|flaw| check(*flaw)).collect::<Vec<_>>()))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("no panic"))
+            .collect()
+    })
+}
+
 #[test]
 fn a_store_without_a_flaw_breaks_no_rule() {
     assert_eq!(violations_of(Flaw::None), []);
@@ -33,14 +52,11 @@ fn a_store_without_a_flaw_breaks_no_rule() {
 
 #[test]
 fn each_flaw_is_noticed_by_its_rule() {
-    let mut unnoticed = Vec::new();
-    for (flaw, rule) in FLAWS {
-        let broken: Vec<_> = violations_of(*flaw).iter().map(|violation| violation.rule).collect();
-        if !broken.contains(rule) {
-            unnoticed.push(format!("{flaw:?} must break {rule}, but breaks {broken:?}"));
-        }
-    }
-    assert!(unnoticed.is_empty(), "{unnoticed:#?}");
+    let complaints = complaints(FLAWS, |(flaw, rule)| {
+        let broken: Vec<_> = violations_of(flaw).iter().map(|violation| violation.rule).collect();
+        (!broken.contains(&rule)).then(|| format!("{flaw:?} must break {rule}, but breaks {broken:?}"))
+    });
+    assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
 #[test]
@@ -48,4 +64,34 @@ fn each_rule_has_a_flaw_that_it_notices() {
     let noticed: BTreeSet<_> = FLAWS.iter().map(|(_, rule)| *rule).collect();
     let rules: BTreeSet<_> = RULES.iter().map(|rule| rule.name).collect();
     assert_eq!(noticed, rules);
+}
+
+/// No rule is kept by a store that does nothing, and each violation names its own rule.
+#[test]
+fn a_store_that_never_answers_breaks_every_rule() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let violations = runtime.block_on(run_all(&|| async { DeadStore }));
+    let broken: Vec<_> = violations.iter().map(|violation| violation.rule).collect();
+    let rules: Vec<_> = RULES.iter().map(|rule| rule.name).collect();
+    assert_eq!(broken, rules);
+}
+
+#[test]
+fn random_histories_of_a_store_without_a_flaw_follow_the_model() {
+    assert_eq!(
+        check_histories(&|| async { OpenWrongStore::new(Flaw::None) }, None),
+        Ok(())
+    );
+}
+
+#[test]
+fn random_histories_meet_flaws_that_need_no_race() {
+    let complaints = complaints(MET_BY_HISTORIES, |flaw| {
+        let met = check_histories(&move || async move { OpenWrongStore::new(flaw) }, None);
+        met.is_ok().then(|| format!("no history met {flaw:?}"))
+    });
+    assert!(complaints.is_empty(), "{complaints:#?}");
 }

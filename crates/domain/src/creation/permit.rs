@@ -283,9 +283,7 @@ mod tests {
             attempt.parse().unwrap(),
             Timestamp::EPOCH,
         );
-        CreationPolicy::default()
-            .authorise(intent.with_content(content))
-            .unwrap()
+        mint_for_test(intent.with_content(content))
     }
 
     fn inserted(decision: CreateDecision) -> RunRecord {

@@ -1,6 +1,8 @@
 //! What is written about the API agrees with the API.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use runledger_domain::change::ChangeRefusal;
 use runledger_http::{openapi, problems};
@@ -9,10 +11,14 @@ use serde_json::Value;
 use crate::support::World;
 
 fn check(file: &str, committed: &str, written: &str) {
-    assert!(
-        committed == written,
-        "docs/{file} is not what the code says; run `cargo xtask openapi` and commit it"
-    );
+    if committed != written {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);
+        fs::write(&path, written).unwrap();
+        panic!(
+            "docs/{file} is not what the code says; run `cargo xtask openapi`, or copy {} there, and commit it",
+            path.display()
+        );
+    }
 }
 
 #[test]

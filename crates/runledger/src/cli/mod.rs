@@ -1,4 +1,8 @@
 //! The command line as clap reads it. Only shapes and help: what commands do is in `commands`.
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are help texts, in which backticks would be printed"
+)]
 
 mod ingest;
 mod record;
@@ -170,7 +174,7 @@ Example:
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },
-    /// Print the `OpenAPI` description of the HTTP API
+    /// Print the OpenAPI description of the HTTP API
     #[command(hide = true)]
     Openapi,
 }
@@ -228,7 +232,7 @@ pub(crate) struct ListArgs {
     /// Only of this kind
     #[arg(long)]
     pub(crate) kind: Option<KindArg>,
-    /// Only with this status: queued, running, succeeded, `succeeded_with_errors`, failed, skipped, cancelled, lost
+    /// Only with this status: queued, running, succeeded, succeeded_with_errors, failed, skipped, cancelled, lost
     #[arg(long, value_name = "STATUS")]
     pub(crate) status: Option<String>,
     /// Only open ones (queued or running)

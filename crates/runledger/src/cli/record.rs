@@ -179,7 +179,7 @@ pub(crate) struct StageFinishArgs {
     /// Run, client and stage.
     #[command(flatten)]
     pub(crate) words: WordsArgs,
-    /// How it ended: succeeded, `succeeded_with_errors`, failed, skipped, cancelled
+    /// How it ended: succeeded, succeeded_with_errors, failed, skipped, cancelled
     #[arg(long, value_name = "OUTCOME", default_value = "succeeded")]
     pub(crate) status: String,
     /// Add to a metric of the record; counts once, with the end of the stage (repeatable)
@@ -238,7 +238,7 @@ pub(crate) struct CompleteArgs {
     /// The record.
     #[command(flatten)]
     pub(crate) key: KeyArgs,
-    /// How it ended: succeeded, `succeeded_with_errors`, failed, skipped, cancelled, lost
+    /// How it ended: succeeded, succeeded_with_errors, failed, skipped, cancelled, lost
     #[arg(long, value_name = "OUTCOME", default_value = "succeeded")]
     pub(crate) status: String,
     /// A note on the end

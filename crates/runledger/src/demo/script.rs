@@ -32,7 +32,7 @@ const CLIENTS: [&str; 12] = [
 const SILENT: &str = "umbrella";
 /// The client whose work fails.
 const FAILING: &str = "soylent";
-const HOUR: Duration = Duration::from_secs(60 * 60);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Plays the night.
 ///
@@ -276,14 +276,14 @@ async fn morning(stage: &Stage<'_>, run: &str, store: &EmbeddedStore) -> Outcome
     }
     stage.say(&table.text()).await?;
     let report = store.verify().await.map_err(Failure::unavailable)?;
-    let state = if report.is_clean() {
+    let verdict = if report.is_clean() {
         "nothing is wrong"
     } else {
         "DAMAGED"
     };
     stage
         .say(&format!(
-            "\n{} records and {} lines of activity checked, {state} (runledger verify). The throw-away ledger is gone.",
+            "\n{} records and {} lines of activity checked, {verdict} (runledger verify). The throw-away ledger is gone.",
             report.records, report.lines
         ))
         .await?;

@@ -5,6 +5,7 @@ mod keys;
 mod layers;
 mod show;
 mod span;
+mod words;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use layers::{Given, Loaded, Origin, load};
 pub(crate) use show::show;
 pub(crate) use span::Span;
+pub(crate) use words::{Creates, LogFormat, LogLevel, Scheme};
 
 use crate::failure::{Failure, Outcome};
 
@@ -65,30 +67,6 @@ pub(crate) struct Creation {
     pub(crate) run_id_schemes: Vec<Scheme>,
 }
 
-/// A kind of record.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Creates {
-    /// Job records.
-    Job,
-    /// Client run records.
-    Client,
-}
-
-/// A form of run ids.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Scheme {
-    /// `YYMMDD-HHMMSS`.
-    Timestamp,
-    /// A ULID.
-    Ulid,
-    /// A UUID.
-    Uuid,
-    /// A name.
-    Name,
-}
-
 /// When silence becomes suspicious.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -135,36 +113,6 @@ pub(crate) struct Log {
     pub(crate) level: LogLevel,
     /// How a line looks.
     pub(crate) format: LogFormat,
-}
-
-/// How severe a line is.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum LogLevel {
-    /// Nothing at all.
-    Off,
-    /// Somebody must act.
-    Error,
-    /// Somebody should look.
-    Warn,
-    /// One line for each operation.
-    Info,
-    /// For finding faults.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// How a line of the log looks.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum LogFormat {
-    /// For people on a terminal, JSON elsewhere.
-    Auto,
-    /// For people.
-    Human,
-    /// One JSON object a line.
-    Json,
 }
 
 /// The largest registry that can be asked for.

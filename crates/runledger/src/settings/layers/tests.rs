@@ -131,9 +131,17 @@ fn a_value_that_does_not_fit_is_refused_with_its_key_and_place() {
         "[creation.creators]\nadmin = ['job']\n",
         &["creation.creators", "test.toml", "admin"],
     );
-    check_refused(&[], "[creation.creators]\nnightly = ['jobs']\n", &["jobs"]);
+    check_refused(
+        &[],
+        "[creation.creators]\nnightly = ['jobs']\n",
+        &["\"jobs\" is none of job, client"],
+    );
     check_refused(&[], "[creation]\nrun_id_schemes = []\n", &["run_id_schemes"]);
-    check_refused(&[], "[log]\nlevel = 'loud'\n", &["log.level", "loud"]);
+    check_refused(
+        &[],
+        "[log]\nlevel = 'loud'\n",
+        &["log.level", "\"loud\" is none of off, error, warn, info, debug, trace"],
+    );
     check_refused(&[], "listen = \n", &["test.toml", "TOML"]);
     check_refused(
         &[("RUNLEDGER_CREATION__CREATORS", "nobody")],

@@ -137,10 +137,15 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it on a free port, and waits for its greeting.
     pub(crate) fn start(program: &mut Command) -> Self {
+        Self::start_logging(program, Stdio::null())
+    }
+
+    /// Starts it with its log going there.
+    pub(crate) fn start_logging(program: &mut Command, log: impl Into<Stdio>) -> Self {
         let mut child = program
             .args(["serve", "--listen", "127.0.0.1:0", "--json"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut greeting = String::new();
@@ -172,8 +177,13 @@ impl Server {
     }
 
     /// Tells it to end, and answers its exit code.
-    pub(crate) fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(self) -> Option<i32> {
         self.tell_to_end();
+        self.ended()
+    }
+
+    /// Waits for its end, and answers its exit code.
+    pub(crate) fn ended(mut self) -> Option<i32> {
         let mut ended = None;
         until("the server to end", || {
             ended = self.child.try_wait().unwrap();

@@ -1,6 +1,8 @@
 //! Who holds the data directory: one server, or one command at a time; and what is left of one that is gone.
 
 use std::fs;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::thread;
@@ -115,10 +117,68 @@ fn a_server_finishes_what_it_accepted() {
 }
 
 #[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let place = Place::new();
+    let server = place.serve();
+    place.run_as("orchestrator", &["job", "create", "nightly"]).expect(0);
+    // A request whose body never comes to its end keeps the server waiting.
+    let mut unfinished = TcpStream::connect(&server.address).unwrap();
+    let head = "POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nRunledger-Source: orchestrator\r\n\
+                Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    unfinished.write_all(head.as_bytes()).unwrap();
+    // Answered after it, so the server has the unfinished one too.
+    Connection::open(&server.address)
+        .unwrap()
+        .ask("GET", "/v1/runs/nightly", None, &json!({}))
+        .unwrap();
+    server.tell_to_end();
+    until("the server to accept nothing more", || {
+        TcpStream::connect(&server.address).is_err()
+    });
+    // A command that comes now waits for the ledger instead of failing at the closed door.
+    let mut waiting = place
+        .program()
+        .args(["get", "nightly"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    server.tell_to_end();
+    assert_eq!(server.ended(), Some(130));
+    assert!(waiting.wait().unwrap().success());
+    place.verify();
+}
+
+#[test]
+fn the_log_has_one_json_line_for_each_operation() {
+    let place = Place::new();
+    let path = place.beside("log");
+    let server = Server::start_logging(&mut place.program(), fs::File::create(&path).unwrap());
+    place.run_as("orchestrator", &["job", "create", "nightly"]).expect(0);
+    place.run_as("lead_scoring", &["heartbeat", "nowhere"]).expect(4);
+    assert_eq!(server.stop(), Some(0));
+    let log = fs::read_to_string(&path).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |key: &str| lines.iter().filter(|line| line["run.key"] == key).collect::<Vec<_>>();
+    let [created] = of("nightly")[..] else { panic!("{log}") };
+    assert_eq!(created["source"], "orchestrator");
+    assert_eq!(created["outcome"], "created");
+    assert!(created["duration_us"].is_u64());
+    assert_eq!(of("nowhere")[0]["outcome"], "not_found");
+    // RUST_LOG is stronger than the configuration.
+    let server = Server::start_logging(
+        place.program().env("RUST_LOG", "warn"),
+        fs::File::create(&path).unwrap(),
+    );
+    place.run_as("orchestrator", &["heartbeat", "nightly"]).expect(0);
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "");
+}
+
+#[test]
 fn commands_at_the_same_time_wait_for_each_other() {
     let place = Place::new();
     place.run_as("orchestrator", &["job", "create", "nightly"]).expect(0);
-    let children: Vec<_> = (0..8)
+    let children: Vec<_> = (0..5)
         .map(|index| {
             let client = format!("client-{index}");
             place
@@ -132,14 +192,14 @@ fn commands_at_the_same_time_wait_for_each_other() {
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
-    assert_eq!(place.records().len(), 9);
+    assert_eq!(place.records().len(), 6);
     place.verify();
 }
 
 #[test]
 fn a_race_of_commands_has_one_winner() {
     let place = Place::new();
-    let children: Vec<_> = (0..6)
+    let children: Vec<_> = (0..4)
         .map(|_| {
             let mut program = place.program();
             program.args(["job", "create", "nightly", "--source", "orchestrator"]);
@@ -151,7 +211,7 @@ fn a_race_of_commands_has_one_winner() {
         .map(|mut child| child.wait().unwrap().code().unwrap());
     let mut codes: Vec<_> = codes.collect();
     codes.sort_unstable();
-    assert_eq!(codes, [0, 5, 5, 5, 5, 5]);
+    assert_eq!(codes, [0, 5, 5, 5]);
     place.verify();
 }
 

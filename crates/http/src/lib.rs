@@ -1,6 +1,6 @@
 //! The HTTP surface of a run ledger: routes, wire types, problem details, `OpenAPI`.
 //!
-//! [`router`] turns a [`Ledger`](runledger_app::Ledger) into an [`axum::Router`]. It is served over a socket by
+//! [`router`] turns a [`Ledger`] into an [`axum::Router`]. It is served over a socket by
 //! [`serve`], or called inside the process as a `tower` service. [`openapi`] and [`problems`] describe it;
 //! `docs/openapi.json` and `docs/problems.md` are what they write.
 //!

@@ -179,7 +179,7 @@ pub(crate) fn of(code: &str) -> &'static Kind {
 pub fn problems() -> String {
     let mut page = String::from(
         "# Problems\n\n\
-         <!-- Written by `cargo xtask openapi` from crates/http/src/problem.rs. -->\n\n\
+         <!-- Written from crates/http/src/problem.rs by `runledger_http::problems`; a test compares them. -->\n\n\
          Every error of the HTTP API is a problem document (RFC 9457, `application/problem+json`). `code` is the stable\n\
          word for programs; `type` is `/problems/` and the code; `detail` says what happened this time. `field`, `run_id`,\n\
          `client_id`, `existing` (the record as it stands) and `differs_in` are there when they are known.\n\n\

@@ -13,9 +13,9 @@ use crate::settings::Settings;
 use crate::transport::Transport;
 
 /// How often a data directory that is held is tried again.
-const TRIES: u32 = 100;
+const TRIES: u32 = 250;
 /// How long between two tries: five seconds in all.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether a command may find no ledger at all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -78,7 +78,7 @@ fn run(cli: &Cli, output: &Output) -> Outcome {
             let Loaded { settings, .. } = &loaded;
             let context = Context {
                 settings,
-                source: cli.global.source.as_deref(),
+                source: cli.global.source.as_deref().filter(|source| !source.is_empty()),
                 output,
             };
             block_on(dispatch(command, &context))

@@ -78,6 +78,8 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     let drain = settings.limits.drain_time.duration();
     let served = runledger_http::serve(listener, router, drain, async move {
         signals.next().await;
+        // From here on commands wait for the ledger to be free, and then open it themselves.
+        drop(file);
         tracing::info!("told to end: finishing what was accepted; a second signal ends at once");
         tokio::spawn(async move {
             signals.next().await;
@@ -90,8 +92,6 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     if timeout(drain, sweeper).await.is_err() {
         tracing::warn!("a sweep was still under way; it goes on at the next start");
     }
-    // From here on commands wait for the ledger to be free, and then open it themselves.
-    drop(file);
     served.map_err(|error| {
         tracing::error!(%error, "the server ended with an error");
         Failure::unavailable(format_args!("the server ended with an error: {error}"))

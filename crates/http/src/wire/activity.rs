@@ -5,8 +5,8 @@ use runledger_domain::{Activity, ChainHash, RunKey};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::wire::record::Time;
 use crate::wire::text::Shown;
+use crate::wire::time::Time;
 
 /// One attempt, accepted or refused.
 #[derive(Debug, Serialize, ToSchema)]

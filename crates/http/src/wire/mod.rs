@@ -8,3 +8,4 @@ pub(crate) mod page;
 pub(crate) mod record;
 pub(crate) mod summary;
 pub(crate) mod text;
+pub(crate) mod time;

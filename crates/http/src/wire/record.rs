@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::wire::number::{MetricChangeIn, MetricChangeOut, MetricsOut, Number};
 use crate::wire::text::{Shown, ShownAll};
+use crate::wire::time::Time;
 
 /// The record of a run (`kind` is `job`), or of one client's share in it (`kind` is `client`). What is not there is
 /// null, not left out.
@@ -127,16 +128,6 @@ impl<'a> Record<'a> {
 
 fn milliseconds(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A point in time, in RFC 3339.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Time(pub(crate) Timestamp);
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
 }
 
 #[derive(Debug)]

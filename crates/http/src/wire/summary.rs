@@ -8,7 +8,7 @@ use serde::ser::Serializer;
 use utoipa::ToSchema;
 
 use crate::wire::number::{MetricsOut, Number};
-use crate::wire::record::Time;
+use crate::wire::time::Time;
 
 /// What a run comes to, derived from its records.
 #[derive(Debug, Serialize, ToSchema)]

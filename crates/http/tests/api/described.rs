@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use runledger_domain::change::ChangeRefusal;
 use runledger_http::{openapi, problems};
 use serde_json::Value;
 
@@ -121,63 +120,35 @@ async fn every_problem_explains_itself() {
     world.get("/problems/nonsense").await.check(404, "route_not_found");
 }
 
+/// The words that the domain's `code` functions answer, read from its source: a new one must get its place in the table.
+fn codes_of(folder: &Path, codes: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            codes_of(&path, codes);
+            continue;
+        }
+        let source = fs::read_to_string(&path).unwrap();
+        for body in source.split("pub const fn code(&self) -> &'static str {").skip(1) {
+            let body = body.split("\n    }").next().unwrap();
+            codes.extend(body.split('"').skip(1).step_by(2).map(String::from));
+        }
+    }
+}
+
 #[test]
 fn every_refusal_of_the_domain_is_in_the_table() {
+    let mut codes = BTreeSet::new();
+    codes_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../domain/src"), &mut codes);
+    assert!(
+        codes.len() > 20 && codes.contains("already_ended") && codes.contains("source_not_authorised"),
+        "{codes:?}"
+    );
     let table = problems();
-    let codes = [
-        "source_not_authorised",
-        "import_only",
-        "scheme_not_accepted",
-        "job_missing",
-        "job_ended",
-        "too_many_external_ids",
-        "client_name_on_job",
-        "already_ended",
-        "version_mismatch",
-        "metric_named_twice",
-        "metric_overflow",
-        "too_many_metrics",
-        "stage_not_started",
-        "stage_ended",
-        "too_many_stages",
-        "open_stages",
-        "open_clients",
-        "not_started",
-        "notes_full",
-        "update_id_reused",
-        "too_many_updates",
-        "not_stalled",
-        ChangeRefusal::NothingToChange.code(),
-    ];
     for code in codes {
-        assert!(table.contains(&format!("| `{code}` |")), "{code}");
-    }
-    // The codes stand in the domain's source; one that is added there must be added to the table.
-    let sources = [
-        include_str!("../../../domain/src/change.rs"),
-        include_str!("../../../domain/src/creation.rs"),
-        include_str!("../../../domain/src/policy.rs"),
-    ];
-    for source in sources {
-        for code in source
-            .lines()
-            .filter(|line| line.contains("Self::") && line.contains("=> \""))
-        {
-            let code = code.split('"').nth(1).unwrap();
-            let word = [
-                "attempt",
-                "source",
-                "client_name",
-                "batch",
-                "external_ids",
-                "note",
-                "deadline_after",
-                "status",
-            ];
-            assert!(
-                word.contains(&code) || table.contains(&format!("| `{code}` |")),
-                "{code}"
-            );
-        }
+        assert!(
+            table.contains(&format!("| `{code}` |")),
+            "{code} has no place in crates/http/src/problem.rs"
+        );
     }
 }

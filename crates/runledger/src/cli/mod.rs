@@ -31,8 +31,8 @@ Exit codes:
   6  the ledger is unavailable, or cannot say whether it was done
 
 The ledger:
-  Commands work on the data directory (--data, RUNLEDGER_DATA, or the key `data` of the configuration; by default
-  $XDG_DATA_HOME/runledger or ~/.local/share/runledger). While `runledger serve` holds it, they go through that server.
+  Commands work on the data directory: --data, RUNLEDGER_DATA, or the key `data` of the
+  configuration. While `runledger serve` holds it, they go through that server by themselves.
 
 First steps:
   runledger demo
@@ -66,6 +66,7 @@ pub(crate) struct Global {
         global = true,
         value_name = "FILE",
         env = "RUNLEDGER_CONFIG",
+        hide_env_values = true,
         help_heading = "Everywhere"
     )]
     pub(crate) config: Option<PathBuf>,
@@ -75,6 +76,7 @@ pub(crate) struct Global {
         global = true,
         value_name = "NAME",
         env = "RUNLEDGER_SOURCE",
+        hide_env_values = true,
         help_heading = "Everywhere"
     )]
     pub(crate) source: Option<String>,

@@ -202,7 +202,7 @@ pub(crate) struct StageFinishArgs {
     override_usage = "runledger note <RUN> [CLIENT] <TEXT> [OPTIONS]",
     after_help = "\
 Example:
-  runledger note 250925-231841 Guy-Wilson 'the feed was empty, see ticket 4711' --source batch_process"
+  runledger note 250925-231841 Guy-Wilson 'the feed was empty' --source batch_process"
 )]
 pub(crate) struct NoteArgs {
     /// Run, client and text.

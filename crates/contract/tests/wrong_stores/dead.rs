@@ -1,0 +1,82 @@
+//! A store that answers nothing but errors.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use runledger_contract::{Handles, OpenStore, Support};
+use runledger_domain::{AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source};
+use runledger_ports::{
+    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
+    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, Unavailable,
+};
+
+/// The store, and its own opening.
+pub(crate) struct DeadStore;
+
+fn dead<T>() -> Result<T, Unavailable> {
+    let reason = "nobody is there".to_owned();
+    Err(Unavailable::Failed { reason })
+}
+
+#[async_trait]
+impl OpenStore for DeadStore {
+    fn handles(&self) -> Handles {
+        Handles::of(&Arc::new(Self))
+    }
+
+    async fn reopen(&mut self) -> Support {
+        Support::Done
+    }
+
+    async fn stop(&mut self) -> Support {
+        Support::Done
+    }
+}
+
+#[async_trait]
+impl RunReader for DeadStore {
+    async fn get(&self, _: &RunKey) -> Result<Option<Arc<RunRecord>>, Unavailable> {
+        dead()
+    }
+
+    async fn find_minted(&self, _: &Source, _: &AttemptId) -> Result<Option<Arc<RunRecord>>, Unavailable> {
+        dead()
+    }
+
+    async fn list(&self, _: &ListFilter, _: Option<Cursor>, _: PageSize) -> Result<RecordPage, Unavailable> {
+        dead()
+    }
+
+    async fn stalled(&self, _: &StalledFilter, _: Option<Cursor>, _: PageSize) -> Result<RecordPage, Unavailable> {
+        dead()
+    }
+
+    async fn summary(&self, _: &RunId) -> Result<Option<JobSummary>, Unavailable> {
+        dead()
+    }
+
+    async fn activity(&self, _: &ActivityFilter, _: Option<Cursor>, _: PageSize) -> Result<ActivityPage, Unavailable> {
+        dead()
+    }
+}
+
+#[async_trait]
+impl RunChanger for DeadStore {
+    async fn change(&self, _: ChangeRequest) -> Result<Changed, ChangeError> {
+        Ok(dead()?)
+    }
+}
+
+#[async_trait]
+impl RunCreator for DeadStore {
+    async fn create(&self, _: Vec<CreationPermit>) -> Result<Vec<CreateOutcome>, CreateError> {
+        Ok(dead()?)
+    }
+}
+
+#[async_trait]
+impl ActivityLog for DeadStore {
+    async fn record(&self, _: NewActivity) -> Result<(), Unavailable> {
+        dead()
+    }
+}

@@ -1,0 +1,9 @@
+//! One permission is made two.
+
+use runledger_domain::CreationPermit;
+
+fn doubled(permit: CreationPermit) -> (CreationPermit, CreationPermit) {
+    (permit.clone(), permit)
+}
+
+fn main() {}

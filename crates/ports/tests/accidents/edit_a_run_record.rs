@@ -1,0 +1,10 @@
+//! A record is changed past the rules.
+
+use runledger_domain::RunRecord;
+
+fn edited(mut record: RunRecord) -> RunRecord {
+    record.version = 7;
+    record
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! A record to insert is put together by hand, without a permit.
+
+use runledger_domain::RunRecord;
+use runledger_domain::creation::NewRecord;
+
+fn forged(record: RunRecord) -> NewRecord {
+    NewRecord { record }
+}
+
+fn main() {}

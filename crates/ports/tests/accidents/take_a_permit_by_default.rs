@@ -1,0 +1,9 @@
+//! A permit comes from nothing.
+
+use runledger_domain::CreationPermit;
+
+fn from_nothing() -> CreationPermit {
+    Default::default()
+}
+
+fn main() {}

@@ -1,0 +1,87 @@
+//! The words that some settings take: each setting knows its own, and an error lists them.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+        #[serde(into = "&'static str", try_from = "String")]
+        pub(crate) enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl From<$name> for &'static str {
+            fn from(word: $name) -> Self {
+                match word {
+                    $($name::$variant => $word,)*
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                match text.as_str() {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(format!("{text:?} is none of {}", [$($word),*].join(", "))),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// A kind of record.
+    Creates {
+        /// Job records.
+        Job = "job",
+        /// Client run records.
+        Client = "client",
+    }
+}
+
+words! {
+    /// A form of run ids.
+    Scheme {
+        /// `YYMMDD-HHMMSS`.
+        Timestamp = "timestamp",
+        /// A ULID.
+        Ulid = "ulid",
+        /// A UUID.
+        Uuid = "uuid",
+        /// A name.
+        Name = "name",
+    }
+}
+
+words! {
+    /// How severe a line is.
+    LogLevel {
+        /// Nothing at all.
+        Off = "off",
+        /// Somebody must act.
+        Error = "error",
+        /// Somebody should look.
+        Warn = "warn",
+        /// One line for each operation.
+        Info = "info",
+        /// For finding faults.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+words! {
+    /// How a line of the log looks.
+    LogFormat {
+        /// For people on a terminal, JSON elsewhere.
+        Auto = "auto",
+        /// For people.
+        Human = "human",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}

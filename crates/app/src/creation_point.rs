@@ -266,10 +266,11 @@ impl CreationPoint {
         let (run_key, source, began) = (first.key.clone(), first.source.clone(), first.at);
         let keys: Vec<_> = intents.iter().map(|intent| intent.key.clone()).collect();
         let permits = self.authorise(intents).await?;
-        let mut announced = self.shared.registry.announce(&run_key, keys.len() > 1);
+        let announced = self.shared.registry.announce(&run_key, keys.len() > 1);
         let outcomes = match self.creator.create(permits).await {
             Ok(outcomes) => outcomes,
             Err(error) => {
+                announced.finish(&[]);
                 Stats::count(&self.shared.stats.in_doubt);
                 self.shared
                     .trace("create", &run_key, source.as_str(), "in_doubt", began);
@@ -284,7 +285,6 @@ impl CreationPoint {
         for (key, outcome) in keys.iter().zip(outcomes) {
             let word = match self.sort(key, outcome) {
                 Sorted::Started(record) => {
-                    announced.wrote(&record.record);
                     let word = if record.replayed { "replayed" } else { "created" };
                     started.push(record);
                     word
@@ -297,7 +297,8 @@ impl CreationPoint {
             };
             self.shared.trace("create", key, source.as_str(), word, began);
         }
-        drop(announced);
+        let records: Vec<_> = started.iter().map(|started| Arc::clone(&started.record)).collect();
+        announced.finish(&records);
         refused.map_or(Ok(started), Err)
     }
 

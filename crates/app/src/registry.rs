@@ -2,7 +2,8 @@
 //!
 //! Rules (DESIGN 6). A record that has ended never changes (I5), so it may be answered from here for ever. An open
 //! record may be answered from here only while this process is the single writer of the store. Absence is never
-//! remembered: "not there" always comes from the store, and creation never asks the registry at all.
+//! remembered: "not there" always comes from the store. A creation may learn from here that its record is there already,
+//! because records are never deleted; it never learns here that the key is free.
 //!
 //! What keeps it exact: a write to any record of a run is *announced* before it goes to the store. From then on no read
 //! of that run fills the registry, and a read that began before the write ended does not either. So nothing older than
@@ -151,7 +152,6 @@ impl Registry {
         Announced {
             registry: self,
             run: key.run().clone(),
-            written: Vec::new(),
         }
     }
 
@@ -166,23 +166,19 @@ impl Registry {
     }
 }
 
-/// A write under way. When it is dropped, reads may fill the registry again.
+/// A write under way. When it is finished, reads may fill the registry again.
+///
+/// Dropped unfinished (its caller went away while the store was at it), nobody knows when the write will be over: the
+/// records of that run are then not remembered any more, which costs reads and keeps them right.
 #[must_use]
 pub(crate) struct Announced<'a> {
     registry: &'a Registry,
     run: RunId,
-    written: Vec<Arc<RunRecord>>,
 }
 
 impl Announced<'_> {
-    /// What the store acknowledged as the newest version of a record of the run.
-    pub(crate) fn wrote(&mut self, record: &Arc<RunRecord>) {
-        self.written.push(Arc::clone(record));
-    }
-}
-
-impl Drop for Announced<'_> {
-    fn drop(&mut self) {
+    /// The store has answered. `written` are the newest versions that it acknowledged, if it did.
+    pub(crate) fn finish(self, written: &[Arc<RunRecord>]) {
         let mut shard = self.registry.shard(&self.run);
         shard.writes_ended += 1;
         let Some(writers) = shard.writing.get_mut(&self.run) else {
@@ -194,10 +190,14 @@ impl Drop for Announced<'_> {
             shard.writing.remove(&self.run);
         }
         if alone {
-            for record in self.written.drain(..) {
-                if self.registry.is_memorable(&record) {
-                    shard.records.put(record.key().clone(), record);
-                }
+            // A replay may be of another run, when the ledger had chosen the id: that one was not announced.
+            let of_run = |record: &&Arc<RunRecord>| record.key().run() == &self.run;
+            for record in written
+                .iter()
+                .filter(of_run)
+                .filter(|record| self.registry.is_memorable(record))
+            {
+                shard.records.put(record.key().clone(), Arc::clone(record));
             }
         }
     }

@@ -155,7 +155,7 @@ impl RunService {
             at,
             expected,
         };
-        let mut announced = self.shared.registry.announce(&key, whole_run);
+        let announced = self.shared.registry.announce(&key, whole_run);
         let result = self
             .changer
             .change(ChangeRequest {
@@ -164,10 +164,10 @@ impl RunService {
                 command,
             })
             .await;
-        if let Ok(changed) = &result {
-            announced.wrote(changed.record());
+        match &result {
+            Ok(changed) => announced.finish(std::slice::from_ref(changed.record())),
+            Err(_) => announced.finish(&[]),
         }
-        drop(announced);
         let stats = &self.shared.stats;
         let (counter, word) = match &result {
             Ok(Changed::Applied { .. }) => (&stats.changed, "changed"),

@@ -4,7 +4,7 @@ use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// A point in time in UTC, to the microsecond.
+/// A point in time in UTC, to the microsecond: from the year 0000 to the end of 9999-12-30, 22:00.
 ///
 /// The domain never asks what time it is: callers pass a `Timestamp` with each operation, so that every rule can be
 /// replayed and holds under any jump of the clock (I18).
@@ -36,7 +36,8 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
     const MIN_MICROS: i64 = -62_167_219_200_000_000;
-    const MAX_MICROS: i64 = 253_402_300_799_999_999;
+    /// The last point that the calendar library knows, which keeps a day free for every offset.
+    const MAX_MICROS: i64 = 253_402_207_200_999_999;
 
     /// Takes microseconds since 1970-01-01T00:00:00Z.
     ///
@@ -54,7 +55,7 @@ impl Timestamp {
         self.0
     }
 
-    /// This point plus `span`, no later than the end of the year 9999.
+    /// This point plus `span`, no later than the last point there is.
     #[must_use]
     pub fn saturating_add(self, span: Duration) -> Self {
         let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
@@ -131,6 +132,15 @@ mod tests {
             let at: Timestamp = text.parse().unwrap();
             assert_eq!(at.to_string(), text);
         }
+    }
+
+    #[test]
+    fn the_last_point_is_shown_as_itself() {
+        let last = Timestamp::EPOCH.saturating_add(Duration::MAX);
+        assert_eq!(last.to_string().parse::<Timestamp>().unwrap(), last);
+        assert_eq!(last.to_string(), "9999-12-30T22:00:00.999999Z");
+        let first = Timestamp::EPOCH.saturating_sub(Duration::MAX);
+        assert_eq!(first.to_string().parse::<Timestamp>().unwrap(), first);
     }
 
     #[test]

@@ -20,7 +20,6 @@ pub struct ChangeRequest {
 
 /// A change that is durable, or that had no effect.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[must_use]
 pub enum Changed {
     /// The record has a new version.
     Applied {

@@ -1,7 +1,7 @@
 //! The run ledger's program: server and command line.
 //!
 //! It reads the configuration, chooses the adapters, wires them and runs. Commands about records are requests of the
-//! HTTP API, whether a server holds the data directory or this process does ([`transport`]): so their behaviour, their
+//! HTTP API, whether a server holds the data directory or this process does (module `transport`): so their behaviour, their
 //! errors and their exit codes are the same both ways. No rule is decided here.
 #![forbid(unsafe_code)]
 

@@ -1,0 +1,71 @@
+//! The use cases over the memory store, and over stores that fail on purpose.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets an error it does not expect ends there"
+)]
+
+mod creation;
+mod doubt;
+mod registry;
+mod sweeping;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use runledger_app::{Ledger, Ports, Registry};
+use runledger_domain::{AttemptId, CreationPolicy, Source, Timestamp};
+use runledger_memory::MemoryStore;
+use runledger_ports::{Clock, IdSource};
+
+/// A clock that stands until it is told to go on.
+struct Stopped(AtomicI64);
+
+impl Stopped {
+    fn at(text: &str) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(text.parse::<Timestamp>().unwrap().as_micros())))
+    }
+
+    fn go_on(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+}
+
+#[derive(Default)]
+struct Counted(AtomicU64);
+
+impl IdSource for Counted {
+    fn attempt(&self) -> AttemptId {
+        format!("counted-{}", self.0.fetch_add(1, Ordering::Relaxed))
+            .parse()
+            .unwrap()
+    }
+}
+
+fn ports(store: &Arc<MemoryStore>, clock: &Arc<Stopped>) -> Ports {
+    Ports {
+        reader: store.clone(),
+        changer: store.clone(),
+        creator: store.clone(),
+        log: store.clone(),
+        clock: clock.clone(),
+        ids: Arc::new(Counted::default()),
+    }
+}
+
+fn ledger(store: &Arc<MemoryStore>, clock: &Arc<Stopped>) -> Ledger {
+    Ledger::new(
+        ports(store, clock),
+        CreationPolicy::default(),
+        Registry::new(1_000, true),
+    )
+}
+
+fn source(text: &str) -> Source {
+    text.parse().unwrap()
+}

@@ -1,0 +1,71 @@
+//! The sweeper closes what is lost and nothing else, and one record's trouble does not stop it (I12).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runledger_app::{StartClient, StartJob, Sweeper};
+use runledger_domain::{Command, CreationContent, Outcome, RunKey, Status};
+use runledger_memory::MemoryStore;
+
+use crate::{Stopped, ledger, source};
+
+const HOUR: i64 = 3_600;
+
+#[tokio::test]
+async fn silent_clients_are_lost_and_a_job_waits_for_the_ones_at_work() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at("2025-09-25T23:18:41Z"));
+    let ledger = ledger(&store, &clock);
+    let start = StartJob {
+        run: Some("250925-231841".parse().unwrap()),
+        ..StartJob::default()
+    };
+    let job = ledger
+        .creation
+        .start_job(&source("orchestrator"), start)
+        .await
+        .unwrap()
+        .record
+        .key()
+        .clone();
+    let clients = ["silent", "busy"].map(|client| StartClient {
+        client: client.parse().unwrap(),
+        content: CreationContent::default(),
+    });
+    ledger
+        .creation
+        .start_clients(&source("orchestrator"), job.run(), None, clients.to_vec())
+        .await
+        .unwrap();
+    let key = |client: &str| format!("250925-231841-{client}").parse::<RunKey>().unwrap();
+    let sweeper = Sweeper::new(source("runledger_sweeper"), Duration::from_hours(1));
+
+    clock.go_on(6 * HOUR + 60);
+    ledger
+        .runs
+        .change(&source("post_scoring"), key("busy"), None, Command::Heartbeat)
+        .await
+        .unwrap();
+    assert_eq!(
+        sweeper.sweep(&ledger.runs).await.unwrap().lost,
+        [],
+        "the grace period is not over"
+    );
+
+    clock.go_on(HOUR);
+    let report = sweeper.sweep(&ledger.runs).await.unwrap();
+    assert_eq!(report.lost, [key("silent")]);
+    assert_eq!(report.waiting, std::slice::from_ref(&job));
+    assert_eq!(
+        ledger.runs.get(&key("silent")).await.unwrap().status(),
+        Status::Ended(Outcome::Lost)
+    );
+    assert_eq!(ledger.runs.get(&key("busy")).await.unwrap().status(), Status::Running);
+
+    clock.go_on(7 * HOUR);
+    let report = sweeper.sweep(&ledger.runs).await.unwrap();
+    assert_eq!(report.lost, [key("busy"), job]);
+    assert_eq!(
+        sweeper.sweep(&ledger.runs).await.unwrap(),
+        runledger_app::SweepReport::default()
+    );
+}

@@ -108,7 +108,7 @@ Examples:
 Examples:
   runledger list --open
   runledger list --run 250925-231841 --status failed
-  runledger list --all --json | jq -r .run_id")]
+  runledger list --json | jq -r .run_id")]
     List(ListArgs),
     /// Change a record: metrics, a note, references, its start
     Update(UpdateArgs),
@@ -198,18 +198,20 @@ pub(crate) struct ServeArgs {
 /// How much of a listing to show.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct PageArgs {
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) limit: u64,
+    /// At most this many [default: 100 in a table, all with --json]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
     /// All there are
     #[arg(long, conflicts_with = "limit")]
     pub(crate) all: bool,
 }
 
 impl PageArgs {
-    /// How many entries to show at most.
-    pub(crate) const fn most(self) -> u64 {
-        if self.all { u64::MAX } else { self.limit }
+    /// How many entries to show at most. People get a screenful; a program gets all, since it sees no hint that there
+    /// are more.
+    pub(crate) fn most(self, for_programs: bool) -> u64 {
+        let usual = if self.all || for_programs { u64::MAX } else { 100 };
+        self.limit.unwrap_or(usual)
     }
 }
 

@@ -103,8 +103,9 @@ fn read<T: DeserializeOwned>(raw: &RawValue) -> Outcome<T> {
 
 async fn print(context: &Context<'_>, request: &Request, page: PageArgs, shape: &Shape) -> Outcome {
     let connection = context.connect(Need::Exists).await?;
+    let most = page.most(context.output.is_json());
     let mut first = true;
-    let more = walk(context, &connection, request, page.most(), |entries| {
+    let more = walk(context, &connection, request, most, |entries| {
         print_page(context, &entries, shape, first)?;
         first = false;
         Ok(())
@@ -114,7 +115,7 @@ async fn print(context: &Context<'_>, request: &Request, page: PageArgs, shape: 
         context.output.flush()?;
         context
             .output
-            .tell(&format!("there are more than {}; see --limit and --all", page.most()));
+            .tell(&format!("there are more than {most}; see --limit and --all"));
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(i64);
 
+const MICROS_OF_A_SECOND: i64 = 1_000_000;
+
 /// Why a text or a number is not a [`Timestamp`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -78,8 +80,10 @@ impl Timestamp {
         jiff::tz::Offset::UTC.to_datetime(self.to_jiff())
     }
 
+    /// By second and fraction: from microseconds alone the library refuses the fraction of its own last second.
     fn to_jiff(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        let fraction = i32::try_from(self.0 % MICROS_OF_A_SECOND * 1_000).unwrap_or(0);
+        jiff::Timestamp::new(self.0 / MICROS_OF_A_SECOND, fraction).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -96,7 +100,7 @@ impl fmt::Display for Timestamp {
             at.minute(),
             at.second()
         )?;
-        let micros = self.0.rem_euclid(1_000_000);
+        let micros = self.0.rem_euclid(MICROS_OF_A_SECOND);
         if micros % 1_000 == 0 {
             write!(f, "{:03}Z", micros / 1_000)
         } else {

@@ -1,4 +1,4 @@
-//! A change names a run and nothing else: not who asks, not what is to happen.
+//! E0308: a change names a run and nothing else: not who asks, not what is to happen.
 
 use runledger_domain::RunId;
 use runledger_ports::RunChanger;

@@ -1,4 +1,4 @@
-//! One permission is made two.
+//! E0599: one permission is made two.
 
 use runledger_domain::CreationPermit;
 

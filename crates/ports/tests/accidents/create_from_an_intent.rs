@@ -1,4 +1,4 @@
-//! What somebody wants is taken for what they may have.
+//! E0308: what somebody wants is taken for what they may have.
 
 use runledger_domain::CreationIntent;
 use runledger_ports::RunCreator;

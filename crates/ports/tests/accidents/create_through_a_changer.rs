@@ -1,4 +1,4 @@
-//! A part that only changes what exists creates.
+//! E0599: a part that only changes what exists creates.
 
 use runledger_domain::CreationPermit;
 use runledger_ports::RunChanger;

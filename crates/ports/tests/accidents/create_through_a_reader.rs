@@ -1,4 +1,4 @@
-//! A part that only reads creates.
+//! E0599: a part that only reads creates.
 
 use runledger_domain::CreationPermit;
 use runledger_ports::RunReader;

@@ -1,4 +1,4 @@
-//! A record is changed past the rules.
+//! E0616: a record is changed past the rules.
 
 use runledger_domain::RunRecord;
 

@@ -1,12 +1,12 @@
-//! A permit is put together by hand, without a policy.
+//! E0451: a permit is put together by hand, without a policy.
 
-use runledger_domain::{CreationIntent, CreationPermit, DeadlineAfter};
+use runledger_domain::{CreationIntent, CreationPermit, RunRecord};
 
-fn forged(intent: CreationIntent) -> CreationPermit {
+fn forged(intent: CreationIntent, record: Box<RunRecord>) -> CreationPermit {
     CreationPermit {
         intent,
+        record,
         require_job: false,
-        deadline_after: DeadlineAfter::DEFAULT,
     }
 }
 

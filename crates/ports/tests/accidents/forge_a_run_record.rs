@@ -1,4 +1,4 @@
-//! A record is put together by hand from parts of another one.
+//! E0451: a record is put together by hand from parts of another one.
 
 use runledger_domain::RunRecord;
 

@@ -1,4 +1,4 @@
-//! A permit is minted past the policy.
+//! E0624: a permit is minted past the policy.
 
 use runledger_domain::{CreationIntent, CreationPermit, DeadlineAfter};
 

@@ -1,4 +1,4 @@
-//! A changer is wired where a creator belongs.
+//! E0308: a changer is wired where a creator belongs.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A reader is wired where a creator belongs.
+//! E0308: a reader is wired where a creator belongs.
 
 use std::sync::Arc;
 

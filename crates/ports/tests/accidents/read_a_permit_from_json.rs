@@ -1,4 +1,4 @@
-//! A permit comes in from outside.
+//! E0277: a permit comes in from outside.
 
 use runledger_domain::CreationPermit;
 

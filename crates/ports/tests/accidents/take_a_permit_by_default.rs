@@ -1,4 +1,4 @@
-//! A permit comes from nothing.
+//! E0277: a permit comes from nothing.
 
 use runledger_domain::CreationPermit;
 

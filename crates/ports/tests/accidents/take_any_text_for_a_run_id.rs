@@ -1,4 +1,4 @@
-//! Any text becomes a run id.
+//! E0423: any text becomes a run id.
 
 use runledger_domain::RunId;
 

@@ -1,4 +1,4 @@
-//! Whoever knows a run id is taken for somebody who may create it.
+//! E0277: whoever knows a run id is taken for somebody who may create it.
 
 use runledger_domain::{CreationPermit, RunId};
 

@@ -1,4 +1,4 @@
-//! The permission for one record is used for another one.
+//! E0061: the permission for one record is used for another one.
 
 use runledger_domain::{CreationPermit, RunKey};
 use runledger_ports::RunCreator;

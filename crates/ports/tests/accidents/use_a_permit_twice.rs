@@ -1,4 +1,4 @@
-//! One permission is spent twice.
+//! E0382: one permission is spent twice.
 
 use runledger_domain::CreationPermit;
 use runledger_ports::RunCreator;

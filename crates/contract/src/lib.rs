@@ -2,7 +2,7 @@
 //!
 //! Types keep callers from creating by accident; they do not bind the author of a store. This suite does: every
 //! sentence with a MUST in the `# Contract` sections of `runledger-ports` has a rule here, and every rule is itself
-//! tested against stores that are wrong on purpose (`tests/wrong_stores.rs`). It must never depend on a store.
+//! tested against stores that are wrong on purpose (`tests/wrong_stores/`). It must never depend on a store.
 //!
 //! # Testing a store
 //!

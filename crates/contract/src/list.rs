@@ -70,6 +70,7 @@ macro_rules! each_rule_of_the_contract {
             a_summary_is_the_sum_of_the_listed_records in summaries ["I19"];
             totals_out_of_range_are_an_error in summaries ["I10", "I19"];
             a_restart_keeps_every_record_and_line in restarts ["I4", "I17"];
+            a_restart_keeps_every_refusal in restarts ["I4", "I6"];
             the_log_goes_on_after_a_restart in restarts ["I6", "I17"];
             retries_are_recognised_after_a_restart in restarts ["I1", "I4", "I7"];
             a_stopped_store_never_says_not_there in restarts ["I10"];

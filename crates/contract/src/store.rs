@@ -57,7 +57,7 @@ pub trait OpenStore: Send + Sync {
     /// The store's capabilities. Asked for anew after [`reopen`](Self::reopen).
     fn handles(&self) -> Handles;
 
-    /// Closes the store and opens the same data again, as after a restart of the process.
+    /// Closes the store in good order and opens the same data again, as after a restart of the process.
     ///
     /// The suite holds no handle while it calls this. [`Support::Missing`] when the store does not keep its data.
     ///

@@ -114,7 +114,7 @@ pub async fn lines_are_gapless_and_chained(store: &dyn StoreUnderTest) -> Held {
     bench.same("the numbers", &numbers, &(1..=15).collect())
 }
 
-/// A line that never reached a record is kept exactly as it is, whatever texts it holds.
+/// The line of an attempt that its caller answered without this store is kept exactly as it is, whatever texts it holds.
 ///
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
@@ -130,11 +130,16 @@ pub async fn a_kept_line_is_kept_as_it_is(store: &dyn StoreUnderTest) -> Held {
         version: None,
         detail: "é\u{301} 🚀 \"quoted\" 'single' \\ %_ \u{202e}".into(),
     };
+    let replayed = NewActivity {
+        verdict: Verdict::Replayed,
+        version: Some(3),
+        ..refused_line("answered from memory")
+    };
     let versioned = NewActivity {
         version: Some(u64::from(u32::MAX) + 7),
         ..refused_line("")
     };
-    let kept = [plain, odd, versioned];
+    let kept = [plain, odd, replayed, versioned];
     for line in kept.clone() {
         bench.keep(line).await?;
     }
@@ -246,7 +251,7 @@ async fn play(bench: &Bench) -> Held {
     bench.keep(refused_line("not on the list")).await
 }
 
-fn refused_line(detail: &str) -> NewActivity {
+pub(crate) fn refused_line(detail: &str) -> NewActivity {
     NewActivity {
         at: at(8),
         action: Action::Create,

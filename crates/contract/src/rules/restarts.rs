@@ -7,11 +7,12 @@ use runledger_ports::{ChangeError, CreateError, ListFilter, PageSize};
 
 use crate::bench::Bench;
 use crate::fixture::{
-    ACME, JOB, OTHER_JOB, ZEN, add, complete, complete_and_close, every_command, intent, key, note, noted, request,
-    run, start_stage,
+    ACME, JOB, OTHER_JOB, ZEN, add, complete, complete_and_close, every_command, expecting, intent, key, note, noted,
+    request, run, start_stage,
 };
 use crate::rules::Held;
 use crate::rules::creation::{conflicts, replayed};
+use crate::rules::log::refused_line;
 use crate::store::StoreUnderTest;
 
 /// After a restart every record and every line is as it was, and so is the summary.
@@ -50,6 +51,26 @@ pub async fn a_restart_keeps_every_record_and_line(store: &dyn StoreUnderTest) -
         &bench.summary(&run(JOB)).await?,
         &summary,
     )
+}
+
+/// After a restart the line of every refusal is still there, whoever refused.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn a_restart_keeps_every_refusal(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("a_restart_keeps_every_refusal", store).await;
+    bench.job_with(&[JOB, ACME]).await?;
+    conflicts(&bench, intent(ACME, "attempt-2"), &[CreationField::Attempt]).await?;
+    let outdated = expecting(request(ACME, 1, add("items", "1", None)), 9);
+    bench.refused(outdated, "version_mismatch").await?;
+    let _not_found = bench.change(request(ZEN, 2, add("items", "1", None))).await?;
+    bench.keep(refused_line("not on the list")).await?;
+    let before = bench.everything().await?;
+    bench.same("the lines", &before.lines.len(), &6)?;
+    let Ok(bench) = bench.reopen().await else {
+        return Ok(());
+    };
+    bench.same("everything after a restart", &bench.everything().await?, &before)
 }
 
 /// After a restart the log goes on where it ended, and records are listed in the order of creation.

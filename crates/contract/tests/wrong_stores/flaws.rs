@@ -184,6 +184,7 @@ flaws! {
     ForgetsAll breaks a_restart_keeps_every_record_and_line,
     ForgetsTheLastChange breaks a_restart_keeps_every_record_and_line,
     ForgetsTheLastLine breaks a_restart_keeps_every_record_and_line,
+    ForgetsRefusalsOnRestart breaks a_restart_keeps_every_refusal,
     BeginsANewLog breaks the_log_goes_on_after_a_restart,
     ForgetsUpdateIds breaks retries_are_recognised_after_a_restart,
     OutageIsAbsence breaks a_stopped_store_never_says_not_there,

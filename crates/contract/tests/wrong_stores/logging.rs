@@ -98,6 +98,7 @@ impl WrongStore {
             Flaw::ForgetsUnchanged => line.verdict == Verdict::Unchanged,
             Flaw::ForgetsConflicts => code == "conflict",
             Flaw::ForgetsWithheld => code == "withheld",
+            Flaw::ForgetsRefusalsOnRestart => line.verdict.is_refused() && self.shadow().restarted,
             Flaw::ForgetsNotFound => code == "not_found",
             Flaw::ForgetsRefusedChanges => line.verdict.is_refused() && !creates && code != "not_found",
             Flaw::ClosesWithoutLines => line.detail.contains("closed with its job"),

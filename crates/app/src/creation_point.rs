@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use runledger_domain::{
     AttemptId, ClientId, CreationContent, CreationField, CreationIntent, CreationPermit, CreationPolicy,
-    CreationRefusal, NotAuthorisedReason, RunId, RunIdScheme, RunKey, RunRecord, Source, Timestamp,
+    CreationRefusal, NewActivity, NotAuthorisedReason, RunId, RunIdScheme, RunKey, RunRecord, Source, Subject,
+    Timestamp, Verdict,
 };
 use runledger_ports::{CreateError, CreateOutcome, IdSource, RunCreator, Unavailable};
 
@@ -266,6 +267,13 @@ impl CreationPoint {
         let (run_key, source, began) = (first.key.clone(), first.source.clone(), first.at);
         let keys: Vec<_> = intents.iter().map(|intent| intent.key.clone()).collect();
         let permits = self.authorise(intents).await?;
+        if let [permit] = &permits[..]
+            && let Some(started) = self.repeated(permit).await?
+        {
+            self.shared
+                .trace("create", &run_key, source.as_str(), "replayed", began);
+            return Ok(vec![started]);
+        }
         let announced = self.shared.registry.announce(&run_key, keys.len() > 1);
         let outcomes = match self.creator.create(permits).await {
             Ok(outcomes) => outcomes,
@@ -300,6 +308,32 @@ impl CreationPoint {
         let records: Vec<_> = started.iter().map(|started| Arc::clone(&started.record)).collect();
         announced.finish(&records);
         refused.map_or(Ok(started), Err)
+    }
+
+    /// A creation whose record is remembered needs no store to be recognised as a repetition: the record is there for
+    /// ever. Its line is kept like any other.
+    async fn repeated(&self, permit: &CreationPermit) -> Result<Option<Started>, CreationError> {
+        let Some(record) = self
+            .shared
+            .registry
+            .peek(permit.key())
+            .filter(|record| permit.repeats(record))
+        else {
+            return Ok(None);
+        };
+        let intent = permit.intent();
+        let line = NewActivity {
+            at: intent.at,
+            action: intent.action(),
+            source: intent.source.to_string(),
+            subject: Subject::of(&intent.key),
+            verdict: Verdict::Replayed,
+            version: Some(record.version()),
+            detail: String::new(),
+        };
+        self.shared.log.record(line).await?;
+        Stats::count(&self.shared.stats.replayed);
+        Ok(Some(Started { record, replayed: true }))
     }
 
     fn sort(&self, key: &RunKey, outcome: CreateOutcome) -> Sorted {

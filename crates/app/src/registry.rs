@@ -113,6 +113,11 @@ impl Registry {
         Lookup::Miss(Ticket(quiet.then_some(shard.writes_ended)))
     }
 
+    /// The record, if it is remembered, for a creation that may repeat it. Not counted as a read.
+    pub(crate) fn peek(&self, key: &RunKey) -> Option<Arc<RunRecord>> {
+        self.shard(key.run()).records.peek(key).map(Arc::clone)
+    }
+
     /// Remembers what the store answered to a read, unless a write came in between.
     pub(crate) fn remember(&self, ticket: &Ticket, record: &Arc<RunRecord>) {
         if !self.is_memorable(record) {

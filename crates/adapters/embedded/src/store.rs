@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use runledger_domain::{
-    AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source,
+    AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Verdict,
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
@@ -207,6 +207,9 @@ impl RunChanger for EmbeddedStore {
 #[async_trait]
 impl ActivityLog for EmbeddedStore {
     async fn record(&self, line: NewActivity) -> Result<(), Unavailable> {
+        if matches!(line.verdict, Verdict::Replayed | Verdict::Unchanged) {
+            return self.writer.submit_deferred(line);
+        }
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Operation::Line(Box::new(line), reply))?;
         answer.await.unwrap_or_else(|_| {

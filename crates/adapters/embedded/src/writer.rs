@@ -46,6 +46,8 @@ pub(crate) enum Operation {
     Line(Box<NewActivity>, Reply<LineAnswer>),
     /// Answered when every line that was waiting is written.
     Flush(Reply<()>),
+    /// A line that may wait for company.
+    Deferred(Box<NewActivity>),
     /// Lines began to wait: the thread is to look after them.
     LookAfterDeferred,
     Stop,
@@ -65,6 +67,8 @@ struct WriterState {
     stopped: OnceLock<String>,
     /// How many lines wait to be written.
     deferred: AtomicUsize,
+    /// How many lines that may wait are still in the queue.
+    deferred_queued: AtomicUsize,
     /// How many operations the last group had. More than one: callers come together, and the thread collects them.
     last_group: AtomicUsize,
 }
@@ -108,7 +112,9 @@ impl Writer {
         if let Some(reason) = self.state.stopped.get() {
             return Err(Unavailable::Stopped { reason: reason.clone() });
         }
+        // Lines in the queue go first: the log is in the order of the attempts.
         if self.state.last_group.load(Ordering::Relaxed) <= 1
+            && self.state.deferred_queued.load(Ordering::Acquire) == 0
             && let Ok(mut core) = self.core.try_lock()
         {
             let waited = core.deferred.len();
@@ -119,6 +125,23 @@ impl Writer {
             }
             return Ok(());
         }
+        self.enqueue(operation)
+    }
+
+    /// Takes a line that need not be durable at once. Never waits and never commits.
+    pub(crate) fn submit_deferred(&self, line: NewActivity) -> Result<(), Unavailable> {
+        if let Some(reason) = self.state.stopped.get() {
+            return Err(Unavailable::Stopped { reason: reason.clone() });
+        }
+        self.state.deferred_queued.fetch_add(1, Ordering::AcqRel);
+        let queued = self.enqueue(Operation::Deferred(Box::new(line)));
+        if queued.is_err() {
+            self.state.deferred_queued.fetch_sub(1, Ordering::AcqRel);
+        }
+        queued
+    }
+
+    fn enqueue(&self, operation: Operation) -> Result<(), Unavailable> {
         self.queue.try_send(operation).map_err(|refused| match refused {
             TrySendError::Full(_) => Unavailable::Busy,
             TrySendError::Disconnected(_) => Unavailable::Stopped {
@@ -129,7 +152,8 @@ impl Writer {
 
     /// Whether lines wait to be written.
     pub(crate) fn has_deferred(&self) -> bool {
-        self.state.deferred.load(Ordering::Acquire) > 0
+        let waiting = |count: &AtomicUsize| count.load(Ordering::Acquire) > 0;
+        waiting(&self.state.deferred_queued) || waiting(&self.state.deferred)
     }
 
     /// Finishes what was accepted, then ends the thread.
@@ -232,6 +256,14 @@ impl Core {
         let mut waiting = group.into_iter();
         for operation in waiting.by_ref() {
             flush |= matches!(operation, Operation::Flush(_));
+            let operation = match operation {
+                Operation::Deferred(line) => {
+                    transaction.defer(*line);
+                    self.state.deferred_queued.fetch_sub(1, Ordering::AcqRel);
+                    continue;
+                }
+                operation => operation,
+            };
             let (finished, error) = perform(&mut transaction, operation);
             done.push(finished);
             failure = error;
@@ -319,7 +351,9 @@ fn perform(transaction: &mut Transaction<'_>, operation: Operation) -> (Done, Op
         }
         Operation::Line(line, reply) => (Done::Line(Ok(()), reply), transaction.line(*line).err()),
         Operation::Flush(reply) => (Done::Flush(reply), None),
-        Operation::LookAfterDeferred | Operation::Stop => (Done::Flush(oneshot::channel().0), None),
+        Operation::Deferred(_) | Operation::LookAfterDeferred | Operation::Stop => {
+            (Done::Flush(oneshot::channel().0), None)
+        }
     }
 }
 
@@ -334,7 +368,7 @@ fn refuse(operation: Operation, why: &Unavailable) {
         Operation::Create(_, reply) => drop(reply.send(Err(NotCreated::Unavailable(why.clone())))),
         Operation::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Line(_, reply) => drop(reply.send(Err(why.clone()))),
-        Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
+        Operation::Deferred(_) | Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
     }
 }
 

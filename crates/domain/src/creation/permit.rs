@@ -79,6 +79,12 @@ impl CreationPermit {
         &self.record
     }
 
+    /// Whether `existing`, a record of this permit's key, came from the same creation: the same source, attempt and
+    /// content. Then spending the permit would be a replay, at any time, because records are never deleted (I1, I7).
+    pub fn repeats(&self, existing: &RunRecord) -> bool {
+        existing.key() == &self.intent.key && matches!(compare(existing, &self.intent), CreateDecision::Replay)
+    }
+
     /// Gives the permit up and hands the intent back, e.g. because the store is in doubt (I10).
     pub fn into_intent(self) -> CreationIntent {
         self.intent

@@ -1,6 +1,10 @@
 //! What all handlers share: the ledger, the bounds, and how an attempt that goes wrong is answered.
 
+use std::fmt;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::response::{IntoResponse as _, Response};
 use runledger_app::{Attempt, Ledger};
@@ -56,15 +60,27 @@ fn about(problem: Problem, incoming: &Incoming, action: Action) -> Problem {
     problem.about(if path.run().is_empty() { &run } else { path.run() }, &client)
 }
 
-/// Does what changes something in a task of its own: a caller that hangs up stops waiting, but never stops a write, nor
-/// what is remembered of it, half-way (I8, I10).
+/// Does what changes something so that a caller who hangs up stops waiting, but never stops a write, nor what is
+/// remembered of it, half-way (I8, I10): what has to wait goes on in a task of its own. What is done at once, such as a
+/// repeated creation or the commit of a lone caller, needs none.
 pub(crate) async fn carry_out<F>(work: F) -> Response
 where
     F: Future<Output = Response> + Send + 'static,
 {
-    tokio::spawn(work).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request failed half-way; its outcome is not known");
-        let detail = "the server failed half-way; read the record, or repeat the request with the same Idempotency-Key";
-        Problem::new(&problem::INTERNAL, detail).into_response()
-    })
+    let mut work = Box::pin(work);
+    let begun = poll_fn(|context| Poll::Ready(catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))))).await;
+    match begun {
+        Ok(Poll::Ready(response)) => response,
+        Ok(Poll::Pending) => match tokio::spawn(work).await {
+            Ok(response) => response,
+            Err(error) => failed_half_way(&error),
+        },
+        Err(_) => failed_half_way(&"it panicked"),
+    }
+}
+
+fn failed_half_way(error: &dyn fmt::Display) -> Response {
+    tracing::error!(%error, "a request failed half-way; its outcome is not known");
+    let detail = "the server failed half-way; read the record, or repeat the request with the same Idempotency-Key";
+    Problem::new(&problem::INTERNAL, detail).into_response()
 }

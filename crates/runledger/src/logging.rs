@@ -4,10 +4,9 @@
 
 use std::env;
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::fmt::MakeWriter;
@@ -15,21 +14,21 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::settings::{Log, LogFormat, LogLevel};
 
-/// How many lines may wait for the writing thread.
-const LINES_WAITING_MAX: usize = 16_384;
+/// How many bytes may wait for the writing thread.
+const WAITING_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// How long a line waits for company: under load the writing thread is woken once for many lines.
+const COMPANY_WAIT: Duration = Duration::from_millis(5);
 
 /// Keeps the log flowing; dropping it writes what is left.
 pub(crate) struct Logging {
-    lines: Option<SyncSender<Vec<u8>>>,
+    waiting: Arc<Waiting>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl Drop for Logging {
     fn drop(&mut self) {
-        // The subscriber holds a sender for ever, so the end is said by an empty line.
-        if let Some(lines) = self.lines.take() {
-            let _ = lines.send(Vec::new());
-        }
+        self.waiting.lines().ended = true;
+        self.waiting.changed.notify_one();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
@@ -48,7 +47,7 @@ pub(crate) fn for_command(log: &Log) -> Outcome<Logging> {
     };
     start(log.format, level, io::stderr)?;
     Ok(Logging {
-        lines: None,
+        waiting: Arc::default(),
         writer: None,
     })
 }
@@ -66,20 +65,15 @@ pub(crate) fn for_server(log: &Log) -> Outcome<Logging> {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let (lines, waiting) = sync_channel(LINES_WAITING_MAX);
-    let dropped = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&dropped);
+    let waiting = Arc::<Waiting>::default();
+    let written = Arc::clone(&waiting);
     let writer = thread::Builder::new()
         .name("log".into())
-        .spawn(move || write_all(&waiting, &count))
+        .spawn(move || write_all(&written))
         .map_err(|error| Failure::new(Exit::Fault, format_args!("no thread for the log: {error}")))?;
-    let queue = Queue {
-        lines: lines.clone(),
-        dropped,
-    };
-    start(log.format, level, queue)?;
+    start(log.format, level, Queue(Arc::clone(&waiting)))?;
     Ok(Logging {
-        lines: Some(lines),
+        waiting,
         writer: Some(writer),
     })
 }
@@ -133,41 +127,80 @@ fn no_colour() -> bool {
     asked.is_some_and(|value| !value.is_empty())
 }
 
-fn write_all(waiting: &Receiver<Vec<u8>>, dropped: &AtomicU64) {
-    let mut batch = Vec::with_capacity(64 * 1024);
-    while let Ok(line) = waiting.recv() {
-        let mut is_end = line.is_empty();
-        batch.extend_from_slice(&line);
-        while batch.len() < 60 * 1024 && !is_end {
-            let Ok(line) = waiting.try_recv() else { break };
-            is_end = line.is_empty();
-            batch.extend_from_slice(&line);
+/// What waits for the writing thread.
+#[derive(Default)]
+struct Waiting {
+    lines: Mutex<Lines>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    dropped: u64,
+    ended: bool,
+}
+
+impl Waiting {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, line: &[u8]) {
+        let mut lines = self.lines();
+        if lines.text.len() + line.len() > WAITING_BYTES_MAX {
+            lines.dropped += 1;
+            return;
         }
-        let lost = dropped.swap(0, Ordering::Relaxed);
-        if lost > 0 {
+        let is_first = lines.text.is_empty();
+        lines.text.extend_from_slice(line);
+        drop(lines);
+        if is_first {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Waits for lines, then a little for others, and takes them all; `taken` stays empty when there will be no more.
+    /// Answers how many were dropped meanwhile.
+    fn take(&self, taken: &mut Vec<u8>) -> u64 {
+        taken.clear();
+        let mut lines = self.lines();
+        while lines.text.is_empty() && !lines.ended {
+            lines = self.changed.wait(lines).unwrap_or_else(PoisonError::into_inner);
+        }
+        let (mut lines, _) = self
+            .changed
+            .wait_timeout_while(lines, COMPANY_WAIT, |lines| !lines.ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut lines.text, taken);
+        std::mem::take(&mut lines.dropped)
+    }
+}
+
+fn write_all(waiting: &Waiting) {
+    let mut batch = Vec::with_capacity(64 * 1024);
+    loop {
+        let dropped = waiting.take(&mut batch);
+        if batch.is_empty() {
+            return;
+        }
+        if dropped > 0 {
             // Writing to a Vec cannot fail.
             let _ = writeln!(
                 batch,
-                "{{\"level\":\"WARN\",\"message\":\"{lost} lines of the log were dropped\"}}"
+                "{{\"level\":\"WARN\",\"message\":\"{dropped} lines of the log were dropped\"}}"
             );
         }
         // Nobody is left to tell when standard error cannot be written.
         let _ = io::stderr().write_all(&batch);
-        batch.clear();
-        if is_end {
-            return;
-        }
     }
 }
 
 /// Gives every event a line of its own, which goes to the writing thread when it is complete.
-struct Queue {
-    lines: SyncSender<Vec<u8>>,
-    dropped: Arc<AtomicU64>,
-}
+struct Queue(Arc<Waiting>);
 
 struct Line<'a> {
-    queue: &'a Queue,
+    waiting: &'a Waiting,
     text: Vec<u8>,
 }
 
@@ -176,8 +209,8 @@ impl<'a> MakeWriter<'a> for Queue {
 
     fn make_writer(&'a self) -> Self::Writer {
         Line {
-            queue: self,
-            text: Vec::with_capacity(256),
+            waiting: &self.0,
+            text: Vec::with_capacity(512),
         }
     }
 }
@@ -195,9 +228,8 @@ impl Write for Line<'_> {
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-        let line = std::mem::take(&mut self.text);
-        if !line.is_empty() && self.queue.lines.try_send(line).is_err() {
-            self.queue.dropped.fetch_add(1, Ordering::Relaxed);
+        if !self.text.is_empty() {
+            self.waiting.add(&self.text);
         }
     }
 }

@@ -24,8 +24,10 @@ use crate::transaction::{Prepared, Transaction};
 const GROUP_MAX: usize = 1_024;
 /// How long the line of an attempt without an effect (a replay) may wait for company before it is written by itself.
 const DEFERRED_WAIT: Duration = Duration::from_millis(20);
-/// The most such lines that wait.
+/// How many such lines wait before they are written whatever else happens.
 const DEFERRED_MAX: usize = 1_024;
+/// How many may wait while a commit is under way, before the next one is answered that the ledger is busy.
+const DEFERRED_WAITING_MAX: usize = 16 * DEFERRED_MAX;
 
 type Reply<T> = oneshot::Sender<T>;
 /// The outcomes, or why there are none. In doubt the caller, who kept the intents, hands them back.
@@ -46,8 +48,6 @@ pub(crate) enum Operation {
     Line(Box<NewActivity>, Reply<LineAnswer>),
     /// Answered when every line that was waiting is written.
     Flush(Reply<()>),
-    /// A line that may wait for company.
-    Deferred(Box<NewActivity>),
     /// Lines began to wait: the thread is to look after them.
     LookAfterDeferred,
     Stop,
@@ -65,12 +65,31 @@ pub(crate) struct Writer {
 struct WriterState {
     /// Why nothing more is written.
     stopped: OnceLock<String>,
-    /// How many lines wait to be written.
+    /// Lines of attempts without an effect that their callers handed in, in their order. The core takes them over when
+    /// it commits; the thread is woken for the first of them, not for each.
+    handed_in: Mutex<HandedIn>,
+    /// How many lines the core has taken over and not yet written.
     deferred: AtomicUsize,
-    /// How many lines that may wait are still in the queue.
-    deferred_queued: AtomicUsize,
     /// How many operations the last group had. More than one: callers come together, and the thread collects them.
     last_group: AtomicUsize,
+}
+
+#[derive(Default)]
+struct HandedIn {
+    lines: Vec<NewActivity>,
+    /// The writer ends: nothing more is taken.
+    closed: bool,
+}
+
+impl WriterState {
+    fn handed_in(&self) -> MutexGuard<'_, HandedIn> {
+        self.handed_in.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether lines wait to be written.
+    fn has_deferred(&self) -> bool {
+        self.deferred.load(Ordering::Acquire) > 0 || !self.handed_in().lines.is_empty()
+    }
 }
 
 impl Writer {
@@ -112,16 +131,13 @@ impl Writer {
         if let Some(reason) = self.state.stopped.get() {
             return Err(Unavailable::Stopped { reason: reason.clone() });
         }
-        // Lines in the queue go first: the log is in the order of the attempts.
         if self.state.last_group.load(Ordering::Relaxed) <= 1
-            && self.state.deferred_queued.load(Ordering::Acquire) == 0
             && let Ok(mut core) = self.core.try_lock()
         {
             let waited = core.deferred.len();
             core.commit(vec![operation], false);
             if waited == 0 && !core.deferred.is_empty() {
-                // A full queue has the thread awake anyway.
-                let _ = self.queue.try_send(Operation::LookAfterDeferred);
+                self.wake();
             }
             return Ok(());
         }
@@ -133,12 +149,27 @@ impl Writer {
         if let Some(reason) = self.state.stopped.get() {
             return Err(Unavailable::Stopped { reason: reason.clone() });
         }
-        self.state.deferred_queued.fetch_add(1, Ordering::AcqRel);
-        let queued = self.enqueue(Operation::Deferred(Box::new(line)));
-        if queued.is_err() {
-            self.state.deferred_queued.fetch_sub(1, Ordering::AcqRel);
+        let mut handed_in = self.state.handed_in();
+        if handed_in.closed {
+            return Err(Unavailable::Stopped {
+                reason: SHUTTING_DOWN.into(),
+            });
         }
-        queued
+        if handed_in.lines.len() >= DEFERRED_WAITING_MAX {
+            return Err(Unavailable::Busy);
+        }
+        handed_in.lines.push(line);
+        let waiting = handed_in.lines.len();
+        drop(handed_in);
+        if waiting == 1 || waiting == DEFERRED_MAX {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    /// Has the thread look after lines that wait. A full queue has it awake anyway.
+    fn wake(&self) {
+        let _ = self.queue.try_send(Operation::LookAfterDeferred);
     }
 
     fn enqueue(&self, operation: Operation) -> Result<(), Unavailable> {
@@ -152,8 +183,7 @@ impl Writer {
 
     /// Whether lines wait to be written.
     pub(crate) fn has_deferred(&self) -> bool {
-        let waiting = |count: &AtomicUsize| count.load(Ordering::Acquire) > 0;
-        waiting(&self.state.deferred_queued) || waiting(&self.state.deferred)
+        self.state.has_deferred()
     }
 
     /// Finishes what was accepted, then ends the thread.
@@ -179,10 +209,10 @@ fn lock_core(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
 fn serve(queue: &Receiver<Operation>, core: &Mutex<Core>, state: &WriterState) {
     let mut stopping = false;
     while !stopping {
-        let first = if state.deferred.load(Ordering::Acquire) == 0 {
-            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
+        let first = if state.has_deferred() {
             queue.recv_timeout(DEFERRED_WAIT)
+        } else {
+            queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
         };
         // Whoever commits for itself at this moment is waited for; the queue fills meanwhile.
         let mut core = lock_core(core);
@@ -204,8 +234,12 @@ fn serve(queue: &Receiver<Operation>, core: &Mutex<Core>, state: &WriterState) {
                 operation => group.push(operation),
             }
         }
-        if !group.is_empty() || quiet || stopping {
-            core.commit(group, quiet || stopping);
+        if stopping {
+            state.handed_in().closed = true;
+        }
+        let flush = quiet || stopping || state.handed_in().lines.len() >= DEFERRED_MAX;
+        if !group.is_empty() || flush {
+            core.commit(group, flush);
         }
         if stopping {
             // Set while the core is locked: nobody slips in between the last group and the end.
@@ -248,6 +282,7 @@ impl Core {
             self.stop_if_needed(&error);
             return refuse_all(group, &error.into());
         }
+        self.deferred.append(&mut self.state.handed_in().lines);
         let before = (self.head, self.deferred.len());
         let mut transaction = Transaction::new(connection, &mut self.head, &mut self.deferred);
         let mut done = Vec::with_capacity(group.len());
@@ -256,14 +291,6 @@ impl Core {
         let mut waiting = group.into_iter();
         for operation in waiting.by_ref() {
             flush |= matches!(operation, Operation::Flush(_));
-            let operation = match operation {
-                Operation::Deferred(line) => {
-                    transaction.defer(*line);
-                    self.state.deferred_queued.fetch_sub(1, Ordering::AcqRel);
-                    continue;
-                }
-                operation => operation,
-            };
             let (finished, error) = perform(&mut transaction, operation);
             done.push(finished);
             failure = error;
@@ -351,9 +378,7 @@ fn perform(transaction: &mut Transaction<'_>, operation: Operation) -> (Done, Op
         }
         Operation::Line(line, reply) => (Done::Line(Ok(()), reply), transaction.line(*line).err()),
         Operation::Flush(reply) => (Done::Flush(reply), None),
-        Operation::Deferred(_) | Operation::LookAfterDeferred | Operation::Stop => {
-            (Done::Flush(oneshot::channel().0), None)
-        }
+        Operation::LookAfterDeferred | Operation::Stop => (Done::Flush(oneshot::channel().0), None),
     }
 }
 
@@ -368,7 +393,7 @@ fn refuse(operation: Operation, why: &Unavailable) {
         Operation::Create(_, reply) => drop(reply.send(Err(NotCreated::Unavailable(why.clone())))),
         Operation::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Line(_, reply) => drop(reply.send(Err(why.clone()))),
-        Operation::Deferred(_) | Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
+        Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
     }
 }
 

@@ -1,13 +1,15 @@
 //! The creation point: ids that it chooses, all or nothing, refusals in the log.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use runledger_app::{CreationError, StartClient, StartJob};
-use runledger_domain::CreationContent;
+use async_trait::async_trait;
+use runledger_app::{CreationError, Ledger, Registry, StartClient, StartJob};
+use runledger_domain::{CreationContent, CreationPermit, CreationPolicy};
 use runledger_memory::MemoryStore;
-use runledger_ports::{ActivityFilter, PageSize, RunReader};
+use runledger_ports::{ActivityFilter, CreateError, CreateOutcome, PageSize, RunCreator, RunReader};
 
-use crate::{Stopped, ledger, source};
+use crate::{Stopped, ledger, ports, source};
 
 const NIGHT: &str = "2025-09-25T23:18:41Z";
 
@@ -78,6 +80,62 @@ async fn i7_a_repeated_start_gets_the_run_that_it_started_at_any_later_time() {
         .await
         .unwrap();
     assert_eq!(other.record.key().to_string(), "250926-231841");
+}
+
+/// A memory store that counts how often it was asked to create.
+struct Asked {
+    store: Arc<MemoryStore>,
+    times: AtomicU64,
+}
+
+#[async_trait]
+impl RunCreator for Asked {
+    async fn create(&self, permits: Vec<CreationPermit>) -> Result<Vec<CreateOutcome>, CreateError> {
+        self.times.fetch_add(1, Ordering::Relaxed);
+        self.store.create(permits).await
+    }
+}
+
+#[tokio::test]
+async fn i7_a_repetition_of_a_remembered_creation_asks_no_store_and_leaves_its_line() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at(NIGHT));
+    let asked = Arc::new(Asked {
+        store: store.clone(),
+        times: AtomicU64::new(0),
+    });
+    let mut ports = ports(&store, &clock);
+    ports.creator = asked.clone();
+    let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(10, true));
+    let start = |attempt_id: &str| StartJob {
+        run: Some("250925-231841".parse().unwrap()),
+        ..attempt(attempt_id)
+    };
+    let orchestrator = source("orchestrator");
+    let first = ledger.creation.start_job(&orchestrator, start("a1")).await.unwrap();
+    let again = ledger.creation.start_job(&orchestrator, start("a1")).await.unwrap();
+    assert!(!first.replayed && again.replayed);
+    assert_eq!(again.record, first.record);
+    assert_eq!(asked.times.load(Ordering::Relaxed), 1);
+    // Whoever differs in the attempt or the source is not repeating: the store decides, and the policy before it.
+    ledger.creation.start_job(&orchestrator, start("a2")).await.unwrap_err();
+    ledger
+        .creation
+        .start_job(&source("batch_process"), start("a1"))
+        .await
+        .unwrap_err();
+    assert_eq!(asked.times.load(Ordering::Relaxed), 3);
+    ledger
+        .creation
+        .start_job(&source("post_scoring"), start("a1"))
+        .await
+        .unwrap_err();
+    let log = store
+        .activity(&ActivityFilter::default(), None, PageSize::default())
+        .await
+        .unwrap();
+    let verdicts: Vec<_> = log.lines.iter().map(|line| line.line.verdict.as_str()).collect();
+    assert_eq!(verdicts, ["created", "replayed", "refused", "refused", "refused"]);
+    assert_eq!(log.lines[1].line.version, Some(1));
 }
 
 #[tokio::test]

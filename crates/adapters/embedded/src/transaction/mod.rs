@@ -55,11 +55,6 @@ impl<'a> Transaction<'a> {
         self.deferred_written
     }
 
-    /// Takes a line that may wait for the next transaction that writes.
-    pub(crate) fn defer(&mut self, line: NewActivity) {
-        self.deferred.push(line);
-    }
-
     /// Writes the lines that wait. They stay where they are until the commit, in case it does not come.
     pub(crate) fn write_deferred(&mut self) -> Result<(), StoreError> {
         while let Some(line) = self.deferred.get(self.deferred_written).cloned() {

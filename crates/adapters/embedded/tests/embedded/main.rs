@@ -5,5 +5,6 @@
 )]
 
 mod contract;
+mod late_lines;
 mod opening;
 mod verify;

@@ -34,11 +34,18 @@ pub(crate) fn key_columns(key: &RunKey) -> (&str, &str) {
     (key.run().as_str(), key.client().map_or("", |client| client.as_str()))
 }
 
+/// Room for a usual record, so that its text does not grow while it is written.
+const RECORD_BYTES: usize = 960;
+
 pub(crate) fn encode(record: &RunRecord) -> Result<String, StoreError> {
-    serde_json::to_string(record).map_err(|source| StoreError::Record {
-        key: record.key().to_string(),
-        source,
-    })
+    let mut body = Vec::with_capacity(RECORD_BYTES);
+    match serde_json::to_writer(&mut body, record) {
+        Ok(()) => Ok(String::from_utf8(body).expect("JSON is written in UTF-8")),
+        Err(source) => Err(StoreError::Record {
+            key: record.key().to_string(),
+            source,
+        }),
+    }
 }
 
 /// Reads a stored record; `key` is only for the message when it cannot be read.

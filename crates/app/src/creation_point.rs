@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_domain::{
-    AttemptId, ClientId, CreationContent, CreationField, CreationIntent, CreationPermit, CreationPolicy,
+    AttemptId, ClientId, Creation, CreationContent, CreationField, CreationIntent, CreationPermit, CreationPolicy,
     CreationRefusal, NewActivity, NotAuthorisedReason, RunId, RunIdScheme, RunKey, RunRecord, Source, Subject,
     Timestamp, Verdict,
 };
@@ -138,9 +138,20 @@ impl CreationPoint {
     pub async fn start_job(&self, source: &Source, start: StartJob) -> Result<Started, CreationError> {
         let StartJob { run, attempt, content } = start;
         let at = self.shared.clock.now();
+        let known = match (&run, &attempt) {
+            // A retry finds the run that its attempt started, at whatever second.
+            (None, Some(attempt)) => self.shared.reader.find_minted(source, attempt).await?,
+            (Some(_), _) | (None, None) => None,
+        };
         let attempt = attempt.unwrap_or_else(|| self.ids.attempt());
         if let Some(run) = run {
             let intent = CreationIntent::new(RunKey::Job(run), source.clone(), attempt, at).with_content(content);
+            return self.create_one(intent).await;
+        }
+        if let Some(known) = known {
+            let mut intent =
+                CreationIntent::new(known.key().clone(), source.clone(), attempt, at).with_content(content);
+            intent.minted = true;
             return self.create_one(intent).await;
         }
         self.mint(source, attempt, content, at).await
@@ -198,8 +209,9 @@ impl CreationPoint {
         for second in 0..=MINT_SECONDS {
             let key = RunKey::Job(RunId::from_second(at.saturating_add(Duration::from_secs(second))));
             // Looked at first only to leave no line for seconds that are plainly taken; the create decides.
+            let is_ours = |creation: &Creation| creation.source == *source && creation.attempt == attempt;
             let taken = self.shared.reader.get(&key).await?;
-            if taken.is_some_and(|record| record.creation().attempt != attempt) {
+            if taken.is_some_and(|record| !is_ours(record.creation())) {
                 continue;
             }
             let mut intent =
@@ -207,7 +219,7 @@ impl CreationPoint {
             intent.minted = true;
             match self.create_one(intent).await {
                 // Somebody else took this second in between. Our own earlier attempt is a real conflict.
-                Err(CreationError::Conflict { existing, .. }) if existing.creation().attempt != attempt => {}
+                Err(CreationError::Conflict { existing, .. }) if !is_ours(existing.creation()) => {}
                 other => return other,
             }
         }

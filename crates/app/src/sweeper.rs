@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_domain::{Command, RecordKind, RunKey, RunRecord, Source};
+use runledger_domain::{Command, Outcome, RecordKind, RunKey, RunRecord, Source, Status};
 use runledger_ports::{ChangeError, Cursor, ListFilter, PageSize, Unavailable};
 
 use crate::run_service::RunService;
@@ -14,7 +14,7 @@ use crate::run_service::RunService;
 pub struct SweepReport {
     /// Records closed as lost.
     pub lost: Vec<RunKey>,
-    /// Stalled jobs left open because clients of theirs are still at work.
+    /// Stalled jobs left open because clients of theirs are at work, or were until lately.
     pub waiting: Vec<RunKey>,
     /// Records that could not be closed, and why. The sweep went on with the others (I12).
     pub failed: Vec<(RunKey, String)>,
@@ -32,7 +32,7 @@ impl Sweeper {
         Self { source, grace }
     }
 
-    /// One pass over the stalled records: client run records first, then the jobs that no client keeps open.
+    /// One pass over the stalled records: client run records first, then the jobs that no client keeps alive.
     ///
     /// # Errors
     /// [`Unavailable`] when the stalled records cannot be listed; a record that cannot be closed is in the report.
@@ -57,7 +57,7 @@ impl Sweeper {
             }
         }
         for job in jobs {
-            if has_open_clients(runs, &job).await? {
+            if self.is_kept_alive(runs, &job).await? {
                 report.waiting.push(job.key().clone());
             } else {
                 self.close(runs, job, &mut report).await;
@@ -68,6 +68,43 @@ impl Sweeper {
 
     fn is_due(&self, record: &RunRecord, runs: &RunService) -> bool {
         runs.now() > record.deadline().saturating_add(self.grace)
+    }
+
+    /// Whether clients of a stalled job are at work, or were within the time that the job itself has: between two
+    /// clients, a run that goes on for longer than its deadline looks silent and is not.
+    async fn is_kept_alive(&self, runs: &RunService, job: &RunRecord) -> Result<bool, Unavailable> {
+        let mut filter = ListFilter {
+            run: Some(job.key().run().clone()),
+            kind: Some(RecordKind::Client),
+            open: true,
+            ..ListFilter::default()
+        };
+        let one = PageSize::new(1).unwrap_or_default();
+        if !runs.list(&filter, None, one).await?.records.is_empty() {
+            return Ok(true);
+        }
+        filter.open = false;
+        let now = runs.now();
+        let mut after = None;
+        loop {
+            let page = runs.list(&filter, after, PageSize::default()).await?;
+            let gave_sign = |record: &Arc<RunRecord>| {
+                // Being found lost is no sign of life.
+                let was_lost = record.status() == Status::Ended(Outcome::Lost);
+                let silent_from = job
+                    .deadline_after()
+                    .from(record.updated_at())
+                    .saturating_add(self.grace);
+                !was_lost && now <= silent_from
+            };
+            if page.records.iter().any(gave_sign) {
+                return Ok(true);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(false);
+            }
+        }
     }
 
     async fn close(&self, runs: &RunService, record: Arc<RunRecord>, report: &mut SweepReport) {
@@ -83,15 +120,4 @@ impl Sweeper {
             Err(error) => report.failed.push((key, error.to_string())),
         }
     }
-}
-
-async fn has_open_clients(runs: &RunService, job: &RunRecord) -> Result<bool, Unavailable> {
-    let filter = ListFilter {
-        run: Some(job.key().run().clone()),
-        kind: Some(RecordKind::Client),
-        open: true,
-        ..ListFilter::default()
-    };
-    let page = runs.list(&filter, None, PageSize::new(1).unwrap_or_default()).await?;
-    Ok(!page.records.is_empty())
 }

@@ -58,6 +58,49 @@ async fn a_full_minute_advises_another_form_of_id() {
 }
 
 #[tokio::test]
+async fn two_sources_that_name_their_attempts_alike_start_two_runs() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at(NIGHT));
+    let ledger = ledger(&store, &clock);
+    let mut runs = Vec::new();
+    for name in ["orchestrator", "batch_process"] {
+        let started = ledger
+            .creation
+            .start_job(&source(name), attempt("nightly"))
+            .await
+            .unwrap();
+        runs.push((started.record.key().to_string(), started.replayed));
+    }
+    assert_eq!(runs, [("250925-231841".into(), false), ("250925-231842".into(), false)]);
+}
+
+#[tokio::test]
+async fn i7_a_repeated_start_is_answered_even_when_the_minute_is_full() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at(NIGHT));
+    let ledger = ledger(&store, &clock);
+    let orchestrator = source("orchestrator");
+    let first = ledger
+        .creation
+        .start_job(&orchestrator, attempt("night"))
+        .await
+        .unwrap();
+    clock.go_on(3_600);
+    for _ in 0..=60 {
+        ledger
+            .creation
+            .start_job(&orchestrator, StartJob::default())
+            .await
+            .unwrap();
+    }
+    let again = ledger
+        .creation
+        .start_job(&orchestrator, attempt("night"))
+        .await
+        .unwrap();
+    assert!(again.replayed);
+    assert_eq!(again.record.key(), first.record.key());
+}
+
+#[tokio::test]
 async fn i7_a_repeated_start_gets_the_run_that_it_started_at_any_later_time() {
     let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at(NIGHT));
     let ledger = ledger(&store, &clock);

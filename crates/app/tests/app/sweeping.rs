@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_app::{StartClient, StartJob, Sweeper};
-use runledger_domain::{Command, CreationContent, Outcome, RunKey, Status};
+use runledger_domain::{Command, Completion, CreationContent, Outcome, RunKey, Status};
 use runledger_memory::MemoryStore;
 
 use crate::{Stopped, ledger, source};
@@ -68,4 +68,44 @@ async fn silent_clients_are_lost_and_a_job_waits_for_the_ones_at_work() {
         sweeper.sweep(&ledger.runs).await.unwrap(),
         runledger_app::SweepReport::default()
     );
+}
+
+#[tokio::test]
+async fn a_job_between_two_of_its_clients_is_not_lost() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at("2025-09-25T23:18:41Z"));
+    let ledger = ledger(&store, &clock);
+    let orchestrator = source("orchestrator");
+    let start = StartJob {
+        run: Some("250925-231841".parse().unwrap()),
+        ..StartJob::default()
+    };
+    let job = ledger.creation.start_job(&orchestrator, start).await.unwrap();
+    let job = job.record.key().clone();
+    let sweeper = Sweeper::new(source("runledger_sweeper"), Duration::from_hours(1));
+    clock.go_on(7 * HOUR);
+    let client = StartClient {
+        client: "first".parse().unwrap(),
+        content: CreationContent::default(),
+    };
+    ledger
+        .creation
+        .start_clients(&orchestrator, job.run(), None, vec![client])
+        .await
+        .unwrap();
+    clock.go_on(HOUR);
+    let done = Command::Complete(Completion {
+        outcome: Outcome::Succeeded,
+        note: None,
+        close_open: false,
+    });
+    ledger
+        .runs
+        .change(&orchestrator, "250925-231841-first".parse().unwrap(), None, done)
+        .await
+        .unwrap();
+    clock.go_on(6 * HOUR);
+    let report = sweeper.sweep(&ledger.runs).await.unwrap();
+    assert_eq!((report.lost, report.waiting), (vec![], vec![job.clone()]));
+    clock.go_on(HOUR + 1);
+    assert_eq!(sweeper.sweep(&ledger.runs).await.unwrap().lost, [job]);
 }

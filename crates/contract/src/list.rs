@@ -68,7 +68,7 @@ macro_rules! each_rule_of_the_contract {
             being_stalled_is_a_view in stalled ["I3"];
             totals_are_derived_from_the_clients in summaries ["I19"];
             a_summary_is_the_sum_of_the_listed_records in summaries ["I19"];
-            totals_out_of_range_are_an_error in summaries ["I10", "I19"];
+            totals_beyond_the_bound_of_a_metric_are_exact in summaries ["I12", "I19"];
             a_restart_keeps_every_record_and_line in restarts ["I4", "I17"];
             a_restart_keeps_every_refusal in restarts ["I4", "I6"];
             the_log_goes_on_after_a_restart in restarts ["I6", "I17"];

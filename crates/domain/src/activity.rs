@@ -118,14 +118,14 @@ impl Verdict {
         }
     }
 
-    /// Puts a verdict together again from its two words, as a store kept them.
+    /// Puts a verdict together again from its two words, as a store kept them; only a refusal has a code.
     pub fn from_words(word: &str, code: &str) -> Option<Self> {
-        Some(match word {
-            "created" => Self::Created,
-            "replayed" => Self::Replayed,
-            "changed" => Self::Changed,
-            "unchanged" => Self::Unchanged,
-            "refused" => Self::Refused(String::from(code).into()),
+        Some(match (word, code) {
+            ("created", "") => Self::Created,
+            ("replayed", "") => Self::Replayed,
+            ("changed", "") => Self::Changed,
+            ("unchanged", "") => Self::Unchanged,
+            ("refused", code) => Self::Refused(String::from(code).into()),
             _ => return None,
         })
     }
@@ -277,6 +277,7 @@ fn link(previous: &ChainHash, seq: u64, line: &NewActivity) -> ChainHash {
     hash.update(previous.0);
     hash.update(seq.to_be_bytes());
     hash.update(line.at.as_micros().to_be_bytes());
+    hash.update([u8::from(line.version.is_some())]);
     hash.update(line.version.unwrap_or(0).to_be_bytes());
     let texts = [
         line.action.as_str(),
@@ -341,6 +342,19 @@ mod tests {
             head.append(line(source, run)).hash
         };
         assert_ne!(first_hash("ab", "c"), first_hash("a", "bc"));
+    }
+
+    #[test]
+    fn i6_a_line_without_a_version_is_not_one_with_version_zero_and_only_a_refusal_has_a_code() {
+        let mut head = ChainHead::EMPTY;
+        let mut forged = head.append(line("a1", "r1"));
+        forged.line.version = match forged.line.version {
+            None => Some(0),
+            Some(_) => None,
+        };
+        assert!(!ChainHead::EMPTY.clone().accepts(&forged));
+        assert_eq!(Verdict::from_words("created", ""), Some(Verdict::Created));
+        assert_eq!(Verdict::from_words("created", "x"), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::str::FromStr;
 
-use crate::text::{Shape, TextError};
+use crate::text::{Shape, TextError, check_not_missing};
 
 macro_rules! retry_name {
     ($(#[$doc:meta])* $name:ident, $shape:ident, $what:literal) => {
@@ -27,6 +27,8 @@ macro_rules! retry_name {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 $shape.check(text)?;
+                // Taken for a name, `undefined` would make every night's creation a repetition of the first one.
+                check_not_missing($what, text)?;
                 Ok(Self(Arc::from(text)))
             }
         }
@@ -49,3 +51,23 @@ retry_name!(
     UPDATE,
     "update id"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i7_a_missing_value_names_no_attempt_and_no_update() {
+        for text in ["undefined", "null", "NaN", "None", "NULL", "none"] {
+            assert!(
+                matches!(text.parse::<AttemptId>(), Err(TextError::Placeholder { .. })),
+                "{text}"
+            );
+            assert!(
+                matches!(text.parse::<UpdateId>(), Err(TextError::Placeholder { .. })),
+                "{text}"
+            );
+        }
+        assert!("undefined-1".parse::<AttemptId>().is_ok());
+    }
+}

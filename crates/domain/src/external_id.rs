@@ -1,10 +1,11 @@
 //! Ids that other systems gave to (parts of) a run. They are references, never keys: nothing turns one into a run id.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::text::{Shape, TextError};
+use crate::text::{Shape, TextError, check_not_missing};
 
 /// The most external ids that one record holds.
 pub const EXTERNAL_IDS_MAX: usize = 64;
@@ -90,6 +91,14 @@ impl FromStr for ExternalId {
 
 text_serde!(ExternalId);
 
+/// The same references in one order, each once: in which order a caller lists them means nothing.
+pub(crate) fn normalised(ids: &[ExternalId]) -> Vec<ExternalId> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
 /// A label that groups runs of one kind of batch, e.g. `stream-1`; a reference for people, never part of a key.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct BatchLabel(Arc<str>);
@@ -110,6 +119,7 @@ impl FromStr for BatchLabel {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         BATCH.check(text)?;
+        check_not_missing(BATCH.what, text)?;
         Ok(Self(Arc::from(text)))
     }
 }

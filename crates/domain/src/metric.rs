@@ -13,7 +13,10 @@ use crate::text::{Shape, TextError};
 pub const METRICS_MAX: usize = 128;
 const PLACES: u32 = 9;
 const SCALE: u128 = 10u128.pow(PLACES);
-const LIMIT_UNITS: u128 = 10u128.pow(18);
+const LIMIT_UNITS: u128 = 10u128.pow(UNITS_MAX_DIGITS);
+const UNITS_MAX_DIGITS: u32 = 18;
+/// The most digits that a number in range can have; so many fit into 128 bits.
+const SIGNIFICANT_MAX: usize = 38;
 
 /// The name of a metric: a letter, then up to 63 letters, digits, `_`, `.`, `:` and `-`.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -41,7 +44,7 @@ impl FromStr for MetricName {
 
 /// An exact number that is never negative: up to 18 digits before the point and 9 behind it.
 ///
-/// Counts and money share the type; sums are exact and refuse to overflow.
+/// Counts and money share the type; sums are exact. A record refuses a sum of 10^18; a run's totals may be larger.
 ///
 /// ```
 /// use runledger_domain::MetricValue;
@@ -155,9 +158,31 @@ fn parse_value(text: &str) -> Result<MetricValue, Problem> {
     if !digits_only(whole) || !digits_only(fraction) {
         return Err(Problem::NotANumber);
     }
-    let significant = whole.bytes().chain(fraction.bytes()).map(|b| u128::from(b - b'0'));
-    // The value is `digits * 10^(exponent - fraction length)`; what is stored is that times 10^PLACES.
-    let mut shift = i64::from(exponent) - i64::try_from(fraction.len()).unwrap_or(i64::MAX) + i64::from(PLACES);
+    if whole.len() > 1 && whole.starts_with('0') {
+        return Err(Problem::NotANumber);
+    }
+    // What does not count is left away first: `0.30000` is as good as `0.3`, however long it is written.
+    let fraction = fraction.trim_end_matches('0');
+    let (significant, zeros) = if fraction.is_empty() {
+        let significant = whole.trim_end_matches('0');
+        (significant, whole.len() - significant.len())
+    } else {
+        (whole, 0)
+    };
+    let length = |digits: usize| i64::try_from(digits).unwrap_or(i64::MAX);
+    let digits = significant.bytes().chain(fraction.bytes()).skip_while(|b| *b == b'0');
+    if digits.clone().count() > SIGNIFICANT_MAX {
+        return Err(if negative {
+            Problem::Negative
+        } else if i64::from(exponent) + length(whole.len()) > i64::from(UNITS_MAX_DIGITS) {
+            Problem::OutOfRange
+        } else {
+            Problem::TooFine
+        });
+    }
+    let significant = digits.map(|b| u128::from(b - b'0'));
+    // The value is `digits * 10^(exponent + zeros - fraction length)`; what is stored is that times 10^PLACES.
+    let mut shift = i64::from(exponent) + length(zeros) - length(fraction.len()) + i64::from(PLACES);
     let mut value: u128 = 0;
     for digit in significant {
         value = value
@@ -307,18 +332,13 @@ impl Metrics {
         }
     }
 
-    /// Adds every metric of `other` to these: how totals are derived (I19).
-    ///
-    /// # Errors
-    /// [`MetricError::Overflow`] when a sum reaches 10^18.
-    pub fn checked_sum(&mut self, other: &Self) -> Result<(), MetricError> {
+    /// Adds every metric of `other` to these: how totals are derived (I19). A total may go beyond 10^18: one client's
+    /// large number must not take the run's totals away (I12). 128 bits hold the sum of 10^11 records that are full.
+    pub fn add_all(&mut self, other: &Self) {
         for (name, value) in &other.0 {
             let total = self.0.entry(name.clone()).or_default();
-            *total = total
-                .checked_add(*value)
-                .ok_or_else(|| MetricError::Overflow { name: name.clone() })?;
+            *total = MetricValue(total.0.saturating_add(value.0));
         }
-        Ok(())
     }
 }
 
@@ -350,6 +370,12 @@ mod tests {
         check("-0", "0");
         check("12", "12");
         check("0.40", "0.4");
+        check("0.3000000000000000000000000000000000000000", "0.3");
+        check("0.3000000000000000000000000000000000000001", "TooFine");
+        check("-0.3000000000000000000000000000000000000001", "Negative");
+        check("1000000000000000000000000000000000000000e-30", "1000000000");
+        check("1000000000000000000000000000000000000000", "OutOfRange");
+        check("0e999", "0");
         check("1.5e3", "1500");
         check("15e-1", "1.5");
         check("0.000000001", "0.000000001");
@@ -361,7 +387,7 @@ mod tests {
         check("1e-999", "TooFine");
         check("-5", "Negative");
         for text in [
-            "", "NaN", "Infinity", "1,5", "1 ", "+1", ".5", "5.", "0x1", "--1", "e3", "1e", "½",
+            "007", "00", "", "NaN", "Infinity", "1,5", "1 ", "+1", ".5", "5.", "0x1", "--1", "e3", "1e", "½",
         ] {
             check(text, "NotANumber");
         }

@@ -140,7 +140,7 @@ impl CreationPolicy {
         self
     }
 
-    /// Accepts run ids of these forms only.
+    /// Accepts run ids of these forms only. An import brings the ids that there were, whatever is accepted now.
     #[must_use]
     pub fn accept_schemes(mut self, schemes: Vec<RunIdScheme>) -> Self {
         self.schemes = schemes;

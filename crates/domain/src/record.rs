@@ -149,6 +149,6 @@ impl RunRecord {
     /// How long the work took: from its start to its end, once it has both.
     pub fn duration(&self) -> Option<Duration> {
         let ending = self.state.ending()?;
-        Some(ending.ended_at.saturating_since(ending.started_at?))
+        Some(ending.ended_at?.saturating_since(ending.started_at?))
     }
 }

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::text::missing_value;
+use crate::text::missing_value_in_any_case;
 use crate::timestamp::Timestamp;
 
 /// The longest run id, in bytes.
@@ -17,6 +17,7 @@ pub const RUN_ID_MAX_BYTES: usize = 64;
 pub(crate) const TIMESTAMP_ID_BYTES: usize = 13;
 const ULID_BYTES: usize = 26;
 const UUID_BYTES: usize = 36;
+const UUID_DIGITS: usize = 32;
 const APIFY_ID_BYTES: usize = 17;
 
 /// The name of one run.
@@ -70,11 +71,11 @@ impl fmt::Display for RunIdScheme {
     }
 }
 
-/// Why a text is not a run id. `text` is clipped and safe to print.
+/// Why a text is not a run id. Displayed, its text is clipped and escaped.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("run id {text:?} {reason}")]
 pub struct RunIdError {
-    /// The text that was refused, clipped to a printable length.
+    /// The text that was refused, clipped; show it escaped.
     pub text: String,
     /// What is wrong with it.
     pub reason: RunIdReason,
@@ -102,8 +103,8 @@ pub enum RunIdReason {
     /// `YYMMDD-HHMMSS` by shape, but there is no such date or time.
     #[error("is not a date and time: there is no such {0}")]
     Calendar(CalendarPart),
-    /// A timestamp id with something behind it that the reader did not expect.
-    #[error("has more than YYMMDD-HHMMSS; send the run id and the client id apart")]
+    /// A timestamp id, ULID or UUID with something behind it that the reader did not expect.
+    #[error("has more behind it than a run id has; send the run id and the client id apart")]
     ClientSuffix,
     /// Begins with a digit, but is no timestamp id, ULID or UUID.
     #[error("begins like a timestamp id but is not YYMMDD-HHMMSS (nor a ULID or UUID)")]
@@ -253,20 +254,17 @@ fn check_digits(text: &str) -> Result<(), RunIdReason> {
             Some(_) => Err(RunIdReason::NotTimestamp),
         };
     }
-    if text.len() == ULID_BYTES && text.as_bytes()[0] <= b'7' {
-        let crockford = |b: u8| {
-            b.is_ascii_digit()
-                || (b.is_ascii_alphabetic() && !matches!(b.to_ascii_uppercase(), b'I' | b'L' | b'O' | b'U'))
+    let head = head(text);
+    if has_ulid_shape(head) {
+        return if head.bytes().any(|b| b.is_ascii_lowercase()) {
+            Err(RunIdReason::Spelling("ULID", "write it in upper case"))
+        } else if head == text {
+            Ok(())
+        } else {
+            Err(RunIdReason::ClientSuffix)
         };
-        if text.bytes().all(crockford) {
-            return if text.bytes().any(|b| b.is_ascii_lowercase()) {
-                Err(RunIdReason::Spelling("ULID", "write it in upper case"))
-            } else {
-                Ok(())
-            };
-        }
     }
-    if is_apify_shape(text) {
+    if is_apify_shape(head) {
         return Err(RunIdReason::ForeignId);
     }
     Err(RunIdReason::NotTimestamp)
@@ -276,16 +274,27 @@ fn check_name(text: &str) -> Result<(), RunIdReason> {
     if !text.as_bytes()[0].is_ascii_alphabetic() {
         return Err(RunIdReason::Character);
     }
-    // `undefined-Guy-Wilson`: a missing run id with a client behind it.
-    if let Some((head, _)) = text.split_once('-')
-        && missing_value(head).is_some()
-    {
+    // `undefined-Guy-Wilson`: a missing run id, or a foreign one, with a client behind it.
+    let head = head(text);
+    if missing_value_in_any_case(head).is_some() || UNSET.iter().any(|word| head.eq_ignore_ascii_case(word)) {
         return Err(RunIdReason::Placeholder);
     }
-    if is_apify_shape(text) {
+    if is_apify_shape(head) {
         return Err(RunIdReason::ForeignId);
     }
     Ok(())
+}
+
+/// What stands before the first hyphen.
+fn head(text: &str) -> &str {
+    text.split_once('-').map_or(text, |(head, _)| head)
+}
+
+fn has_ulid_shape(text: &str) -> bool {
+    let crockford = |b: u8| {
+        b.is_ascii_digit() || (b.is_ascii_alphabetic() && !matches!(b.to_ascii_uppercase(), b'I' | b'L' | b'O' | b'U'))
+    };
+    text.len() == ULID_BYTES && text.as_bytes()[0] <= b'7' && text.bytes().all(crockford)
 }
 
 /// 17 letters and digits in mixed case with no separator, as Apify names its runs.
@@ -296,12 +305,14 @@ fn is_apify_shape(text: &str) -> bool {
         && text.bytes().any(|b| b.is_ascii_lowercase())
 }
 
+/// What programs write until a run has its id.
+const UNSET: [&str; 2] = ["unknown", "initializing"];
+
 fn is_placeholder(text: &str) -> bool {
-    missing_value(text).is_some()
+    missing_value_in_any_case(text).is_some()
         || text.starts_with("[object ")
-        || ["unknown", "initializing", "system"]
-            .iter()
-            .any(|word| text.eq_ignore_ascii_case(word))
+        || text.eq_ignore_ascii_case("system")
+        || UNSET.iter().any(|word| text.eq_ignore_ascii_case(word))
         || text == "00000000-0000-0000-0000-000000000000"
 }
 
@@ -331,27 +342,33 @@ fn check_calendar(text: &str) -> Result<(), RunIdReason> {
     Ok(())
 }
 
-fn has_uuid_shape(text: &str) -> bool {
-    text.len() == UUID_BYTES
-        && text.bytes().enumerate().all(|(i, b)| match i {
+/// Whether the first 36 bytes have the shape of a UUID, in either case.
+fn begins_like_uuid(text: &str) -> bool {
+    text.len() >= UUID_BYTES
+        && text.bytes().take(UUID_BYTES).enumerate().all(|(i, b)| match i {
             8 | 13 | 18 | 23 => b == b'-',
             _ => b.is_ascii_hexdigit(),
         })
 }
 
 fn is_uuid(text: &str) -> bool {
-    has_uuid_shape(text) && !text.bytes().any(|b| b.is_ascii_uppercase())
+    text.len() == UUID_BYTES && begins_like_uuid(text) && !text.bytes().any(|b| b.is_ascii_uppercase())
 }
 
+/// Decides on whatever begins like a UUID: with more behind it, it is no name, because a key that ends in a client
+/// could not be told from it.
 fn check_uuid(text: &str) -> Option<Result<(), RunIdReason>> {
-    if has_uuid_shape(text) {
-        return Some(if is_uuid(text) {
-            Ok(())
-        } else {
+    if begins_like_uuid(text) {
+        return Some(if text.bytes().take(UUID_BYTES).any(|b| b.is_ascii_uppercase()) {
             Err(RunIdReason::Spelling("UUID", "write it in lower case"))
+        } else if text.len() > UUID_BYTES {
+            Err(RunIdReason::ClientSuffix)
+        } else {
+            Ok(())
         });
     }
-    if text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    let digits = head(text);
+    if digits.len() == UUID_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Some(Err(RunIdReason::Spelling("UUID", "write it with hyphens")));
     }
     None
@@ -430,6 +447,23 @@ mod tests {
             "f81d4fae7dec11d0a76500a0c91e6bf6",
             Err(R::Spelling("UUID", "write it with hyphens")),
         );
+        check("f81d4fae-7dec-11d0-a765-00a0c91e6bf6-acme", Err(R::ClientSuffix));
+        check("f81d4fae-7dec-11d0-a765-00a0c91e6bf6a", Err(R::ClientSuffix));
+        check("01ARZ3NDEKTSV4RRFFQ69G5FAV-acme", Err(R::ClientSuffix));
+        check(
+            "F81D4FAE-7DEC-11D0-A765-00A0C91E6BF6-acme",
+            Err(R::Spelling("UUID", "write it in lower case")),
+        );
+        check(
+            "f81d4fae7dec11d0a76500a0c91e6bf6-acme",
+            Err(R::Spelling("UUID", "write it with hyphens")),
+        );
+        check("NULL", Err(R::Placeholder));
+        check("Undefined-acme", Err(R::Placeholder));
+        check("unknown-Guy-Wilson", Err(R::Placeholder));
+        check("INITIALIZING-acme", Err(R::Placeholder));
+        check("OYkC0ZbuWPOvwkLid-Dean-Hobin", Err(R::ForeignId));
+        check("8MSTBAfqMzuXPvgB3-CGuy-Wilson", Err(R::ForeignId));
         check("8MSTBAfqMzuXPvgB3", Err(R::ForeignId));
         check("AeljThOnfXhim2T31", Err(R::ForeignId));
         check("läuft", Err(R::Character));

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::metric::MetricChange;
 use crate::status::Outcome;
-use crate::text::{Shape, TextError};
+use crate::text::{Shape, TextError, check_not_missing};
 use crate::timestamp::Timestamp;
 
 /// The most stages that one record holds.
@@ -32,6 +32,7 @@ impl FromStr for StageName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         NAME.check(text)?;
+        check_not_missing(NAME.what, text)?;
         Ok(Self(Arc::from(text)))
     }
 }

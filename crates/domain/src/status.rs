@@ -25,7 +25,7 @@ pub enum Outcome {
     Skipped,
     /// The work was called off.
     Cancelled,
-    /// Nothing was heard of it past its deadline.
+    /// Nothing was heard of it any more: found by a sweep past its deadline, or said by whoever watches over it.
     Lost,
 }
 
@@ -68,8 +68,9 @@ pub struct Ending {
     /// When the work had begun, if it ever did.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub ended_at: Timestamp,
+    /// When it ended. Not known of some records that were taken over from elsewhere.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub ended_at: Option<Timestamp>,
     /// Who said so.
     pub source: Source,
     /// What they added.

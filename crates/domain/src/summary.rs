@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use crate::metric::{MetricError, Metrics};
+use crate::metric::Metrics;
 use crate::record::RunRecord;
 use crate::run_id::RunId;
 use crate::run_key::RecordKind;
@@ -24,11 +24,11 @@ pub struct JobSummary {
     pub with_errors: u64,
     /// How many have each status.
     pub by_status: BTreeMap<Status, u64>,
-    /// The sums of the clients' metrics.
+    /// The sums of the clients' metrics, exact also where they go beyond what one record may hold.
     pub totals: Metrics,
     /// When the first client began.
     pub first_start: Option<Timestamp>,
-    /// When the last client ended, once all have.
+    /// When the last client ended, once all have and as far as it is known.
     pub last_end: Option<Timestamp>,
 }
 
@@ -49,24 +49,21 @@ impl JobSummary {
     }
 
     /// Counts one record of the run in. Records of other runs are left out.
-    ///
-    /// # Errors
-    /// [`MetricError::Overflow`] when a total reaches 10^18.
-    pub fn add(&mut self, record: &RunRecord) -> Result<(), MetricError> {
+    pub fn add(&mut self, record: &RunRecord) {
         if record.key().run() != &self.run {
-            return Ok(());
+            return;
         }
         let status = record.status();
         if record.key().kind() == RecordKind::Job {
             self.job = Some(status);
-            return Ok(());
+            return;
         }
-        self.totals.checked_sum(record.metrics())?;
+        self.totals.add_all(record.metrics());
         self.clients += 1;
         *self.by_status.entry(status).or_default() += 1;
         let (start, end) = (
             record.state().started_at(),
-            record.state().ending().map(|ending| ending.ended_at),
+            record.state().ending().and_then(|ending| ending.ended_at),
         );
         self.first_start = [self.first_start, start].into_iter().flatten().min();
         match status {
@@ -78,6 +75,5 @@ impl JobSummary {
         } else {
             [self.last_end, end].into_iter().flatten().max()
         };
-        Ok(())
     }
 }

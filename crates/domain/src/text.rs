@@ -176,6 +176,22 @@ pub(crate) fn check_prose(what: &'static str, text: &str, max_chars: usize) -> R
 /// Texts that programs send when they mean "no value".
 pub(crate) const MISSING_VALUES: [&str; 4] = ["undefined", "null", "NaN", "None"];
 
+/// The placeholder that the text is, exactly as programs write it: a client may be called `Null`.
 pub(crate) fn missing_value(text: &str) -> Option<&'static str> {
     MISSING_VALUES.into_iter().find(|value| *value == text)
+}
+
+/// The placeholder that the text is, in any case: for ids that programs make and nobody is called by.
+pub(crate) fn missing_value_in_any_case(text: &str) -> Option<&'static str> {
+    MISSING_VALUES
+        .into_iter()
+        .find(|value| value.eq_ignore_ascii_case(text))
+}
+
+/// Refuses a text that stands for "no value".
+pub(crate) fn check_not_missing(what: &'static str, text: &str) -> Result<(), TextError> {
+    match missing_value_in_any_case(text) {
+        Some(found) => Err(TextError::Placeholder { what, found }),
+        None => Ok(()),
+    }
 }

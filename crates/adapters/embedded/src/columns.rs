@@ -72,7 +72,8 @@ pub(crate) fn activity(row: &Row<'_>) -> Result<Activity, StoreError> {
             verdict: Verdict::from_words(&verdict, &code).ok_or_else(|| contradiction("verdict"))?,
             version: row
                 .get::<_, Option<i64>>(8)?
-                .and_then(|version| u64::try_from(version).ok()),
+                .map(|version| u64::try_from(version).map_err(|_| contradiction("version")))
+                .transpose()?,
             detail: row.get(9)?,
         },
         hash: ChainHash::from_bytes(hash.try_into().map_err(|_| contradiction("hash"))?),

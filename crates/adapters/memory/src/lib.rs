@@ -89,7 +89,7 @@ impl RunReader for MemoryStore {
     }
 
     async fn summary(&self, run: &RunId) -> Result<Option<JobSummary>, Unavailable> {
-        read::summary(&self.transaction(), run)
+        Ok(read::summary(&self.transaction(), run))
     }
 
     async fn activity(

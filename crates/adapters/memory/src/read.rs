@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use runledger_domain::{Activity, JobSummary, RunId, RunRecord};
-use runledger_ports::{
-    ActivityFilter, ActivityPage, Cursor, ListFilter, PageSize, RecordPage, StalledFilter, Unavailable,
-};
+use runledger_ports::{ActivityFilter, ActivityPage, Cursor, ListFilter, PageSize, RecordPage, StalledFilter};
 
 use crate::ledger::{Ledger, RecordNumber};
 
@@ -30,18 +28,14 @@ pub(crate) fn stalled(ledger: &Ledger, filter: StalledFilter, after: Option<Curs
     RecordPage { records, next }
 }
 
-pub(crate) fn summary(ledger: &Ledger, run: &RunId) -> Result<Option<JobSummary>, Unavailable> {
+pub(crate) fn summary(ledger: &Ledger, run: &RunId) -> Option<JobSummary> {
     let mut records = ledger.run(run).peekable();
-    if records.peek().is_none() {
-        return Ok(None);
-    }
+    records.peek()?;
     let mut summary = JobSummary::new(run.clone());
     for record in records {
-        summary.add(record).map_err(|error| Unavailable::Failed {
-            reason: format!("the totals of run {run} cannot be derived: {error}"),
-        })?;
+        summary.add(record);
     }
-    Ok(Some(summary))
+    Some(summary)
 }
 
 pub(crate) fn activity(

@@ -116,6 +116,7 @@ impl Record {
                 Some(_) => return Err("update_id_reused"),
                 None => false,
             },
+            Order::Begin => self.status == "running",
             Order::StartStage { stage } => self.stages.contains(&(*stage, None)),
             Order::FinishStage {
                 stage,

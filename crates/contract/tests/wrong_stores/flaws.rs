@@ -177,8 +177,8 @@ flaws! {
     SumsAllRuns breaks totals_are_derived_from_the_clients,
     SummaryNeedsAJob breaks a_summary_is_the_sum_of_the_listed_records,
     SummaryIsKept breaks a_summary_is_the_sum_of_the_listed_records,
-    SumsOutOfRangeAsNothing breaks totals_out_of_range_are_an_error,
-    SumsOutOfRangeInPart breaks totals_out_of_range_are_an_error,
+    SumsOutOfRangeAsNothing breaks totals_beyond_the_bound_of_a_metric_are_exact,
+    SumsOutOfRangeInPart breaks totals_beyond_the_bound_of_a_metric_are_exact,
 
     // Restarts and outages.
     ForgetsAll breaks a_restart_keeps_every_record_and_line,

@@ -239,23 +239,29 @@ impl WrongStore {
                 _ => is_of_run && is_client,
             };
             is_there |= is_of_run;
-            let sums = if counts {
-                totals.checked_sum(record.metrics())
-            } else {
-                Ok(())
-            };
-            match (self.flaw, sums.and_then(|()| summary.add(&record))) {
-                (_, Ok(())) => {}
-                (Flaw::SumsOutOfRangeAsNothing, Err(_)) => return Ok(None),
-                (Flaw::SumsOutOfRangeInPart, Err(_)) => break,
-                (_, Err(error)) => {
-                    let reason = error.to_string();
-                    return Err(Unavailable::Failed { reason });
-                }
+            match self.flaw {
+                Flaw::SumsOutOfRangeAsNothing if counts && goes_beyond(&totals, &record) => return Ok(None),
+                Flaw::SumsOutOfRangeInPart if counts && goes_beyond(&totals, &record) => break,
+                _ => {}
             }
+            if counts {
+                totals.add_all(record.metrics());
+            }
+            summary.add(&record);
         }
         summary.totals = totals;
         let needs_job = self.flaw == Flaw::SummaryNeedsAJob && summary.job.is_none();
         Ok((is_there && !needs_job).then_some(summary))
     }
+}
+
+/// Whether a total would go beyond what one record may hold.
+fn goes_beyond(totals: &Metrics, record: &RunRecord) -> bool {
+    record.metrics().iter().any(|(name, value)| {
+        totals
+            .get(name.as_str())
+            .unwrap_or_default()
+            .checked_add(value)
+            .is_none()
+    })
 }

@@ -107,7 +107,7 @@ pub(super) fn end(
     record.state = State::Ended(Ending {
         outcome,
         started_at,
-        ended_at: started_at.map_or(context.at, |started_at| context.at.max(started_at)),
+        ended_at: Some(started_at.map_or(context.at, |started_at| context.at.max(started_at))),
         source: context.source.clone(),
         note,
     });

@@ -222,7 +222,7 @@ fn is_repetition(record: &RunRecord, command: &Command) -> Result<bool, ChangeRe
     match command {
         Command::Update(update) => {
             let Some(id) = &update.update_id else {
-                return Ok(false);
+                return Ok(update::is_in_place(record, update));
             };
             match record.updates.get(id) {
                 None => Ok(false),

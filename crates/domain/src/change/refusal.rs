@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::fmt;
 
 use super::UPDATES_MAX;
 use crate::attempt::UpdateId;
@@ -19,8 +20,8 @@ use crate::timestamp::Timestamp;
 #[non_exhaustive]
 pub enum ChangeRefusal {
     /// The record has ended, and an end is final.
-    #[error("{key} ended as {outcome} at {ended_at}, said by {by}; an ended record never changes",
-        outcome = ending.outcome, ended_at = ending.ended_at, by = ending.source)]
+    #[error("{key} ended as {outcome}{when}, said by {by}; an ended record never changes",
+        outcome = ending.outcome, when = At(ending.ended_at), by = ending.source)]
     AlreadyEnded {
         /// The record.
         key: RunKey,
@@ -147,5 +148,14 @@ impl ChangeRefusal {
             Self::TooManyUpdates { .. } => "too_many_updates",
             Self::NotStalled { .. } => "not_stalled",
         }
+    }
+}
+
+/// ` at ..`, or nothing when nobody knows.
+struct At(Option<Timestamp>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |at| write!(f, " at {at}"))
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
 use super::{ChangeContext, ChangeRefusal, UPDATES_MAX, Update};
-use crate::external_id::EXTERNAL_IDS_MAX;
+use crate::external_id::{EXTERNAL_IDS_MAX, normalised};
 use crate::metric::{MetricChange, MetricName, MetricValue};
 use crate::note::{NOTES_MAX_BYTES, Note, NoteText};
 use crate::record::RunRecord;
@@ -51,6 +51,17 @@ pub(super) fn apply(record: &mut RunRecord, context: &ChangeContext, update: &Up
         record.updates.insert(id.clone(), fingerprint(update));
     }
     Ok(done.join("; "))
+}
+
+/// Whether an update without a name of its own asks for nothing but what the open record holds already.
+pub(super) fn is_in_place(record: &RunRecord, update: &Update) -> bool {
+    let asks_for_something = update.start || !update.external_ids.is_empty();
+    asks_for_something
+        && update.metrics.is_empty()
+        && update.note.is_none()
+        && !(update.start && matches!(record.state, State::Queued))
+        && update.external_ids.iter().all(|id| record.external_ids.contains(id))
+        && record.status().is_open()
 }
 
 pub(super) fn begin(record: &mut RunRecord, context: &ChangeContext) {
@@ -104,20 +115,16 @@ pub(super) fn fingerprint(update: &Update) -> u64 {
         hash.update(text.as_bytes());
     };
     put(if update.start { "start" } else { "" });
-    for (word, values) in [
-        ("add", &update.metrics.add),
-        ("max", &update.metrics.max),
-        ("set", &update.metrics.set),
-    ] {
-        put(word);
+    // Each list begins with its length: no text in it can be taken for what follows it.
+    for values in [&update.metrics.add, &update.metrics.max, &update.metrics.set] {
+        put(&values.len().to_string());
         for (name, value) in values {
             put(name.as_str());
             put(&value.to_string());
         }
     }
-    put("note");
     put(update.note.as_ref().map_or("", NoteText::as_str));
-    for id in &update.external_ids {
+    for id in normalised(&update.external_ids) {
         put(id.system());
         put(id.id());
     }

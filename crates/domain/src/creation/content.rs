@@ -8,7 +8,7 @@ use crate::deadline::DeadlineAfter;
 #[cfg(doc)]
 use crate::external_id::EXTERNAL_IDS_MAX;
 use crate::external_id::{BatchLabel, ExternalId};
-use crate::metric::Metrics;
+use crate::metric::{METRICS_MAX, Metrics};
 use crate::note::NoteText;
 use crate::source::Source;
 use crate::status::{Ending, State, Status};
@@ -64,7 +64,11 @@ impl Initial {
 
 /// The history of a record that was kept elsewhere before.
 #[derive(Clone, Debug, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "StoredHistory")
+)]
 pub struct Imported {
     status: Status,
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
@@ -75,6 +79,34 @@ pub struct Imported {
     metrics: Metrics,
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "core::ops::Not::not"))]
     reconstructed: bool,
+}
+
+/// A history as it is stored; it becomes one through the same door as any other.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct StoredHistory {
+    status: Status,
+    #[serde(default)]
+    started_at: Option<Timestamp>,
+    #[serde(default)]
+    ended_at: Option<Timestamp>,
+    #[serde(default)]
+    metrics: Metrics,
+    #[serde(default)]
+    reconstructed: bool,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<StoredHistory> for Imported {
+    type Error = ImportedError;
+
+    fn try_from(stored: StoredHistory) -> Result<Self, Self::Error> {
+        let history = Self::new(stored.status, stored.started_at, stored.ended_at, stored.metrics)?;
+        Ok(Self {
+            reconstructed: stored.reconstructed,
+            ..history
+        })
+    }
 }
 
 /// Why a history cannot be taken over.
@@ -89,6 +121,15 @@ pub enum ImportedError {
         /// The end.
         ended_at: Timestamp,
     },
+    /// Work that waits has not begun.
+    #[error("a queued record has no start time")]
+    StartOfQueued,
+    /// More metrics than a record holds.
+    #[error("a record holds at most {METRICS_MAX} metrics, not {count}")]
+    TooManyMetrics {
+        /// How many there are.
+        count: usize,
+    },
     /// An open record has no end.
     #[error("a record that is {status} has no end time")]
     EndOfOpen {
@@ -101,13 +142,21 @@ impl Imported {
     /// Takes over a history. Times that are not known stay unknown: nothing is guessed.
     ///
     /// # Errors
-    /// [`ImportedError`] when an open record has an end, or an end lies before its start.
+    /// [`ImportedError`] when an open record has an end, a queued one a start, an end lies before its start, or there
+    /// are too many metrics.
     pub fn new(
         status: Status,
         started_at: Option<Timestamp>,
         ended_at: Option<Timestamp>,
         metrics: Metrics,
     ) -> Result<Self, ImportedError> {
+        if status == Status::Queued && started_at.is_some() {
+            return Err(ImportedError::StartOfQueued);
+        }
+        let count = metrics.iter().len();
+        if count > METRICS_MAX {
+            return Err(ImportedError::TooManyMetrics { count });
+        }
         if let Some(ended_at) = ended_at {
             if status.is_open() {
                 return Err(ImportedError::EndOfOpen { status });
@@ -168,7 +217,7 @@ impl Imported {
             Status::Ended(outcome) => State::Ended(Ending {
                 outcome,
                 started_at: self.started_at,
-                ended_at: self.ended_at.or(self.started_at).unwrap_or(created_at),
+                ended_at: self.ended_at,
                 source: source.clone(),
                 note: None,
             }),

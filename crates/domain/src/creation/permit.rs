@@ -9,7 +9,7 @@ use super::{CreationContent, CreationField, CreationIntent, CreationRefusal, Ini
 use crate::activity::{Action, NewActivity, Subject, Verdict};
 use crate::attempt::AttemptId;
 use crate::deadline::DeadlineAfter;
-use crate::external_id::EXTERNAL_IDS_MAX;
+use crate::external_id::{EXTERNAL_IDS_MAX, normalised};
 use crate::metric::Metrics;
 use crate::note::{Note, NoteText};
 use crate::record::{Creation, RunRecord};
@@ -55,7 +55,9 @@ pub struct NewRecord {
 }
 
 impl CreationPermit {
-    pub(crate) fn mint(intent: CreationIntent, require_job: bool, deadline_after: DeadlineAfter) -> Self {
+    pub(crate) fn mint(mut intent: CreationIntent, require_job: bool, deadline_after: DeadlineAfter) -> Self {
+        // One spelling (I15): a retry that lists its references in another order is the same creation.
+        intent.content.external_ids = normalised(&intent.content.external_ids);
         let record = Box::new(first_version(&intent, deadline_after));
         Self {
             intent,
@@ -202,16 +204,13 @@ fn first_version(intent: &CreationIntent, deadline_after: DeadlineAfter) -> RunR
         source: source.clone(),
         text: text.clone(),
     };
-    let mut external_ids = content.external_ids.clone();
-    external_ids.sort_unstable();
-    external_ids.dedup();
     RunRecord {
         key: key.clone(),
         state,
         stages: Vec::new(),
         metrics,
         notes: content.note.iter().map(note).collect(),
-        external_ids,
+        external_ids: content.external_ids.clone(),
         updates: BTreeMap::new(),
         deadline_after,
         deadline: deadline_after.from(last_sign),
@@ -315,6 +314,20 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn i7_references_in_another_order_are_the_same_creation() {
+        let content = |ids: &[&str]| CreationContent {
+            external_ids: ids.iter().map(|id| id.parse().unwrap()).collect(),
+            ..CreationContent::default()
+        };
+        let key = "250925-231841-acme";
+        let record = inserted(permit(key, "a1", content(&["b:2", "a:1"])).decide(None, JobEvidence::Open));
+        let again = permit(key, "a1", content(&["a:1", "b:2", "a:1"]));
+        assert!(again.repeats(&record));
+        let texts: Vec<_> = record.external_ids().iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["a:1", "b:2"]);
     }
 
     #[test]

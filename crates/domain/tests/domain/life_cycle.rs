@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use runledger_domain::change::{apply, close_with_job};
-use runledger_domain::{Change, Command, Completion, CreationContent, Initial, MetricChange, Outcome, Status, Update};
+use runledger_domain::creation::ImportedError;
+use runledger_domain::metric::METRICS_MAX;
+use runledger_domain::{
+    Change, Command, Completion, CreationContent, Imported, Initial, MetricChange, MetricValue, Metrics, Outcome,
+    Status, Update,
+};
 
 use crate::{applied, context, record, refused, second};
 
@@ -227,4 +232,84 @@ fn an_empty_update_is_refused_and_a_seen_version_is_kept_to() {
         apply(&fresh, &seen, &Command::Heartbeat, 0),
         Ok(Change::Applied { .. })
     ));
+}
+
+#[test]
+fn i7_an_update_that_asks_for_what_is_there_changes_nothing_whatever_version_was_seen() {
+    let running = record(KEY, CreationContent::default());
+    let reference = |ids: &[&str]| {
+        Command::Update(Update {
+            start: true,
+            external_ids: ids.iter().map(|id| id.parse().unwrap()).collect(),
+            ..Update::default()
+        })
+    };
+    let mut seen = context(1);
+    seen.expected = Some(1);
+    assert_eq!(apply(&running, &seen, &reference(&[]), 0), Ok(Change::Unchanged));
+    let referred = applied(&running, 2, &reference(&["apify:1"]));
+    assert_eq!(
+        apply(&referred, &seen, &reference(&["apify:1"]), 0),
+        Ok(Change::Unchanged)
+    );
+    let ended = applied(&referred, 3, &complete(Outcome::Succeeded));
+    assert_eq!(refused(&ended, 4, &reference(&["apify:1"])).code(), "already_ended");
+}
+
+#[test]
+fn i7_an_update_id_tells_updates_apart_whose_texts_read_alike() {
+    let update = |metrics: &[(&str, &str)], note: &str, ids: &[&str]| {
+        Command::Update(Update {
+            metrics: MetricChange {
+                set: metrics
+                    .iter()
+                    .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                    .collect(),
+                ..MetricChange::default()
+            },
+            note: Some(note.parse().unwrap()),
+            external_ids: ids.iter().map(|id| id.parse().unwrap()).collect(),
+            update_id: Some("update-1".parse().unwrap()),
+            ..Update::default()
+        })
+    };
+    let first = applied(
+        &record(KEY, CreationContent::default()),
+        1,
+        &update(&[("note", "5")], "X", &[]),
+    );
+    let other = update(&[], "5", &["note:X"]);
+    assert_eq!(refused(&first, 2, &other).code(), "update_id_reused");
+    let listed = update(&[], "n", &["a:1", "b:2"]);
+    let again = applied(&record(KEY, CreationContent::default()), 1, &listed);
+    assert_eq!(
+        apply(&again, &context(2), &update(&[], "n", &["b:2", "a:1"]), 0),
+        Ok(Change::Unchanged)
+    );
+}
+
+#[test]
+fn an_imported_end_that_nobody_knows_stays_unknown() {
+    let past = |status, start: Option<i64>, metrics| Imported::new(status, start.map(second), None, metrics);
+    let ended = Status::Ended(Outcome::Succeeded);
+    let content = CreationContent {
+        initial: Initial::Imported(Box::new(past(ended, Some(-9), Metrics::default()).unwrap())),
+        ..CreationContent::default()
+    };
+    let imported = record(KEY, content);
+    assert_eq!(imported.state().ending().unwrap().ended_at, None);
+    assert_eq!(imported.duration(), None);
+    let late = refused(&imported, 5, &Command::Heartbeat);
+    assert!(late.to_string().contains("ended as succeeded, said by"), "{late}");
+    assert_eq!(
+        past(Status::Queued, Some(1), Metrics::default()),
+        Err(ImportedError::StartOfQueued)
+    );
+    let many = (0..=METRICS_MAX).map(|n| (format!("m{n}").parse().unwrap(), MetricValue::ZERO));
+    assert_eq!(
+        past(ended, None, many.collect()),
+        Err(ImportedError::TooManyMetrics { count: METRICS_MAX + 1 })
+    );
+    let stored = r#"{"status":"running","started_at":"2025-09-25T00:00:00Z","ended_at":"2025-09-26T00:00:00Z"}"#;
+    assert!(serde_json::from_str::<Imported>(stored).is_err());
 }

@@ -24,6 +24,7 @@ fn record(key: &str, content: CreationContent) -> RunRecord {
     let source = "orchestrator".parse().unwrap();
     let intent = CreationIntent::new(key.parse().unwrap(), source, "attempt-1".parse().unwrap(), second(0));
     let permit = CreationPolicy::default()
+        .allow_import("orchestrator".parse().unwrap())
         .authorise(intent.with_content(content))
         .unwrap();
     match permit.decide(None, JobEvidence::Open) {

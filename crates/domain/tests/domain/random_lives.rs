@@ -4,16 +4,21 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use runledger_domain::change::apply;
-use runledger_domain::{Change, Command, Completion, CreationContent, MetricChange, Outcome, RunRecord, Update};
+use runledger_domain::{
+    Change, Command, Completion, CreationContent, MetricChange, Outcome, RunId, RunKey, RunRecord, Update,
+};
 
 use crate::{context, record};
+
+/// Run ids of every form, what only looks like one, and both with something behind them.
+const RUN_IDS: &str = "([0-9]{6}-[0-9]{6}|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z]{1,8})([-._a-zA-Z0-9]{0,12})";
 
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop::sample::select(Outcome::ALL.to_vec())
 }
 
 fn metrics() -> impl Strategy<Value = MetricChange> {
-    let values = || prop::collection::btree_map("[abc]", "[0-9]{1,3}(\\.[0-9]{1,9})?", 0..3);
+    let values = || prop::collection::btree_map("[abc]", "(0|[1-9][0-9]{0,2})(\\.[0-9]{1,9})?", 0..3);
     let read = |map: std::collections::BTreeMap<String, String>| {
         map.into_iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
@@ -55,7 +60,11 @@ fn check_step(before: &RunRecord, after: &RunRecord) -> Result<(), TestCaseError
         prop_assert!(stage.end.as_ref().is_none_or(|end| end.ended_at >= stage.started_at));
     }
     if let Some(ending) = after.state().ending() {
-        prop_assert!(ending.started_at.is_none_or(|started_at| ending.ended_at >= started_at));
+        prop_assert!(
+            ending
+                .started_at
+                .is_none_or(|started_at| ending.ended_at >= Some(started_at))
+        );
         prop_assert!(
             after.stages().iter().all(|stage| !stage.is_open()),
             "ended with an open stage"
@@ -87,6 +96,14 @@ proptest! {
                 Ok(Change::Unchanged) => {}
                 Err(refusal) => prop_assert!(!refusal.to_string().is_empty() && !refusal.code().contains(' ')),
             }
+        }
+    }
+
+    #[test]
+    fn i15_every_key_survives_being_written_and_read(run in RUN_IDS, client in "[A-Za-z0-9][A-Za-z0-9_.-]{0,12}") {
+        let Ok(run) = run.parse::<RunId>() else { return Ok(()) };
+        for key in [RunKey::Job(run.clone()), RunKey::Client(run, client.parse().unwrap())] {
+            prop_assert_eq!(key.to_string().parse::<RunKey>(), Ok(key));
         }
     }
 

@@ -51,7 +51,7 @@ pub(crate) struct Record<'a> {
     /// When the work began.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     started_at: Option<Time>,
-    /// When it ended.
+    /// When it ended, if that is known.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     ended_at: Option<Time>,
     /// Who said so.
@@ -109,7 +109,7 @@ impl<'a> Record<'a> {
             attempt: creation.attempt.as_str(),
             reconstructed: matches!(&creation.content.initial, Initial::Imported(past) if past.is_reconstructed()),
             started_at: record.state().started_at().map(Time),
-            ended_at: ending.map(|ending| Time(ending.ended_at)),
+            ended_at: ending.and_then(|ending| ending.ended_at).map(Time),
             ended_by: ending.map(|ending| ending.source.as_str()),
             end_note: ending.and_then(|ending| ending.note.as_ref()).map(AsRef::as_ref),
             duration_ms: record.duration().map(milliseconds),

@@ -230,7 +230,9 @@ impl Accepted {
     pub(super) fn content(&self, metrics: Metrics) -> (CreationContent, Option<&'static str>) {
         let (note, remark) = self.note();
         // An end is only ever given for what has ended, and not before its start: both were looked at when reading.
-        let past = Imported::new(self.status, self.started_at, self.ended_at, metrics)
+        // What waits has not begun, whatever its Start Time says.
+        let started_at = self.started_at.filter(|_| self.status != Status::Queued);
+        let past = Imported::new(self.status, started_at, self.ended_at, metrics)
             .unwrap_or_else(|e| unreachable!("the row was checked: {e}"));
         let content = CreationContent {
             client_name: self.client_name.clone(),

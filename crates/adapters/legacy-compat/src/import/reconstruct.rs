@@ -60,7 +60,11 @@ pub(super) fn reconstruct(orphans: &HashMap<RunKey, Past>) -> Vec<Reconstructed>
 
 fn job_of(clients: &[Past]) -> Imported {
     let status = status_of(clients);
-    let started_at = clients.iter().filter_map(|client| client.started_at).min();
+    let started_at = clients
+        .iter()
+        .filter_map(|client| client.started_at)
+        .min()
+        .filter(|_| status != Status::Queued);
     let ended_at = clients.iter().filter_map(|client| client.ended_at).max();
     // A client whose start is not known may have ended before the others began; then the end says nothing.
     let ended_at = ended_at.filter(|end| !status.is_open() && started_at.is_none_or(|start| start <= *end));

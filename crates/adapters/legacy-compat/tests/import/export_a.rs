@@ -253,7 +253,7 @@ async fn a_record_holds_what_its_row_held_and_the_note_byte_for_byte() {
     let job = target.record("250926-153052").await;
     assert_eq!(job.batch().map(runledger_domain::BatchLabel::as_str), Some("stream-1"));
     assert_eq!(
-        job.state().ending().unwrap().ended_at.to_string(),
+        job.state().ending().unwrap().ended_at.unwrap().to_string(),
         "2025-09-26T16:49:52.000Z"
     );
 }

@@ -73,6 +73,10 @@ macro_rules! each_rule_of_the_contract {
             a_restart_keeps_every_refusal in restarts ["I4", "I6"];
             the_log_goes_on_after_a_restart in restarts ["I6", "I17"];
             retries_are_recognised_after_a_restart in restarts ["I1", "I4", "I7"];
+            a_token_is_added_once_with_its_line in tokens ["I6"];
+            an_ended_token_stays_ended in tokens ["I6"];
+            ending_what_is_not_there_makes_no_token in tokens ["I3", "I6"];
+            a_restart_keeps_every_token in tokens ["I4", "I6"];
             a_stopped_store_never_says_not_there in restarts ["I10"];
             texts_survive_byte_for_byte in fidelity ["I4", "I15"];
             a_clock_that_jumps_back_breaks_nothing in fidelity ["I18"];

@@ -15,6 +15,7 @@ pub mod races;
 pub mod restarts;
 pub mod stalled;
 pub mod summaries;
+pub mod tokens;
 pub mod unknown;
 
 use std::fmt;

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use runledger_ports::{ActivityLog, RunChanger, RunCreator, RunReader};
+use runledger_ports::{ActivityLog, RunChanger, RunCreator, RunReader, TokenStore};
 
-/// The four capabilities of one open store.
+/// The capabilities of one open store.
 #[derive(Clone)]
 pub struct Handles {
     /// Reads.
@@ -18,19 +18,22 @@ pub struct Handles {
     pub creator: Arc<dyn RunCreator>,
     /// Keeps lines.
     pub log: Arc<dyn ActivityLog>,
+    /// Keeps tokens.
+    pub tokens: Arc<dyn TokenStore>,
 }
 
 impl Handles {
-    /// The capabilities of a store that has all four.
+    /// The capabilities of a store that has them all.
     pub fn of<S>(store: &Arc<S>) -> Self
     where
-        S: RunReader + RunChanger + RunCreator + ActivityLog + 'static,
+        S: RunReader + RunChanger + RunCreator + ActivityLog + TokenStore + 'static,
     {
         Self {
             reader: Arc::clone(store) as Arc<dyn RunReader>,
             changer: Arc::clone(store) as Arc<dyn RunChanger>,
             creator: Arc::clone(store) as Arc<dyn RunCreator>,
             log: Arc::clone(store) as Arc<dyn ActivityLog>,
+            tokens: Arc::clone(store) as Arc<dyn TokenStore>,
         }
     }
 }

@@ -32,11 +32,15 @@ pub enum Action {
     Complete,
     /// End it as lost.
     DeclareLost,
+    /// Make a token.
+    CreateToken,
+    /// End a token, now or at a time.
+    EndToken,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
         Self::Import,
         Self::Update,
@@ -45,6 +49,8 @@ impl Action {
         Self::Heartbeat,
         Self::Complete,
         Self::DeclareLost,
+        Self::CreateToken,
+        Self::EndToken,
     ];
 
     /// The word for the action.
@@ -58,6 +64,8 @@ impl Action {
             Self::Heartbeat => "heartbeat",
             Self::Complete => "complete",
             Self::DeclareLost => "declare_lost",
+            Self::CreateToken => "create_token",
+            Self::EndToken => "end_token",
         }
     }
 }
@@ -78,7 +86,8 @@ impl FromStr for Action {
             .ok_or_else(|| WordError {
                 what: "an action",
                 text: clip(text),
-                allowed: "create, import, update, start_stage, finish_stage, heartbeat, complete, declare_lost",
+                allowed: "create, import, update, start_stage, finish_stage, heartbeat, complete, declare_lost, \
+                          create_token, end_token",
             })
     }
 }

@@ -42,6 +42,7 @@
 //! | --- | --- |
 //! | which texts are run ids, client ids, keys | [`RunId`], [`ClientId`], [`RunKey`] |
 //! | who may create what | [`policy`] |
+//! | what a token allows its bearer | [`access`] |
 //! | what a creation is, what a retry is, what a conflict is | [`creation`] |
 //! | what may happen to a record that exists | [`change`] |
 //! | statuses and outcomes | [`status`] |
@@ -61,6 +62,7 @@ extern crate std;
 #[macro_use]
 mod text;
 
+pub mod access;
 pub mod activity;
 mod attempt;
 pub mod change;

@@ -5,7 +5,8 @@
 //! a record. Changer and creator are siblings; neither gives the other. A function that is handed a reader or a
 //! changer cannot create: there is no such method, and it cannot mint a permit (I3).
 //!
-//! [`Clock`] and [`IdSource`] are the only doors to time and randomness.
+//! [`TokenStore`] keeps what is to be known of tokens. [`Clock`], [`IdSource`] and [`SecretSource`] are the only doors to
+//! time and randomness.
 //!
 //! # Writing a store
 //!
@@ -21,6 +22,7 @@ mod creator;
 mod error;
 mod reader;
 mod time;
+mod tokens;
 
 pub use activity::ActivityLog;
 pub use changer::{ChangeError, ChangeRequest, Changed, RunChanger};
@@ -30,4 +32,5 @@ pub use reader::{
     ActivityFilter, ActivityPage, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,
     StalledFilter,
 };
-pub use time::{Clock, IdSource};
+pub use time::{Clock, IdSource, SecretSource};
+pub use tokens::{TokenStore, TokenStoreError};

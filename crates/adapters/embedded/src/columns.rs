@@ -1,5 +1,6 @@
 //! Between records and rows: the one place that knows how a record, a status and a line are written into columns.
 
+use runledger_domain::access::TokenRecord;
 use runledger_domain::{
     Activity, ChainHash, NewActivity, Outcome, RunKey, RunRecord, Status, Subject, Timestamp, Verdict,
 };
@@ -51,6 +52,22 @@ pub(crate) fn encode(record: &RunRecord) -> Result<String, StoreError> {
 /// Reads a stored record; `key` is only for the message when it cannot be read.
 pub(crate) fn decode(body: &str, key: impl FnOnce() -> String) -> Result<RunRecord, StoreError> {
     serde_json::from_str(body).map_err(|source| StoreError::Record { key: key(), source })
+}
+
+pub(crate) fn encode_token(token: &TokenRecord) -> Result<String, StoreError> {
+    serde_json::to_string(token).map_err(|error| token_unreadable(&error))
+}
+
+pub(crate) fn decode_token(body: &str) -> Result<TokenRecord, StoreError> {
+    serde_json::from_str(body).map_err(|error| token_unreadable(&error))
+}
+
+/// The text of the error is left out: it may quote what is kept of a secret.
+fn token_unreadable(error: &serde_json::Error) -> StoreError {
+    let place = error.column();
+    StoreError::Inconsistent(format!(
+        "a token is stored in a form that cannot be read (at column {place})"
+    ))
 }
 
 pub(crate) fn activity(row: &Row<'_>) -> Result<Activity, StoreError> {

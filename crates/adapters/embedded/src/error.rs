@@ -29,6 +29,17 @@ pub enum OpenError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// The file was written by an older version and not opened for writing since.
+    #[error(
+        "the ledger has schema version {found}, this program reads {known}; `runledger serve`, or any command that \
+             writes, brings it forward"
+    )]
+    Older {
+        /// The version of the file.
+        found: i64,
+        /// The version that this program reads.
+        known: i64,
+    },
     /// The file is an SQLite database of something else.
     #[error("{} is not a run ledger; nothing was changed", file.display())]
     Foreign {

@@ -69,12 +69,16 @@ pub(crate) fn open_reader(directory: &Path) -> Result<Connection, OpenError> {
     };
     connection.pragma_update(None, "query_only", true).map_err(sqlite)?;
     connection.pragma_update(None, "cache_size", -2_048).map_err(sqlite)?;
-    if schema::check(&connection, &file)? == 0 {
-        return Err(OpenError::Absent {
+    match schema::check(&connection, &file)? {
+        0 => Err(OpenError::Absent {
             directory: directory.to_owned(),
-        });
+        }),
+        found if found < schema::SCHEMA_VERSION => Err(OpenError::Older {
+            found,
+            known: schema::SCHEMA_VERSION,
+        }),
+        _ => Ok(connection),
     }
-    Ok(connection)
 }
 
 fn connect(file: &Path, extra: OpenFlags) -> Result<Connection, OpenError> {

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use runledger_domain::access::TokenRecord;
 use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source};
 use rusqlite::{Connection, params};
 
-use crate::columns::{decode, key_columns};
+use crate::columns::{decode, decode_token, key_columns};
 use crate::error::{OpenError, StoreError};
 use crate::open::open_reader;
 
@@ -83,6 +84,18 @@ pub(crate) fn find_minted(
     )?;
     let mut rows = statement.query(params![source.as_str(), attempt.as_str()])?;
     rows.next()?.map(record).transpose()
+}
+
+/// All tokens, in the order of their ids.
+pub(crate) fn tokens(connection: &Connection) -> Result<Vec<TokenRecord>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT body FROM token ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut tokens = Vec::new();
+    while let Some(row) = rows.next()? {
+        let body: String = row.get(0)?;
+        tokens.push(decode_token(&body)?);
+    }
+    Ok(tokens)
 }
 
 pub(crate) fn summary(connection: &Connection, run: &RunId) -> Result<Option<JobSummary>, StoreError> {

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
 use runledger_domain::{
-    AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Verdict,
+    AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp, Verdict,
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
-    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, Unavailable,
+    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore, TokenStoreError,
+    Unavailable,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -19,7 +21,7 @@ use crate::error::{OpenError, StoreError};
 use crate::listing;
 use crate::open::open_writer;
 use crate::read::{self, Readers};
-use crate::transaction::Prepared;
+use crate::transaction::{Prepared, TokenOrder};
 use crate::verify::{self, VerifyReport};
 use crate::writer::{NotCreated, Operation, Writer};
 
@@ -105,6 +107,15 @@ impl EmbeddedStore {
     pub async fn verify(&self) -> Result<VerifyReport, Unavailable> {
         self.flush().await;
         verify_with(&self.readers).await
+    }
+
+    async fn order_token(&self, order: TokenOrder) -> Result<TokenRecord, TokenStoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.submit(Operation::Token(Box::new(order), reply))?;
+        answer.await.unwrap_or_else(|_| {
+            let reason = WRITER_GONE.into();
+            Err(Unavailable::Stopped { reason }.into())
+        })
     }
 
     /// Lets lines that wait for company be written, so that a reader of the log sees them.
@@ -217,6 +228,28 @@ impl ActivityLog for EmbeddedStore {
                 reason: WRITER_GONE.into(),
             })
         })
+    }
+}
+
+#[async_trait]
+impl TokenStore for EmbeddedStore {
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, Unavailable> {
+        in_background(&self.readers, read::tokens).await
+    }
+
+    async fn add_token(&self, token: TokenRecord) -> Result<(), TokenStoreError> {
+        self.order_token(TokenOrder::Add(token)).await.map(|_| ())
+    }
+
+    async fn end_token(
+        &self,
+        id: &TokenId,
+        change: TokenChange,
+        by: &Source,
+        at: Timestamp,
+    ) -> Result<TokenRecord, TokenStoreError> {
+        let (id, by) = (id.clone(), by.clone());
+        self.order_token(TokenOrder::End { id, change, by, at }).await
     }
 }
 

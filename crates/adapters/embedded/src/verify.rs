@@ -62,6 +62,7 @@ fn verify_snapshot(connection: &Connection) -> Result<VerifyReport, StoreError> 
     check_chain(connection, &mut report)?;
     check_records(connection, &mut report)?;
     check_orphans(connection, &mut report)?;
+    check_tokens(connection, &mut report)?;
     Ok(report)
 }
 
@@ -158,7 +159,8 @@ fn check_records(connection: &Connection, report: &mut VerifyReport) -> Result<(
 /// Create lines without a record, references to nothing.
 fn check_orphans(connection: &Connection, report: &mut VerifyReport) -> Result<(), StoreError> {
     let mut statement = connection.prepare(
-        "SELECT seq, run_id, client_id FROM activity WHERE verdict IN ('created', 'changed') AND NOT EXISTS (
+        "SELECT seq, run_id, client_id FROM activity WHERE verdict IN ('created', 'changed')
+           AND action NOT IN ('create_token', 'end_token') AND NOT EXISTS (
            SELECT 1 FROM run WHERE run.run_id = activity.run_id AND run.client_id = activity.client_id)",
     )?;
     let mut rows = statement.query([])?;
@@ -181,6 +183,23 @@ fn check_orphans(connection: &Connection, report: &mut VerifyReport) -> Result<(
                 format!("are an {what} of a record that is not there"),
             );
         }
+    }
+    Ok(())
+}
+
+/// Every token was made by somebody, once.
+fn check_tokens(connection: &Connection, report: &mut VerifyReport) -> Result<(), StoreError> {
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let tokens = count("SELECT count(*) FROM token")?;
+    let lines = count("SELECT count(*) FROM activity WHERE action = 'create_token' AND verdict = 'created'")?;
+    if tokens != lines {
+        report.found(
+            "the tokens",
+            format!("are {tokens}, but the log has {lines} lines of making one"),
+        );
+    }
+    if let Err(error) = crate::read::tokens(connection) {
+        report.found("the tokens", error.to_string());
     }
     Ok(())
 }

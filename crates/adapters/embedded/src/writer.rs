@@ -11,14 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use runledger_domain::access::TokenRecord;
 use runledger_domain::{ChainHead, NewActivity};
-use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome, Unavailable};
+use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome, TokenStoreError, Unavailable};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::open::WriteLock;
-use crate::transaction::{Prepared, Transaction};
+use crate::transaction::{Prepared, TokenOrder, Transaction};
 
 /// The most operations of one group.
 const GROUP_MAX: usize = 1_024;
@@ -34,6 +35,8 @@ type Reply<T> = oneshot::Sender<T>;
 pub(crate) type CreateAnswer = Result<Vec<CreateOutcome>, NotCreated>;
 pub(crate) type ChangeAnswer = Result<Changed, ChangeError>;
 pub(crate) type LineAnswer = Result<(), Unavailable>;
+/// The record of the token, added or ended.
+pub(crate) type TokenAnswer = Result<TokenRecord, TokenStoreError>;
 
 /// Why a creation has no outcome.
 pub(crate) enum NotCreated {
@@ -46,6 +49,7 @@ pub(crate) enum Operation {
     Create(Vec<Prepared>, Reply<CreateAnswer>),
     Change(Box<ChangeRequest>, Reply<ChangeAnswer>),
     Line(Box<NewActivity>, Reply<LineAnswer>),
+    Token(Box<TokenOrder>, Reply<TokenAnswer>),
     /// Answered when every line that was waiting is written.
     Flush(Reply<()>),
     /// Lines began to wait: the thread is to look after them.
@@ -263,6 +267,7 @@ enum Done {
     Create(CreateAnswer, Reply<CreateAnswer>),
     Change(ChangeAnswer, Reply<ChangeAnswer>),
     Line(LineAnswer, Reply<LineAnswer>),
+    Token(TokenAnswer, Reply<TokenAnswer>),
     Flush(Reply<()>),
 }
 
@@ -377,6 +382,13 @@ fn perform(transaction: &mut Transaction<'_>, operation: Operation) -> (Done, Op
             (Done::Change(answer, reply), error.filter(|error| !error.is_local()))
         }
         Operation::Line(line, reply) => (Done::Line(Ok(()), reply), transaction.line(*line).err()),
+        Operation::Token(order, reply) => {
+            let (answer, error) = match transaction.token(*order) {
+                Ok(answer) => (answer, None),
+                Err(error) => (Err(failed(&error).into()), Some(error)),
+            };
+            (Done::Token(answer, reply), error.filter(|error| !error.is_local()))
+        }
         Operation::Flush(reply) => (Done::Flush(reply), None),
         Operation::LookAfterDeferred | Operation::Stop => (Done::Flush(oneshot::channel().0), None),
     }
@@ -393,6 +405,7 @@ fn refuse(operation: Operation, why: &Unavailable) {
         Operation::Create(_, reply) => drop(reply.send(Err(NotCreated::Unavailable(why.clone())))),
         Operation::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Line(_, reply) => drop(reply.send(Err(why.clone()))),
+        Operation::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
     }
 }
@@ -404,6 +417,7 @@ impl Done {
             Self::Create(answer, reply) => drop(reply.send(answer)),
             Self::Change(answer, reply) => drop(reply.send(answer)),
             Self::Line(answer, reply) => drop(reply.send(answer)),
+            Self::Token(answer, reply) => drop(reply.send(answer)),
             Self::Flush(reply) => drop(reply.send(())),
         }
     }
@@ -414,6 +428,7 @@ impl Done {
             Self::Create(_, reply) => drop(reply.send(Err(NotCreated::Unavailable(why.clone())))),
             Self::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Line(_, reply) => drop(reply.send(Err(why.clone()))),
+            Self::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Flush(_) => {}
         }
     }
@@ -428,6 +443,7 @@ impl Done {
             Self::Create(_, reply) => drop(reply.send(Err(NotCreated::InDoubt(reason)))),
             Self::Change(_, reply) => drop(reply.send(Err(ChangeError::Indeterminate { reason }))),
             Self::Line(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }))),
+            Self::Token(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
             Self::Flush(_) => {}
         }
     }

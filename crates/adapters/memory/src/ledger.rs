@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
 use runledger_domain::creation::NewRecord;
-use runledger_domain::{Activity, AttemptId, ChainHead, ClientId, NewActivity, RunId, RunKey, RunRecord, Source};
+use runledger_domain::{
+    Activity, AttemptId, ChainHead, ClientId, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
+};
 
 /// The number of a record: 1 for the first that was created. Never used twice.
 pub(crate) type RecordNumber = u64;
@@ -16,6 +19,7 @@ pub(crate) struct Ledger {
     runs: BTreeMap<RunId, RunNumbers>,
     /// The job records whose run id the ledger chose, by who asked in which attempt (I7).
     minted: BTreeMap<(Source, AttemptId), RecordNumber>,
+    tokens: BTreeMap<TokenId, TokenRecord>,
     lines: Vec<Activity>,
     head: ChainHead,
 }
@@ -33,6 +37,7 @@ impl Default for Ledger {
             records: BTreeMap::new(),
             runs: BTreeMap::new(),
             minted: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             lines: Vec::new(),
             head: ChainHead::EMPTY,
         }
@@ -64,6 +69,40 @@ impl Ledger {
             .into_iter()
             .flat_map(|numbers| numbers.job.iter().chain(numbers.clients.values()))
             .filter_map(|number| self.records.get(number))
+    }
+
+    /// All tokens, by their ids.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &TokenRecord> {
+        self.tokens.values()
+    }
+
+    /// Adds a token with its line; `false` when its id is known.
+    pub(crate) fn add_token(&mut self, token: TokenRecord) -> bool {
+        if self.tokens.contains_key(token.id()) {
+            return false;
+        }
+        let line = token.line_of_creation();
+        self.tokens.insert(token.id().clone(), token);
+        self.log(line);
+        true
+    }
+
+    /// Ends a token, with its line; `None` when there is none, which is a line too.
+    pub(crate) fn end_token(
+        &mut self,
+        id: &TokenId,
+        change: TokenChange,
+        by: &Source,
+        at: Timestamp,
+    ) -> Option<TokenRecord> {
+        let Some(token) = self.tokens.get_mut(id) else {
+            self.log(id.line_of_absence(by, at));
+            return None;
+        };
+        *token = token.after(change);
+        let token = token.clone();
+        self.log(token.line_of_end(change, by, at));
+        Some(token)
     }
 
     /// The lines numbered above `after`, oldest first.

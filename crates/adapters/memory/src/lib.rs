@@ -33,10 +33,14 @@ mod read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use runledger_domain::{AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source};
+use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
+use runledger_domain::{
+    AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
+};
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
-    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, Unavailable,
+    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore, TokenStoreError,
+    Unavailable,
 };
 
 use crate::ledger::Ledger;
@@ -121,5 +125,32 @@ impl ActivityLog for MemoryStore {
     async fn record(&self, line: NewActivity) -> Result<(), Unavailable> {
         self.transaction().log(line);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl TokenStore for MemoryStore {
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, Unavailable> {
+        Ok(self.transaction().tokens().cloned().collect())
+    }
+
+    async fn add_token(&self, token: TokenRecord) -> Result<(), TokenStoreError> {
+        let id = token.id().clone();
+        if self.transaction().add_token(token) {
+            Ok(())
+        } else {
+            Err(TokenStoreError::Taken { id })
+        }
+    }
+
+    async fn end_token(
+        &self,
+        id: &TokenId,
+        change: TokenChange,
+        by: &Source,
+        at: Timestamp,
+    ) -> Result<TokenRecord, TokenStoreError> {
+        let ended = self.transaction().end_token(id, change, by, at);
+        ended.ok_or_else(|| TokenStoreError::Missing { id: id.clone() })
     }
 }

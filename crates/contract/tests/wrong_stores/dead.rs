@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use runledger_contract::{Handles, OpenStore, Support};
-use runledger_domain::{AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source};
+use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
+use runledger_domain::{
+    AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
+};
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
-    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, Unavailable,
+    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore, TokenStoreError,
+    Unavailable,
 };
 
 /// The store, and its own opening.
@@ -78,5 +82,26 @@ impl RunCreator for DeadStore {
 impl ActivityLog for DeadStore {
     async fn record(&self, _: NewActivity) -> Result<(), Unavailable> {
         dead()
+    }
+}
+
+#[async_trait]
+impl TokenStore for DeadStore {
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, Unavailable> {
+        dead()
+    }
+
+    async fn add_token(&self, _: TokenRecord) -> Result<(), TokenStoreError> {
+        Ok(dead()?)
+    }
+
+    async fn end_token(
+        &self,
+        _: &TokenId,
+        _: TokenChange,
+        _: &Source,
+        _: Timestamp,
+    ) -> Result<TokenRecord, TokenStoreError> {
+        Ok(dead()?)
     }
 }

@@ -101,6 +101,8 @@ impl WrongStore {
             Flaw::ForgetsRefusalsOnRestart => line.verdict.is_refused() && self.shadow().restarted,
             Flaw::ForgetsNotFound => code == "not_found",
             Flaw::ForgetsRefusedChanges => line.verdict.is_refused() && !creates && code != "not_found",
+            Flaw::ForgetsTokenLines => line.action == Action::CreateToken,
+            Flaw::ForgetsTokenEnds => line.action == Action::EndToken,
             Flaw::ClosesWithoutLines => line.detail.contains("closed with its job"),
             _ => false,
         }

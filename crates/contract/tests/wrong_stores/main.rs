@@ -10,6 +10,7 @@ mod logging;
 mod reading;
 mod store;
 mod texts;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::thread;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use runledger_contract::{Handles, OpenStore, Support};
+use runledger_domain::access::{TokenId, TokenRecord};
 use runledger_domain::{
     AttemptId, ChangeContext, Command, CreationIntent, CreationPermit, CreationPolicy, JobSummary, RunId, RunKey,
     RunRecord, Source, Timestamp, UpdateId,
@@ -49,6 +50,8 @@ pub(crate) struct Shadow {
     pub(crate) under_way: u32,
     /// Whether attempts were ever under way at the same time.
     pub(crate) was_busy: bool,
+    /// Tokens as they were when they were added.
+    pub(crate) new_tokens: BTreeMap<TokenId, TokenRecord>,
     pub(crate) restarted: bool,
     pub(crate) stopped: bool,
 }

@@ -5,11 +5,13 @@
 
 mod change;
 mod create;
+mod token;
 
 use runledger_domain::{ChainHead, ExternalId, NewActivity, RunKey, RunRecord};
 use rusqlite::{Connection, params};
 
 pub(crate) use self::create::Prepared;
+pub(crate) use self::token::TokenOrder;
 use crate::columns::{decode, key_columns, version_column};
 use crate::error::StoreError;
 

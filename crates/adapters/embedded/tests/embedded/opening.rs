@@ -3,7 +3,7 @@
 use std::fs;
 
 use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore, OpenError};
-use runledger_ports::{ListFilter, PageSize, RunReader};
+use runledger_ports::{ListFilter, PageSize, RunCreator as _, RunReader, TokenStore as _};
 use rusqlite::Connection;
 
 fn open(directory: &std::path::Path) -> Result<EmbeddedStore, OpenError> {
@@ -31,13 +31,40 @@ fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(&file).unwrap();
     assert!(matches!(
         open(directory.path()),
-        Err(OpenError::Newer { found: 99, known: 1 })
+        Err(OpenError::Newer { found: 99, known: 2 })
     ));
     assert!(matches!(
         EmbeddedStore::open_read_only(directory.path()),
         Err(OpenError::Newer { .. })
     ));
     assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[tokio::test]
+async fn i17_an_older_file_is_brought_forward_and_keeps_its_records_and_chain() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    let _ = store
+        .create(vec![crate::verify::permit("250925-231841")])
+        .await
+        .unwrap();
+    store.close();
+    drop(store);
+    // What the first version did not have yet.
+    let file = directory.path().join(DATABASE_FILE);
+    Connection::open(&file)
+        .unwrap()
+        .execute_batch("DROP TABLE token; PRAGMA user_version = 1;")
+        .unwrap();
+    assert!(matches!(
+        EmbeddedStore::open_read_only(directory.path()),
+        Err(OpenError::Older { found: 1, known: 2 })
+    ));
+    let store = open(directory.path()).unwrap();
+    let report = store.verify().await.unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((report.records, report.lines), (1, 1));
+    assert_eq!(store.tokens().await.unwrap(), []);
 }
 
 #[test]

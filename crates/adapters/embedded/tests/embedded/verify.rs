@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 #[expect(clippy::disallowed_methods, reason = "the test stands in for the creation point")]
-fn permit(key: &str) -> CreationPermit {
+pub(crate) fn permit(key: &str) -> CreationPermit {
     let intent = CreationIntent::new(
         key.parse().unwrap(),
         "orchestrator".parse().unwrap(),
@@ -96,6 +96,7 @@ async fn what_was_done_behind_the_ledgers_back_is_found() {
             "0 create lines",
         ),
         ("INSERT INTO reference VALUES('apify', 'x', 77)", "not there"),
+        ("INSERT INTO token VALUES('777777777777', '{}')", "lines of making one"),
     ];
     for (tamper, expected) in cases {
         let report = after(tamper).await;

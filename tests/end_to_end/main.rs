@@ -14,3 +14,4 @@ mod kill;
 mod output;
 mod program;
 mod servers;
+mod tokens;

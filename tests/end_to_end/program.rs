@@ -142,8 +142,13 @@ impl Server {
 
     /// Starts it with its log going there.
     pub(crate) fn start_logging(program: &mut Command, log: impl Into<Stdio>) -> Self {
+        Self::start_at("127.0.0.1:0", program, log)
+    }
+
+    /// Starts it on this address.
+    pub(crate) fn start_at(listen: &str, program: &mut Command, log: impl Into<Stdio>) -> Self {
         let mut child = program
-            .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+            .args(["serve", "--listen", listen, "--json"])
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()

@@ -2,7 +2,7 @@
 //!
 //! [`CreationPoint`] is the one place where records come into being: it alone holds the store's creating side and the
 //! policy (I2). [`RunService`] does everything else and holds nothing that could create (I3). Both share a
-//! [`Registry`], which saves reads of the store, and [`Stats`].
+//! [`Registry`], which saves reads of the store, and [`Stats`]. [`Tokens`] says who asks.
 //!
 //! Nothing here knows a database, a socket or a file; a clock and an id source come in as ports. [`system`] has the
 //! real ones.
@@ -16,6 +16,7 @@ mod shared;
 mod stats;
 mod sweeper;
 pub mod system;
+mod tokens;
 
 pub use creation_point::{CLIENTS_MAX, CreationError, CreationPoint, MINT_SECONDS, StartClient, StartJob, Started};
 pub use recent::{RECENT_READS, RecentRead};
@@ -24,3 +25,4 @@ pub use run_service::{Attempt, ReadError, RunService};
 pub use shared::{Ledger, Ports};
 pub use stats::{Stats, StatsSnapshot};
 pub use sweeper::{SweepReport, Sweeper};
+pub use tokens::{IdentityError, MadeToken, NewToken, TOKENS_MAX, TokenWriteError, Tokens};

@@ -1,10 +1,11 @@
 //! Everything but creation: reading, changing, ending (I3). Nothing in here holds a creator or a policy.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runledger_domain::{
-    Action, ChangeContext, Command, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Subject, Timestamp,
-    Verdict, Version,
+    Action, ChangeContext, ClientId, Command, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Subject,
+    Timestamp, Verdict, Version,
 };
 use runledger_ports::{
     ActivityFilter, ActivityPage, ChangeError, ChangeRequest, Changed, Cursor, ListFilter, PageSize, RecordPage,
@@ -99,14 +100,21 @@ impl RunService {
         self.shared.reader.list(filter, after, size).await
     }
 
-    /// A page of records that are open although their deadline has passed. Nothing is written.
+    /// A page of records that are open although their deadline has passed, of all clients or `within` some. Nothing is
+    /// written.
     ///
     /// # Errors
     /// [`Unavailable`] when the store cannot say.
-    pub async fn stalled(&self, after: Option<Cursor>, size: PageSize) -> Result<RecordPage, Unavailable> {
+    pub async fn stalled(
+        &self,
+        within: Option<BTreeSet<ClientId>>,
+        after: Option<Cursor>,
+        size: PageSize,
+    ) -> Result<RecordPage, Unavailable> {
         Stats::count(&self.shared.stats.reads);
         let filter = StalledFilter {
             deadline_before: self.shared.clock.now(),
+            within,
         };
         self.shared.reader.stalled(&filter, after, size).await
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_domain::{CreationPolicy, RunKey};
-use runledger_ports::{ActivityLog, Clock, IdSource, RunChanger, RunCreator, RunReader};
+use runledger_ports::{ActivityLog, Clock, IdSource, RunChanger, RunCreator, RunReader, SecretSource, TokenStore};
 
 use crate::creation_point::CreationPoint;
 use crate::recent::Recent;
 use crate::registry::Registry;
 use crate::run_service::RunService;
 use crate::stats::Stats;
+use crate::tokens::Tokens;
 
 /// The ports that an app is put together from.
 pub struct Ports {
@@ -26,9 +27,13 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Makes attempt ids.
     pub ids: Arc<dyn IdSource>,
+    /// Keeps tokens.
+    pub tokens: Arc<dyn TokenStore>,
+    /// Draws the secrets of new tokens.
+    pub secrets: Arc<dyn SecretSource>,
 }
 
-/// A whole app: the one place that creates, and the service for all the rest.
+/// A whole app: the one place that creates, the service for all the rest, and who may use them.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -39,13 +44,16 @@ pub struct Ports {
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let store = Arc::new(MemoryStore::new());
+/// let ids = Arc::new(RandomIds::new()?);
 /// let ports = Ports {
 ///     reader: store.clone(),
 ///     changer: store.clone(),
 ///     creator: store.clone(),
-///     log: store,
+///     log: store.clone(),
 ///     clock: Arc::new(SystemClock),
-///     ids: Arc::new(RandomIds::new()?),
+///     ids: ids.clone(),
+///     tokens: store,
+///     secrets: ids,
 /// };
 /// let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));
 /// let started = ledger.creation.start_job(&"orchestrator".parse()?, StartJob::default()).await?;
@@ -58,6 +66,8 @@ pub struct Ledger {
     pub creation: CreationPoint,
     /// Reads and changes.
     pub runs: RunService,
+    /// Says who asks, by their token.
+    pub tokens: Tokens,
 }
 
 impl Ledger {
@@ -70,6 +80,8 @@ impl Ledger {
             log,
             clock,
             ids,
+            tokens,
+            secrets,
         } = ports;
         let shared = Arc::new(Shared {
             reader,
@@ -81,6 +93,7 @@ impl Ledger {
         });
         Self {
             creation: CreationPoint::new(Arc::clone(&shared), creator, policy, ids),
+            tokens: Tokens::new(Arc::clone(&shared), tokens, secrets),
             runs: RunService::new(shared, changer),
         }
     }

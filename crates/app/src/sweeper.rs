@@ -41,7 +41,7 @@ impl Sweeper {
         let mut jobs = Vec::new();
         let mut after: Option<Cursor> = None;
         loop {
-            let page = runs.stalled(after, PageSize::default()).await?;
+            let page = runs.stalled(None, after, PageSize::default()).await?;
             for record in page.records {
                 if !self.is_due(&record, runs) {
                     continue;

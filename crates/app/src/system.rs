@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use runledger_domain::access::TokenSeed;
 use runledger_domain::{AttemptId, Timestamp};
-use runledger_ports::{Clock, IdSource};
+use runledger_ports::{Clock, IdSource, SecretSource, Unavailable};
 
 /// The clock of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,5 +59,15 @@ impl IdSource for RandomIds {
         let text = format!("auto-{}-{count}", self.process);
         text.parse()
             .expect("hex digits and hyphens are visible ASCII, and short")
+    }
+}
+
+impl SecretSource for RandomIds {
+    fn token_seed(&self) -> Result<TokenSeed, Unavailable> {
+        let mut seed: TokenSeed = [0; 52];
+        getrandom::fill(&mut seed).map_err(|error| Unavailable::Failed {
+            reason: NoRandomness(error).to_string(),
+        })?;
+        Ok(seed)
     }
 }

@@ -36,12 +36,13 @@ impl Api {
         if source.is_empty() && problem.subject().is_none() {
             return problem.into_response();
         }
+        let (code, detail) = problem.logged();
         let attempt = Attempt {
             action,
             source,
             subject: problem.subject().cloned().unwrap_or_else(Subject::default),
-            code: problem.kind().code,
-            detail: problem.detail().into(),
+            code,
+            detail: detail.into(),
         };
         match self.ledger.runs.refuse(attempt).await {
             Ok(()) => problem.into_response(),
@@ -53,7 +54,7 @@ impl Api {
 /// Says which record was meant: by the path, and for a creation also by the body.
 fn about(problem: Problem, incoming: &Incoming, action: Action) -> Problem {
     let path = &incoming.path;
-    if action != Action::Create {
+    if !matches!(action, Action::Create) {
         return problem.about(path.run(), path.client().unwrap_or_default());
     }
     let (run, client) = body::named(&incoming.body);

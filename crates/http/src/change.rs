@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use runledger_domain::{Action, Command, RunKey, Source, StageName, Version};
-use runledger_ports::Changed;
+use runledger_domain::access::Scope;
+use runledger_domain::{Action, Command, RunKey, Source, StageName, Timestamp, Version};
+use runledger_ports::{ChangeError, Changed};
 
 use crate::answer;
 use crate::api::{Api, carry_out};
@@ -160,8 +161,13 @@ fn asked(
     if let Some(fault) = incoming.take_fault() {
         return Err(fault);
     }
-    let source = incoming.source()?;
+    let source = incoming.source(Scope::Change)?;
     let key = incoming.path.key()?;
+    // The answer is that of a record which is not there, whether it is or not; the line says what it was.
+    if !incoming.access.sees(&key) {
+        let error = ChangeError::NotFound { key };
+        return Err(of_change(error, Timestamp::EPOCH).logged_as(&problem::CLIENT_NOT_GRANTED));
+    }
     let (command, said) = understand(incoming)?;
     Ok((source, key, incoming.expected(said)?, command))
 }

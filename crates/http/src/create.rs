@@ -6,7 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use runledger_app::{CreationError, StartJob, Started};
-use runledger_domain::{Action, AttemptId, Source};
+use runledger_domain::access::{AccessError, Scope};
+use runledger_domain::{Action, AttemptId, ClientId, Source};
 
 use crate::answer::{self, json};
 use crate::api::{Api, carry_out};
@@ -41,7 +42,11 @@ fn read_job(incoming: &mut Incoming) -> Result<(Source, StartJob), Problem> {
     if let Some(fault) = incoming.take_fault() {
         return Err(fault);
     }
-    let source = incoming.source()?;
+    let source = incoming.source(Scope::Create)?;
+    // A job is all clients': whoever is limited to some begins none.
+    if incoming.access.clients().is_some() {
+        return Err(AccessError::Client.into());
+    }
     let body: NewJob<'_> = read(incoming.json()?)?;
     let start = StartJob {
         attempt: attempt(incoming)?,
@@ -79,9 +84,14 @@ fn read_clients(incoming: &mut Incoming) -> Result<(Source, Option<AttemptId>, S
     if let Some(fault) = incoming.take_fault() {
         return Err(fault);
     }
-    let source = incoming.source()?;
+    let source = incoming.source(Scope::Create)?;
     let body: NewClients<'_> = read(incoming.json()?)?;
-    Ok((source, attempt(incoming)?, body.start(incoming.path.run())?))
+    let start = body.start(incoming.path.run())?;
+    let granted = |client: &ClientId| incoming.access.clients().is_none_or(|clients| clients.contains(client));
+    if !start.clients.iter().all(|start| granted(&start.client)) {
+        return Err(AccessError::Client.into());
+    }
+    Ok((source, attempt(incoming)?, start))
 }
 
 fn attempt(incoming: &Incoming) -> Result<Option<AttemptId>, Problem> {

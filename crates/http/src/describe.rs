@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Ref, Schema, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, RefOr};
 use utoipa::{IntoParams, IntoResponses, Modify, OpenApi, ToSchema};
 
@@ -15,7 +16,8 @@ use crate::wire::activity::{ActivityOut, StatsOut};
 use crate::wire::page::{CreatedRecords, Lines, Records};
 use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
-use crate::{change, create, meta, read};
+use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
+use crate::{change, create, meta, read, tokens};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
 ///
@@ -45,17 +47,20 @@ pub fn openapi() -> String {
         change::complete_job, change::complete_client,
         change::heartbeat_job, change::heartbeat_client,
         read::get_job, read::get_client, read::list, read::stalled, read::summary, read::activity,
+        tokens::create, tokens::list, tokens::revoke, tokens::rotate,
         meta::stats, meta::livez, meta::readyz, meta::description, meta::explain,
     ),
     components(schemas(
         Record<'_>, Records<'_>, CreatedRecords<'_>, Lines<'_>, ActivityOut<'_>, SummaryOut<'_>, StatsOut<'_>,
-        meta::Health, ProblemDocument,
+        meta::Health, ProblemDocument, TokenOut<'_>, TokenList<'_>, TokenWithSecret<'_>,
     )),
-    modifiers(&SharedProblems),
+    modifiers(&SharedProblems, &Bearer),
+    security((), ("bearer" = [])),
     tags(
         (name = "create", description = "The one door through which records come into being."),
         (name = "change", description = "Changes of records that exist. An unknown key is 404, and recorded."),
         (name = "read", description = "Reads. They create nothing and change nothing."),
+        (name = "tokens", description = "Who may do what. For holders of the scope `admin`."),
         (name = "server", description = "The server itself."),
     ),
 )]
@@ -74,6 +79,24 @@ impl Modify for SharedProblems {
                 .entry(problem_name(status))
                 .or_insert_with(|| problem(status).into());
         }
+    }
+}
+
+/// Describes the token. Without any on the ledger, none is needed.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("rlt_...")
+            .description(Some(
+                "A token of this ledger. It is bound to sources and scopes, and maybe to clients. A ledger without any \
+                 token needs none and listens on loopback only.",
+            ))
+            .build();
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
 }
 
@@ -156,6 +179,32 @@ pub(crate) struct StagePath {
     stage: String,
 }
 
+/// The token in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(
+    dead_code,
+    reason = "only its description is used; handlers take the path apart themselves"
+)]
+pub(crate) struct TokenPath {
+    /// The id of the token.
+    #[param(example = "7k3m9q2w5x8z")]
+    token: String,
+}
+
+/// The headers of what concerns tokens.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(
+    dead_code,
+    reason = "only its description is used; handlers read the headers themselves"
+)]
+pub(crate) struct AdminHeaders {
+    /// The program or step that asks; may be left out when the token has only one.
+    #[param(rename = "Runledger-Source", example = "token_desk")]
+    source: Option<String>,
+}
+
 /// The code in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -177,9 +226,9 @@ pub(crate) struct CodePath {
     reason = "only its description is used; handlers read the headers themselves"
 )]
 pub(crate) struct CreateHeaders {
-    /// The program or step that asks.
+    /// The program or step that asks. May be left out when the token speaks for only one; must be there without a token.
     #[param(rename = "Runledger-Source", example = "orchestrator")]
-    source: String,
+    source: Option<String>,
     /// The attempt. Sent again with the same content, it is answered with the same records, at any later time.
     #[param(rename = "Idempotency-Key")]
     idempotency_key: Option<String>,
@@ -193,9 +242,9 @@ pub(crate) struct CreateHeaders {
     reason = "only its description is used; handlers read the headers themselves"
 )]
 pub(crate) struct ChangeHeaders {
-    /// The program or step that asks.
+    /// The program or step that asks. May be left out when the token speaks for only one; must be there without a token.
     #[param(rename = "Runledger-Source", example = "orchestrator")]
-    source: String,
+    source: Option<String>,
     /// The `ETag` that the record must have.
     #[param(rename = "If-Match", example = "\"3\"")]
     if_match: Option<String>,
@@ -209,9 +258,9 @@ pub(crate) struct ChangeHeaders {
     reason = "only its description is used; handlers read the headers themselves"
 )]
 pub(crate) struct UpdateHeaders {
-    /// The program or step that asks.
+    /// The program or step that asks. May be left out when the token speaks for only one; must be there without a token.
     #[param(rename = "Runledger-Source", example = "orchestrator")]
-    source: String,
+    source: Option<String>,
     /// The name of the update, as `update_id` in the body. Sent again with the same content, it counts once.
     #[param(rename = "Idempotency-Key")]
     idempotency_key: Option<String>,
@@ -330,6 +379,9 @@ answers! {
     ActivityListed: [(200, "A page.", Some("ActivityPage"), [])];
     SummaryRead: [(200, "The summary.", Some("Summary"), [])];
     StatsRead: [(200, "The counters.", Some("Stats"), [])];
+    TokenMade: [(201, "Made. The secret is shown this once.", Some("TokenWithSecret"), [])];
+    TokensListed: [(200, "All tokens.", Some("TokenList"), [])];
+    TokenShown: [(200, "The token as it is now.", Some("Token"), [])];
     Ready: [(200, "It is.", Some("Health"), [])];
     Described: [(200, "The description.", None, [])];
 }
@@ -350,9 +402,9 @@ macro_rules! problem_answers {
 }
 
 problem_answers! {
-    CreateProblems: [400, 403, 408, 409, 413, 415, 422, 500, 503];
-    ChangeProblems: [400, 403, 404, 408, 409, 412, 413, 415, 422, 500, 503];
-    ReadProblems: [400, 403, 404, 422, 503];
+    CreateProblems: [400, 401, 403, 408, 409, 413, 415, 422, 500, 503];
+    ChangeProblems: [400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 500, 503];
+    ReadProblems: [400, 401, 403, 404, 422, 503];
 }
 
 fn answer(meaning: &str, schema: Option<&str>, headers: &[&str]) -> Response {

@@ -1,7 +1,6 @@
 //! What arrives: the parts of a request that a handler needs, taken apart once. For whatever changes something nothing
 //! is turned away here: a fault is carried along, so that the attempt gets its line before it is answered (I6).
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -10,6 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Uri};
+use runledger_domain::access::{Access, AccessError, Scope};
 use runledger_domain::{RunKey, Source, Version};
 
 use crate::api::Api;
@@ -61,6 +61,11 @@ impl Path {
         self.part("stage").unwrap_or_default()
     }
 
+    /// The token id as sent.
+    pub(crate) fn token(&self) -> &str {
+        self.part("token").unwrap_or_default()
+    }
+
     /// The code as sent.
     pub(crate) fn code(&self) -> &str {
         self.part("code").unwrap_or_default()
@@ -73,23 +78,65 @@ impl Path {
     }
 }
 
+/// A request about the server itself: nobody needs to be known for it.
+pub(crate) struct Asking {
+    pub(crate) path: Path,
+    pub(crate) uri: Uri,
+}
+
+impl FromRequestParts<Arc<Api>> for Asking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        // On a ledger with tokens there is nothing here that a foreign page could not have from the documentation.
+        if api.ledger.tokens.is_open().await.unwrap_or(true) {
+            guard::check_host(&parts.headers, &api.options)?;
+        }
+        Ok(Self {
+            path: Path::of(parts).await?,
+            uri: std::mem::take(&mut parts.uri),
+        })
+    }
+}
+
 /// A request that reads. It leaves no line.
 pub(crate) struct Reading {
     pub(crate) path: Path,
     pub(crate) headers: HeaderMap,
     pub(crate) uri: Uri,
+    pub(crate) access: Access,
 }
 
 impl FromRequestParts<Arc<Api>> for Reading {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        guard::check_host(&parts.headers, &api.options)?;
+        let caller = api.identify(&parts.headers).await?;
+        if caller.is_anybody {
+            guard::check_host(&parts.headers, &api.options)?;
+        }
         Ok(Self {
             path: Path::of(parts).await?,
             headers: std::mem::take(&mut parts.headers),
             uri: std::mem::take(&mut parts.uri),
+            access: caller.access,
         })
+    }
+}
+
+impl Reading {
+    /// The caller must be allowed to read.
+    pub(crate) fn allow(&self) -> Result<(), Problem> {
+        Ok(self.access.allow(Scope::Read)?)
+    }
+
+    /// The caller must be allowed to read what is not any one client's.
+    pub(crate) fn allow_whole(&self) -> Result<(), Problem> {
+        self.allow()?;
+        match self.access.clients() {
+            None => Ok(()),
+            Some(_) => Err(AccessError::Client.into()),
+        }
     }
 }
 
@@ -98,14 +145,17 @@ pub(crate) struct Incoming {
     pub(crate) path: Path,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) access: Access,
     fault: Option<Problem>,
 }
 
 impl FromRequest<Arc<Api>> for Incoming {
-    type Rejection = Infallible;
+    /// Of whoever is not known nothing is looked at further, so there is no attempt of anybody that could have a line.
+    type Rejection = Problem;
 
-    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Infallible> {
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
+        let caller = api.identify(&parts.headers).await?;
         let (path, fault) = match Path::of(&mut parts).await {
             Ok(path) => (path, None),
             // The texts cannot be decoded; the line names the path as it was sent.
@@ -113,9 +163,12 @@ impl FromRequest<Arc<Api>> for Incoming {
         };
         let collected = body::collect(body, &api.options).await;
         let headers = parts.headers;
+        let from_elsewhere = || {
+            let checked = guard::check_host(&headers, &api.options);
+            checked.and_then(|()| guard::check_origin(&headers, &api.options)).err()
+        };
         let fault = fault
-            .or_else(|| guard::check_host(&headers, &api.options).err())
-            .or_else(|| guard::check_origin(&headers, &api.options).err())
+            .or_else(|| if caller.is_anybody { from_elsewhere() } else { None })
             .or_else(|| query::check_none(&parts.uri).err());
         let (body, fault) = match collected {
             Ok(body) => (body, fault),
@@ -125,19 +178,22 @@ impl FromRequest<Arc<Api>> for Incoming {
             path,
             headers,
             body,
+            access: caller.access,
             fault,
         })
     }
 }
 
 impl Incoming {
-    /// The source as sent, for the line; empty when there is none.
+    /// Who asks, for the line: the source as it was sent, or the only one of the token; empty when there is none.
     pub(crate) fn source_text(&self) -> String {
         let text = self
             .headers
             .get(&SOURCE)
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
-        text.map(String::from).unwrap_or_default()
+        text.map(String::from)
+            .or_else(|| self.access.source(None).ok().map(|source| source.to_string()))
+            .unwrap_or_default()
     }
 
     /// Takes out what was wrong before the contents were looked at.
@@ -145,16 +201,17 @@ impl Incoming {
         self.fault.take()
     }
 
-    /// Who asks.
-    pub(crate) fn source(&self) -> Result<Source, Problem> {
-        let Some(text) = self.header(&SOURCE, &problem::SOURCE_INVALID)? else {
-            let detail = "the header Runledger-Source is missing; name the program or step that asks, such as \
-                          orchestrator";
-            return Err(Problem::new(&problem::SOURCE_MISSING, detail).at("Runledger-Source"));
+    /// Who asks, if they may do this kind of thing: the source that is named, as far as the token speaks for it.
+    pub(crate) fn source(&self, scope: Scope) -> Result<Source, Problem> {
+        let named = match self.header(&SOURCE, &problem::SOURCE_INVALID)? {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|error: runledger_domain::SourceError| {
+                Problem::new(&problem::SOURCE_INVALID, error.to_string()).at("Runledger-Source")
+            })?),
         };
-        text.parse().map_err(|error: runledger_domain::SourceError| {
-            Problem::new(&problem::SOURCE_INVALID, error.to_string()).at("Runledger-Source")
-        })
+        let source = self.access.source(named)?;
+        self.access.allow(scope)?;
+        Ok(source)
     }
 
     /// The name that makes a retry safe, if one was sent.

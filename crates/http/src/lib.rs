@@ -17,6 +17,7 @@ mod change;
 mod create;
 mod describe;
 mod guard;
+mod identity;
 mod incoming;
 mod json_path;
 mod meta;
@@ -25,6 +26,7 @@ mod problem;
 mod query;
 mod read;
 mod serve;
+mod tokens;
 mod trouble;
 mod wire;
 
@@ -35,6 +37,7 @@ use axum::routing::{get, post};
 use runledger_app::Ledger;
 
 pub use describe::openapi;
+pub use identity::{Callers, OperatorKey};
 pub use options::Options;
 pub use problem::problems;
 pub use serve::serve;
@@ -53,7 +56,10 @@ pub use serve::serve;
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// # let store = Arc::new(runledger_memory::MemoryStore::new());
 /// # let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds::new()?));
-/// # let ports = Ports { reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store, clock, ids };
+/// # let ports = Ports {
+/// #     reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store.clone(), clock,
+/// #     ids: ids.clone(), tokens: store, secrets: ids,
+/// # };
 /// let ledger = Arc::new(Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true)));
 /// let router = runledger_http::router(ledger, runledger_http::Options::default());
 /// let request = Request::post("/v1/runs").header("Runledger-Source", "orchestrator").body(Body::empty())?;
@@ -93,6 +99,9 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/records", get(read::list))
         .route("/v1/stalled", get(read::stalled))
         .route("/v1/activity", get(read::activity))
+        .route("/v1/tokens", get(tokens::list).post(tokens::create))
+        .route("/v1/tokens/{token}/revoke", post(tokens::revoke))
+        .route("/v1/tokens/{token}/rotate", post(tokens::rotate))
         .route("/v1/stats", get(meta::stats))
         .route("/livez", get(meta::livez))
         .route("/readyz", get(meta::readyz))

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::answer::json;
 use crate::api::Api;
 use crate::describe::{CodePath, Described, ReadProblems, Ready, StatsRead, openapi};
-use crate::incoming::Reading;
+use crate::incoming::{Asking, Reading};
 use crate::problem::{self, KINDS};
 use crate::query::check_none;
 use crate::trouble::Problem;
@@ -55,6 +55,7 @@ pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> Result<Response, Prob
     responses(StatsRead, ReadProblems)
 )]
 pub(crate) async fn stats(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
+    reading.allow_whole()?;
     check_none(&reading.uri)?;
     let runs = &api.ledger.runs;
     let reads = runs.recent_reads();
@@ -72,7 +73,7 @@ pub(crate) async fn stats(State(api): State<Arc<Api>>, reading: Reading) -> Resu
     operation_id = "describe",
     responses(Described)
 )]
-pub(crate) async fn description(_: Reading) -> Response {
+pub(crate) async fn description(_: Asking) -> Response {
     static TEXT: LazyLock<String> = LazyLock::new(openapi);
     let mut response = Response::new(Body::from(TEXT.as_str()));
     response
@@ -90,7 +91,7 @@ pub(crate) async fn description(_: Reading) -> Response {
     params(CodePath),
     responses(Described, ReadProblems)
 )]
-pub(crate) async fn explain(reading: Reading) -> Result<Response, Problem> {
+pub(crate) async fn explain(reading: Asking) -> Result<Response, Problem> {
     let code = reading.path.code();
     let Some(kind) = KINDS.iter().find(|kind| kind.code == code) else {
         let detail = format!("there is no problem {code:?}; they are listed in docs/problems.md");
@@ -115,7 +116,7 @@ struct Explained {
 }
 
 /// Answers a path that is none.
-pub(crate) async fn no_route(reading: Reading) -> Problem {
+pub(crate) async fn no_route(reading: Asking) -> Problem {
     let detail = format!(
         "there is no path {:?}; the paths are listed in /openapi.json",
         reading.uri.path()
@@ -124,7 +125,7 @@ pub(crate) async fn no_route(reading: Reading) -> Problem {
 }
 
 /// Answers a method that a path does not have; `OPTIONS` is answered with the ones that it has.
-pub(crate) async fn no_method(method: Method, _: Reading) -> Response {
+pub(crate) async fn no_method(method: Method, _: Asking) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
     }

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use crate::identity::Callers;
+
 /// Bounds and names of the server.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// How the server tells who asks.
+    pub callers: Callers,
     /// Host names, besides `localhost`, `127.0.0.1` and `[::1]`, under which the server may be addressed: the name or
     /// address that it is bound to. Without ports, in lower case. A request that came through a browser from a foreign
     /// page names another host, and is refused.
@@ -21,6 +25,7 @@ impl Default for Options {
     /// Loopback only, 1 MiB, 30 seconds for a body, 30 seconds for the end.
     fn default() -> Self {
         Self {
+            callers: Callers::Bearers,
             allowed_hosts: Vec::new(),
             body_bytes_max: 1 << 20,
             body_time_max: Duration::from_secs(30),

@@ -39,13 +39,28 @@ kinds! {
     PATH_INVALID = "path_invalid", BAD_REQUEST, "The path cannot be decoded",
         "Nothing was done. Percent-encode the parts of the path as UTF-8.";
 
+    // 401: not known who asks.
+    TOKEN_ENDED = "token_ended", UNAUTHORIZED, "The token counts no more",
+        "Nothing was done. Use another token.";
+    TOKEN_INVALID = "token_invalid", UNAUTHORIZED, "The token is not one of this ledger's",
+        "Nothing was done. Send a token of this ledger, whole, as Authorization: Bearer rlt_...";
+    TOKEN_MISSING = "token_missing", UNAUTHORIZED, "A token is needed",
+        "Nothing was done. Send a token as Authorization: Bearer rlt_...; whoever runs the ledger makes them with \
+         `runledger token create`.";
+
     // 403: understood, and not allowed.
+    CLIENT_NOT_GRANTED = "client_not_granted", FORBIDDEN, "The token is limited to other clients",
+        "Nothing was done. Use a token for these clients, or one without the limit.";
     HOST_NOT_ALLOWED = "host_not_allowed", FORBIDDEN, "The host name is not this server's",
         "Nothing was done. Address the server as localhost, 127.0.0.1, [::1] or by the name that it is bound to.";
     IMPORT_ONLY = "import_only", FORBIDDEN, "Only the import command creates records with a history",
         "Nothing was created. Create the record, then change it step by step.";
     ORIGIN_NOT_ALLOWED = "origin_not_allowed", FORBIDDEN, "A foreign page may not change anything",
         "Nothing was done. The request came from a page of another origin; send it from a program instead.";
+    SCOPE_MISSING = "scope_missing", FORBIDDEN, "The token may not do this",
+        "Nothing was done. Use a token that has the scope which the detail names.";
+    SOURCE_NOT_GRANTED = "source_not_granted", FORBIDDEN, "The token does not speak for this source",
+        "Nothing was done. Name a source that the token speaks for, or none if it has only one.";
     SOURCE_NOT_AUTHORISED = "source_not_authorised", FORBIDDEN, "The source may not create records of this kind",
         "Nothing was created. Records are created at the start of a process by the sources that the policy lists; \
          to change a record that exists, use update, stage, note or complete.";
@@ -54,6 +69,8 @@ kinds! {
     NOT_FOUND = "not_found", NOT_FOUND, "There is no such record",
         "Nothing was created: a change never creates. Check the run id and the client id. Attempts to change are in \
          the activity log.";
+    TOKEN_NOT_FOUND = "token_not_found", NOT_FOUND, "There is no such token",
+        "Nothing was done. GET /v1/tokens lists the ones there are.";
     ROUTE_NOT_FOUND = "route_not_found", NOT_FOUND, "There is no such path",
         "Nothing was done. The paths are listed in /openapi.json.";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not have this method",
@@ -97,10 +114,14 @@ kinds! {
         "The record is untouched: an ended stage never changes. Use another stage name for more work.";
     STAGE_NOT_STARTED = "stage_not_started", CONFLICT, "The stage was never started",
         "The record is untouched. Start the stage first.";
+    TOKEN_HAS_ENDED = "token_has_ended", CONFLICT, "The token has ended already",
+        "Nothing was done. Make a new token.";
     TOO_MANY_METRICS = "too_many_metrics", CONFLICT, "The record would hold too many metrics",
         "Nothing was changed. Use fewer names.";
     TOO_MANY_STAGES = "too_many_stages", CONFLICT, "The record holds too many stages",
         "Nothing was changed. Use fewer, longer stages.";
+    TOO_MANY_TOKENS = "too_many_tokens", CONFLICT, "The ledger holds as many tokens as it may",
+        "Nothing was made.";
     TOO_MANY_UPDATES = "too_many_updates", CONFLICT, "The record remembers too many update ids",
         "Nothing was changed. Report fewer, larger deltas, or send them as max or set without an id.";
 
@@ -125,6 +146,8 @@ kinds! {
         "Nothing was done. Say it once: in the header, in the path, or in the body.";
     CURSOR_INVALID = "cursor_invalid", UNPROCESSABLE_ENTITY, "The cursor is not one",
         "Send the `next` of the page before as it was, or no cursor to begin at the start.";
+    GRANT_INVALID = "grant_invalid", UNPROCESSABLE_ENTITY, "What the token is to allow makes no sense",
+        "Nothing was made. The detail says what is missing or too much.";
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", UNPROCESSABLE_ENTITY, "The idempotency key is not one",
         "Nothing was done. Send 1 to 128 visible ASCII characters, once.";
     IF_MATCH_INVALID = "if_match_invalid", UNPROCESSABLE_ENTITY, "If-Match does not name a version of a record",

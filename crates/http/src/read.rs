@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::http::header::IF_NONE_MATCH;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use runledger_domain::{ClientId, RecordKind, RunId, RunRecord, Status};
+use runledger_app::ReadError;
+use runledger_domain::{ClientId, RecordKind, RunId, RunKey, RunRecord, Status};
 use runledger_ports::{ActivityFilter, ListFilter};
 
 use crate::answer::{self, json};
@@ -70,6 +71,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, reading: Reading) -> Resul
         "limit",
         "cursor",
     ];
+    reading.allow()?;
     let query = Parameters::of(&reading.uri, &KNOWN)?;
     let (run, client) = run_and_client(&query)?;
     let filter = ListFilter {
@@ -80,6 +82,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, reading: Reading) -> Resul
         open: query.flag("open")?,
         batch: query.value("batch")?,
         external_id: query.value("external_id")?,
+        within: reading.access.clients().cloned(),
     };
     let page = api.ledger.runs.list(&filter, query.cursor()?, query.limit()?).await?;
     Ok(json(StatusCode::OK, &Records::of(&page, api.now())))
@@ -95,8 +98,10 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, reading: Reading) -> Resul
     responses(RecordsListed, ReadProblems)
 )]
 pub(crate) async fn stalled(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
+    reading.allow()?;
     let query = Parameters::of(&reading.uri, &["limit", "cursor"])?;
-    let page = api.ledger.runs.stalled(query.cursor()?, query.limit()?).await?;
+    let within = reading.access.clients().cloned();
+    let page = api.ledger.runs.stalled(within, query.cursor()?, query.limit()?).await?;
     Ok(json(StatusCode::OK, &Records::of(&page, api.now())))
 }
 
@@ -110,8 +115,14 @@ pub(crate) async fn stalled(State(api): State<Arc<Api>>, reading: Reading) -> Re
     responses(SummaryRead, ReadProblems)
 )]
 pub(crate) async fn summary(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
+    reading.allow()?;
     check_none(&reading.uri)?;
-    let summary = api.ledger.runs.summary(&run_id(reading.path.run())?).await?;
+    let run = run_id(reading.path.run())?;
+    // What a run comes to says something about clients that the caller may not know of.
+    if !reading.access.sees(&RunKey::Job(run.clone())) {
+        return Err(ReadError::NotFound { key: RunKey::Job(run) }.into());
+    }
+    let summary = api.ledger.runs.summary(&run).await?;
     Ok(json(StatusCode::OK, &SummaryOut::of(&summary)))
 }
 
@@ -126,6 +137,7 @@ pub(crate) async fn summary(State(api): State<Arc<Api>>, reading: Reading) -> Re
 )]
 pub(crate) async fn activity(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
     const KNOWN: [&str; 6] = ["run_id", "client_id", "source", "refused", "limit", "cursor"];
+    reading.allow()?;
     let query = Parameters::of(&reading.uri, &KNOWN)?;
     let (run, client) = run_and_client(&query)?;
     let filter = ActivityFilter {
@@ -133,6 +145,7 @@ pub(crate) async fn activity(State(api): State<Arc<Api>>, reading: Reading) -> R
         client,
         source: query.value("source")?,
         refused: query.flag("refused")?,
+        within: reading.access.clients().cloned(),
     };
     let page = api
         .ledger
@@ -143,8 +156,12 @@ pub(crate) async fn activity(State(api): State<Arc<Api>>, reading: Reading) -> R
 }
 
 async fn get(api: &Api, reading: &Reading) -> Result<Response, Problem> {
+    reading.allow()?;
     check_none(&reading.uri)?;
     let key = reading.path.key()?;
+    if !reading.access.sees(&key) {
+        return Err(ReadError::NotFound { key }.into());
+    }
     let record = api.ledger.runs.get(&key).await?;
     let now = api.now();
     // A record becomes stalled without a new version, so a stalled one is always shown in full.

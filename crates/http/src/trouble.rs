@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use runledger_app::{CreationError, ReadError};
@@ -23,6 +23,7 @@ const DETAIL_MAX_CHARS: usize = 400;
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// How long to wait before the same request, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"runledger\"");
 
 /// Why a request is not answered as its sender wished.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ struct Details {
     field: Option<String>,
     existing: Option<(Arc<RunRecord>, Timestamp)>,
     differs_in: Vec<CreationField>,
+    /// What the line says instead, when the answer must not say it.
+    logged_as: Option<&'static Kind>,
 }
 
 impl Problem {
@@ -48,6 +51,7 @@ impl Problem {
             field: None,
             existing: None,
             differs_in: Vec::new(),
+            logged_as: None,
         }))
     }
 
@@ -91,12 +95,18 @@ impl Problem {
         self
     }
 
-    pub(crate) const fn kind(&self) -> &'static Kind {
-        self.0.kind
+    /// Keeps another kind for the line in the log: what the caller may not learn.
+    pub(crate) fn logged_as(mut self, kind: &'static Kind) -> Self {
+        self.0.logged_as = Some(kind);
+        self
     }
 
-    pub(crate) fn detail(&self) -> &str {
-        &self.0.detail
+    /// The code and the detail for the line in the log.
+    pub(crate) fn logged(&self) -> (&'static str, &str) {
+        match self.0.logged_as {
+            Some(kind) => (kind.code, kind.title),
+            None => (self.0.kind.code, &self.0.detail),
+        }
     }
 
     pub(crate) const fn subject(&self) -> Option<&Subject> {
@@ -142,6 +152,9 @@ impl IntoResponse for Problem {
         let status = self.0.kind.status;
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }

@@ -1,5 +1,6 @@
 //! The capability to read. Reading never creates and never changes (I3).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -67,6 +68,8 @@ pub struct ListFilter {
     pub batch: Option<BatchLabel>,
     /// With this reference.
     pub external_id: Option<ExternalId>,
+    /// Only client run records of these clients: for whoever may know of no others (I12).
+    pub within: Option<BTreeSet<ClientId>>,
 }
 
 /// One page of records in the order of their creation.
@@ -79,10 +82,12 @@ pub struct RecordPage {
 }
 
 /// Which records count as stalled.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StalledFilter {
     /// Open records whose deadline lies before this point.
     pub deadline_before: Timestamp,
+    /// Only client run records of these clients: for whoever may know of no others (I12).
+    pub within: Option<BTreeSet<ClientId>>,
 }
 
 /// Which lines of the activity log to list. All given conditions must hold.
@@ -96,6 +101,8 @@ pub struct ActivityFilter {
     pub source: Option<Source>,
     /// Only refused attempts.
     pub refused: bool,
+    /// Only about client run records of these clients: for whoever may know of no others (I12).
+    pub within: Option<BTreeSet<ClientId>>,
 }
 
 /// One page of the activity log, oldest first.

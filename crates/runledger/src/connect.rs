@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_embedded::{DATABASE_FILE, EmbeddedStore, OpenError};
+use runledger_http::Callers;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ledger::{OpenLedger, Problem, Use, api_options};
-use crate::server_file;
+use crate::server_file::{self, Secret};
 use crate::settings::Settings;
 use crate::transport::Transport;
 
@@ -41,11 +42,26 @@ impl Drop for Connection {
     }
 }
 
-/// Finds the ledger of the data directory.
+/// What the caller says about the server to go to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Remote<'a> {
+    /// Its address; without one, the data directory leads to the ledger.
+    pub(crate) url: Option<&'a str>,
+    /// The token to show there; never printed.
+    pub(crate) token: Option<&'a Secret>,
+}
+
+/// Finds the ledger: at the server that is named, or in the data directory.
 ///
 /// # Errors
 /// There is none, it does not open, or it stays held by another command for five seconds.
-pub(crate) async fn connect(settings: &Settings, need: Need) -> Outcome<Connection> {
+pub(crate) async fn connect(settings: &Settings, remote: Remote<'_>, need: Need) -> Outcome<Connection> {
+    if let Some(url) = remote.url {
+        return Ok(Connection {
+            transport: Transport::remote(url, remote.token.cloned())?,
+            held: None,
+        });
+    }
     if need == Need::Exists {
         expect_ledger(&settings.data)?;
     }
@@ -53,14 +69,17 @@ pub(crate) async fn connect(settings: &Settings, need: Need) -> Outcome<Connecti
     for _ in 0..TRIES {
         if let Some(server) = server_file::find(&settings.data) {
             return Ok(Connection {
-                transport: Transport::remote(&server.url)?,
+                transport: Transport::remote(&server.url, Some(remote.token.unwrap_or(&server.operator_key).clone()))?,
                 held: None,
             });
         }
         match OpenLedger::open(settings, Use::Command, policy.clone()) {
             Ok(OpenLedger { ledger, store }) => {
                 return Ok(Connection {
-                    transport: Transport::InProcess(runledger_http::router(ledger, api_options(settings))),
+                    transport: Transport::InProcess(runledger_http::router(
+                        ledger,
+                        api_options(settings, Callers::Operator),
+                    )),
                     held: Some(store),
                 });
             }

@@ -6,7 +6,7 @@ use runledger_app::system::{RandomIds, SystemClock};
 use runledger_app::{Ledger, Ports, Registry};
 use runledger_domain::CreationPolicy;
 use runledger_embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
-use runledger_http::Options;
+use runledger_http::{Callers, Options};
 use runledger_ports::Clock;
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -98,13 +98,16 @@ pub(crate) fn put_together(
     registry: Registry,
     clock: Arc<dyn Clock>,
 ) -> Outcome<Arc<Ledger>> {
+    let ids = Arc::new(random_ids()?);
     let ports = Ports {
         reader: store.clone(),
         changer: store.clone(),
         creator: store.clone(),
         log: store.clone(),
         clock,
-        ids: Arc::new(random_ids()?),
+        ids: ids.clone(),
+        tokens: store.clone(),
+        secrets: ids,
     };
     Ok(Arc::new(Ledger::new(ports, policy, registry)))
 }
@@ -117,9 +120,10 @@ pub(crate) fn random_ids() -> Outcome<RandomIds> {
     RandomIds::new().map_err(|error| Failure::new(Exit::Fault, error))
 }
 
-/// What the API is to be bound by.
-pub(crate) fn api_options(settings: &Settings) -> Options {
+/// What the API is to be bound by, and how it tells who asks.
+pub(crate) fn api_options(settings: &Settings, callers: Callers) -> Options {
     Options {
+        callers,
         body_bytes_max: settings.limits.body_bytes,
         body_time_max: settings.limits.body_time.duration(),
         ..Options::default()

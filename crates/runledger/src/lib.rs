@@ -26,7 +26,8 @@ use clap::Parser as _;
 use tokio::runtime;
 
 use crate::cli::{Cli, ClientCommand, Command, ConfigCommand, Global, JobCommand, StageCommand};
-use crate::commands::{Context, change, create, export, import, read, setup, sweep};
+use crate::commands::{Context, change, create, export, import, read, setup, sweep, token};
+use crate::connect::Remote;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::settings::{Given, Loaded, Settings};
@@ -59,6 +60,7 @@ fn run(cli: &Cli, output: &Output) -> Outcome {
     let without_ledger = Settings::defaults(std::path::PathBuf::new());
     let bare = Context {
         settings: &without_ledger,
+        remote: Remote::default(),
         source: None,
         output,
     };
@@ -78,6 +80,10 @@ fn run(cli: &Cli, output: &Output) -> Outcome {
             let Loaded { settings, .. } = &loaded;
             let context = Context {
                 settings,
+                remote: Remote {
+                    url: cli.global.url.as_deref().filter(|url| !url.is_empty()),
+                    token: cli.global.token.as_ref().filter(|token| !token.0.is_empty()),
+                },
                 source: cli.global.source.as_deref().filter(|source| !source.is_empty()),
                 output,
             };
@@ -102,6 +108,7 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Stalled(page) => commands::stalled(context, *page).await,
         Command::Sweep { grace } => sweep::sweep(context, *grace).await,
         Command::Activity(args) => commands::activity(context, args).await,
+        Command::Token(command) => token::token(context, command).await,
         Command::Import(command) => import::import(context, command).await,
         Command::Export(args) => export::export(context, args).await,
         Command::Verify => setup::verify(context).await,

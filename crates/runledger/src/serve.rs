@@ -1,11 +1,14 @@
-//! `serve`: holds the data directory, answers the API on loopback, sweeps, and ends in order: it stops accepting,
+//! `serve`: holds the data directory, answers the API, sweeps, and ends in order: it stops accepting,
 //! finishes what it accepted, and closes the store.
 
+use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_app::{Ledger, Sweeper};
+use runledger_http::{Callers, OperatorKey};
+use runledger_ports::SecretSource as _;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime;
@@ -16,28 +19,24 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use crate::commands::sweep;
 use crate::connect::hold;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::ledger::{OpenLedger, Use, api_options};
+use crate::ledger::{OpenLedger, Use, api_options, random_ids};
 use crate::logging;
 use crate::output::Output;
-use crate::server_file::{ServerFile, ServerInfo};
+use crate::server_file::{Secret, ServerFile, ServerInfo};
 use crate::settings::Settings;
 
 /// The exit status of a server that is told twice to end: that of a program ended by SIGINT.
 const ENDED_AT_ONCE: i32 = 130;
 
+/// How many random bytes the operator's key has.
+const OPERATOR_KEY_BYTES: usize = 32;
+
 /// Runs the server until a signal ends it.
 ///
 /// # Errors
-/// An address that is not loopback, a data directory or an address that is taken, a ledger that does not open, requests
+/// An address that is not loopback on a ledger without tokens, a data directory or an address that is taken, a ledger that does not open, requests
 /// that were still unanswered when the server had to end.
 pub(crate) fn serve(settings: &Settings, output: &Output) -> Outcome {
-    if !settings.listen.ip().is_loopback() {
-        return Err(Failure::usage(format_args!(
-            "{} is not a loopback address; the server has no tokens yet, so whoever reaches it could write as anybody",
-            settings.listen
-        ))
-        .advise("listen on 127.0.0.1 or [::1], and let a proxy with authentication stand before it"));
-    }
     let _logging = logging::for_server(&settings.log)?;
     let open = hold(settings, Use::Server, &settings.policy()?)?;
     let runtime = runtime::Builder::new_multi_thread()
@@ -53,6 +52,7 @@ pub(crate) fn serve(settings: &Settings, output: &Output) -> Outcome {
 }
 
 async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome {
+    check_openness(settings, open).await?;
     let cannot_listen = |error: io::Error| {
         Failure::unavailable(format_args!("cannot listen on {}: {error}", settings.listen))
             .advise("another server may use it; choose another address with --listen, or port 0 for a free one")
@@ -64,6 +64,7 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
         url: format!("http://{address}"),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").into(),
+        operator_key: operator_key()?,
     };
     let file = ServerFile::write(&settings.data, &info).map_err(|error| {
         Failure::new(
@@ -72,9 +73,10 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
         )
     })?;
     greet(settings, output, &info)?;
+    let callers = Callers::BearersAndOperator(OperatorKey::new(info.operator_key.0.clone()));
     let (stop_sweeping, stopped) = oneshot::channel();
     let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
-    let router = runledger_http::router(Arc::clone(&open.ledger), api_options(settings));
+    let router = runledger_http::router(Arc::clone(&open.ledger), api_options(settings, callers));
     let drain = settings.limits.drain_time.duration();
     let served = runledger_http::serve(listener, router, drain, async move {
         signals.next().await;
@@ -98,8 +100,39 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     })
 }
 
+/// A ledger without tokens trusts whoever reaches it: it listens on loopback alone, and says so.
+async fn check_openness(settings: &Settings, open: &OpenLedger) -> Outcome {
+    let is_open = open.ledger.tokens.is_open().await;
+    let is_open = is_open.map_err(|error| Failure::unavailable(format_args!("the tokens cannot be read: {error}")))?;
+    if !is_open {
+        return Ok(());
+    }
+    if !settings.listen.ip().is_loopback() {
+        return Err(Failure::usage(format_args!(
+            "{} is not a loopback address, and this ledger has no token: whoever reached it could write as anybody",
+            settings.listen
+        ))
+        .advise("make a token with `runledger token create`, or listen on 127.0.0.1 or [::1]"));
+    }
+    tracing::warn!("this ledger has no token: every program of this machine may do everything");
+    Ok(())
+}
+
+/// A key for whoever can read the data directory, new for each start.
+fn operator_key() -> Outcome<Secret> {
+    let seed = random_ids()?
+        .token_seed()
+        .map_err(|error| Failure::new(Exit::Fault, error))?;
+    let mut key = String::from("rlo_");
+    for byte in seed.iter().take(OPERATOR_KEY_BYTES) {
+        // Writing to a String cannot fail.
+        let _ = write!(key, "{byte:02x}");
+    }
+    Ok(Secret(key))
+}
+
 fn greet(settings: &Settings, output: &Output, info: &ServerInfo) -> Outcome {
-    let ServerInfo { url, pid, version } = info;
+    let ServerInfo { url, pid, version, .. } = info;
     if output.is_json() {
         output.value(&json!({"url": url, "pid": pid, "version": version}))?;
     } else {

@@ -3,6 +3,7 @@
 //! The server keeps a lock on the file for as long as it lives, and the lock ends with the process, however that ends.
 //! So a file whose lock is free is left over from a server that is gone; no process id needs to be believed.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,26 @@ pub(crate) struct ServerInfo {
     pub(crate) pid: u32,
     /// Its version.
     pub(crate) version: String,
+    /// Lets whoever can read this file in as the operator: they could open the ledger itself as well.
+    #[serde(default)]
+    pub(crate) operator_key: Secret,
+}
+
+/// A text that is written into the file and shown nowhere.
+#[derive(Clone, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
 }
 
 /// The file of this process; dropping it removes the file, then frees the lock.
@@ -93,6 +114,7 @@ mod tests {
             url: "http://127.0.0.1:1".into(),
             pid: 7,
             version: "0".into(),
+            operator_key: Secret("rlo_1".into()),
         };
         assert_eq!(find(directory.path()), None);
         let held = ServerFile::write(directory.path(), &info).unwrap();

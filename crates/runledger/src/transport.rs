@@ -13,6 +13,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::failure::{Exit, Failure, Outcome};
+use crate::server_file::Secret;
 
 /// How long a connection to the server may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,6 +33,8 @@ pub(crate) enum Transport {
         client: reqwest::Client,
         /// Where the server listens, without a slash at the end.
         url: String,
+        /// What is shown there, if anything.
+        token: Option<Secret>,
     },
 }
 
@@ -152,7 +155,7 @@ impl Transport {
     ///
     /// # Errors
     /// When the client cannot be set up.
-    pub(crate) fn remote(url: &str) -> Outcome<Self> {
+    pub(crate) fn remote(url: &str, token: Option<Secret>) -> Outcome<Self> {
         let client = reqwest::Client::builder()
             // The server is on this machine: no proxy of the environment stands between.
             .no_proxy()
@@ -163,6 +166,7 @@ impl Transport {
         Ok(Self::Remote {
             client,
             url: url.trim_end_matches('/').to_owned(),
+            token,
         })
     }
 
@@ -173,7 +177,7 @@ impl Transport {
     pub(crate) async fn send(&self, request: &Request) -> Outcome<Answer> {
         match self {
             Self::InProcess(router) => in_process(router.clone(), request).await,
-            Self::Remote { client, url } => remote(client, url, request).await,
+            Self::Remote { client, url, token } => remote(client, url, token.as_ref(), request).await,
         }
     }
 
@@ -221,8 +225,11 @@ async fn in_process(router: Router, request: &Request) -> Outcome<Answer> {
     })
 }
 
-async fn remote(client: &reqwest::Client, url: &str, request: &Request) -> Outcome<Answer> {
+async fn remote(client: &reqwest::Client, url: &str, token: Option<&Secret>, request: &Request) -> Outcome<Answer> {
     let mut builder = client.request(request.method.clone(), format!("{url}{}", request.target()));
+    if let Some(Secret(token)) = token {
+        builder = builder.bearer_auth(token);
+    }
     for (name, value) in &request.headers {
         builder = builder.header(*name, value);
     }
@@ -309,9 +316,9 @@ fn last_word(field: &str) -> &str {
 /// The one table from the API's answers to exit codes.
 fn exit_of(status: u16, code: &str) -> Exit {
     match (status, code) {
-        (404, "not_found") => Exit::NotFound,
+        (404, "not_found" | "token_not_found") => Exit::NotFound,
         (409, "conflict") => Exit::Conflict,
-        (403 | 409 | 412, _) => Exit::Refused,
+        (401 | 403 | 409 | 412, _) => Exit::Refused,
         (400 | 408 | 413 | 415 | 422, _) => Exit::Usage,
         (500.., _) => Exit::Unavailable,
         // Among them a path that this program knows and the server does not: another version, or no run ledger at all.
@@ -328,6 +335,7 @@ mod tests {
         for (status, code, exit) in [
             (400, "body_not_json", Exit::Usage),
             (422, "run_id_invalid", Exit::Usage),
+            (401, "token_missing", Exit::Refused),
             (403, "source_not_authorised", Exit::Refused),
             (409, "already_ended", Exit::Refused),
             (409, "conflict", Exit::Conflict),

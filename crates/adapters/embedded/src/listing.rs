@@ -3,7 +3,9 @@
 //! The index is named in each statement. A listing that could not use it would fail in its test instead of becoming
 //! slow in a large ledger.
 
-use runledger_domain::RecordKind;
+use std::collections::BTreeSet;
+
+use runledger_domain::{ClientId, RecordKind};
 use runledger_ports::{ActivityFilter, ActivityPage, Cursor, ListFilter, PageSize, RecordPage, StalledFilter};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -33,6 +35,15 @@ impl Query {
         self.values.push(Value::Integer(value));
         self.conditions
             .push(condition.replace('?', &format!("?{}", self.values.len())));
+    }
+
+    /// One of these clients, in the column of the client.
+    fn within(&mut self, clients: &BTreeSet<ClientId>) {
+        let first = self.values.len() + 1;
+        self.values
+            .extend(clients.iter().map(|client| Value::Text(client.as_str().to_owned())));
+        let places: Vec<_> = (first..=self.values.len()).map(|place| format!("?{place}")).collect();
+        self.conditions.push(format!("client_id IN ({})", places.join(", ")));
     }
 
     fn always(&mut self, condition: &str) {
@@ -66,9 +77,25 @@ pub(crate) fn list(
         None if filter.open => vec![Some(0), Some(1)],
         None => vec![None],
     };
+    // So are the clients that a caller is limited to: each has its own stretch of the index.
+    let filters: Vec<ListFilter> = match &filter.within {
+        None => vec![filter.clone()],
+        Some(clients) => clients
+            .iter()
+            .filter(|client| filter.client.as_ref().is_none_or(|wanted| wanted == *client))
+            .map(|client| ListFilter {
+                client: Some(client.clone()),
+                within: None,
+                ..filter.clone()
+            })
+            .collect(),
+    };
     let limit = size.get() as usize + 1;
     let mut found = Vec::new();
-    for status in statuses {
+    for (status, filter) in statuses
+        .iter()
+        .flat_map(|status| filters.iter().map(move |filter| (*status, filter)))
+    {
         let query = list_query(filter, status, after);
         let mut statement = connection.prepare_cached(&query.sql("run.id, run.body", "run.id", limit))?;
         let mut rows = statement.query(params_from_iter(query.values))?;
@@ -147,7 +174,7 @@ fn list_query(filter: &ListFilter, status: Option<i64>, after: i64) -> Query {
 
 pub(crate) fn stalled(
     connection: &Connection,
-    filter: StalledFilter,
+    filter: &StalledFilter,
     after: Option<Cursor>,
     size: PageSize,
 ) -> Result<RecordPage, StoreError> {
@@ -159,6 +186,9 @@ pub(crate) fn stalled(
     };
     query.always("status < 2");
     query.number("deadline < ?", filter.deadline_before.as_micros());
+    if let Some(clients) = &filter.within {
+        query.within(clients);
+    }
     if let Some(after) = after {
         query.number("deadline >= ?", after.order);
         query.values.push(Value::Integer(after.order));
@@ -204,7 +234,9 @@ pub(crate) fn activity_page(
     };
     // A walk along the log itself may find little for long: it is bounded, and the page says where to go on.
     let scanned_to = after.saturating_add(LINES_SCANNED);
-    let bounded = filter.run.is_none() && !filter.refused && (filter.client.is_some() || filter.source.is_some());
+    let bounded = filter.run.is_none()
+        && !filter.refused
+        && (filter.client.is_some() || filter.source.is_some() || filter.within.is_some());
     let mut query = Query {
         from,
         conditions: Vec::new(),
@@ -222,6 +254,9 @@ pub(crate) fn activity_page(
     }
     if let Some(source) = &filter.source {
         query.text("source = ?", source.as_str());
+    }
+    if let Some(clients) = &filter.within {
+        query.within(clients);
     }
     if filter.refused {
         query.always("verdict = 'refused'");

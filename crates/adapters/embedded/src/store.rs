@@ -294,9 +294,9 @@ macro_rules! run_reader {
                 after: Option<Cursor>,
                 size: PageSize,
             ) -> Result<RecordPage, Unavailable> {
-                let filter = *filter;
+                let filter = filter.clone();
                 in_background(&self.readers, move |connection| {
-                    listing::stalled(connection, filter, after, size)
+                    listing::stalled(connection, &filter, after, size)
                 })
                 .await
             }

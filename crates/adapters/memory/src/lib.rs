@@ -89,7 +89,7 @@ impl RunReader for MemoryStore {
         after: Option<Cursor>,
         size: PageSize,
     ) -> Result<RecordPage, Unavailable> {
-        Ok(read::stalled(&self.transaction(), *filter, after, size))
+        Ok(read::stalled(&self.transaction(), filter, after, size))
     }
 
     async fn summary(&self, run: &RunId) -> Result<Option<JobSummary>, Unavailable> {

@@ -1,8 +1,9 @@
 //! Reading: which records and lines a filter means, page by page. Nothing here can write.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use runledger_domain::{Activity, JobSummary, RunId, RunRecord};
+use runledger_domain::{Activity, ClientId, JobSummary, RunId, RunRecord};
 use runledger_ports::{ActivityFilter, ActivityPage, Cursor, ListFilter, PageSize, RecordPage, StalledFilter};
 
 use crate::ledger::{Ledger, RecordNumber};
@@ -16,10 +17,11 @@ pub(crate) fn list(ledger: &Ledger, filter: &ListFilter, after: Option<Cursor>, 
     RecordPage { records, next }
 }
 
-pub(crate) fn stalled(ledger: &Ledger, filter: StalledFilter, after: Option<Cursor>, size: PageSize) -> RecordPage {
+pub(crate) fn stalled(ledger: &Ledger, filter: &StalledFilter, after: Option<Cursor>, size: PageSize) -> RecordPage {
     let mut found: Vec<(Cursor, Arc<RunRecord>)> = ledger
         .records(0)
         .filter(|(_, record)| record.status().is_open() && record.deadline() < filter.deadline_before)
+        .filter(|(_, record)| is_within(filter.within.as_ref(), record.key().client().map(ClientId::as_str)))
         .map(|(number, record)| (overdue_at(number, record), Arc::clone(record)))
         .filter(|(place, _)| after.is_none_or(|after| *place > after))
         .collect();
@@ -74,6 +76,12 @@ fn is_listed(filter: &ListFilter, record: &RunRecord) -> bool {
             .external_id
             .as_ref()
             .is_none_or(|id| record.external_ids().contains(id))
+        && is_within(filter.within.as_ref(), key.client().map(ClientId::as_str))
+}
+
+/// Whether a client is among those that may be known of.
+fn is_within(within: Option<&BTreeSet<ClientId>>, client: Option<&str>) -> bool {
+    within.is_none_or(|clients| clients.iter().any(|known| Some(known.as_str()) == client))
 }
 
 fn is_about(filter: &ActivityFilter, activity: &Activity) -> bool {
@@ -88,6 +96,7 @@ fn is_about(filter: &ActivityFilter, activity: &Activity) -> bool {
             .as_ref()
             .is_none_or(|source| line.source == source.as_str())
         && (!filter.refused || line.verdict.is_refused())
+        && is_within(filter.within.as_ref(), Some(&line.subject.client))
 }
 
 /// The first entries, and the place of the last of them if there are more.

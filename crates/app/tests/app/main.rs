@@ -8,14 +8,16 @@ mod creation;
 mod doubt;
 mod registry;
 mod sweeping;
+mod tokens;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use runledger_app::{Ledger, Ports, Registry};
+use runledger_domain::access::TokenSeed;
 use runledger_domain::{AttemptId, CreationPolicy, Source, Timestamp};
 use runledger_memory::MemoryStore;
-use runledger_ports::{Clock, IdSource};
+use runledger_ports::{Clock, IdSource, SecretSource, Unavailable};
 
 /// A clock that stands until it is told to go on.
 struct Stopped(AtomicI64);
@@ -47,6 +49,14 @@ impl IdSource for Counted {
     }
 }
 
+impl SecretSource for Counted {
+    fn token_seed(&self) -> Result<TokenSeed, Unavailable> {
+        let mut seed: TokenSeed = [0; 52];
+        seed[..8].copy_from_slice(&self.0.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+        Ok(seed)
+    }
+}
+
 fn ports(store: &Arc<MemoryStore>, clock: &Arc<Stopped>) -> Ports {
     Ports {
         reader: store.clone(),
@@ -55,6 +65,8 @@ fn ports(store: &Arc<MemoryStore>, clock: &Arc<Stopped>) -> Ports {
         log: store.clone(),
         clock: clock.clone(),
         ids: Arc::new(Counted::default()),
+        tokens: store.clone(),
+        secrets: Arc::new(Counted::default()),
     }
 }
 

@@ -263,6 +263,7 @@ async fn compare_summary(bench: &Bench, model: &Model, of: usize) -> Held {
 async fn compare_stalled(bench: &Bench, model: &Model) -> Held {
     let filter = StalledFilter {
         deadline_before: at(model.now),
+        within: None,
     };
     let page = match bench.store.reader.stalled(&filter, None, PageSize::default()).await {
         Ok(page) => page,

@@ -202,8 +202,35 @@ fn filters() -> Vec<(&'static str, ListFilter, &'static [&'static str])> {
                 open: false,
                 batch: Some(text("stream-1")),
                 external_id: Some(text(SHARED)),
+                within: Some([client("acme"), client("zen")].into()),
             },
             &[ACME],
+        ),
+        ("within no client", by(|f| f.within = Some([].into())), &[]),
+        (
+            "within one client",
+            by(|f| f.within = Some([client("zen")].into())),
+            &[ZEN],
+        ),
+        (
+            "within two clients",
+            by(|f| f.within = Some([client("zen"), client("acme")].into())),
+            &[ACME, ZEN, OTHER_ACME, NO_JOB],
+        ),
+        (
+            "a client that is not within",
+            by(|f| (f.client, f.within) = (Some(client("acme")), Some([client("zen")].into()))),
+            &[],
+        ),
+        (
+            "jobs within clients",
+            by(|f| (f.kind, f.within) = (Some(RecordKind::Job), Some([client("zen")].into()))),
+            &[],
+        ),
+        (
+            "open within clients",
+            by(|f| (f.open, f.within) = (true, Some([client("zen"), client("acme")].into()))),
+            &[ZEN, OTHER_ACME],
         ),
     ]
 }

@@ -155,7 +155,7 @@ pub async fn each_filter_finds_its_lines(store: &dyn StoreUnderTest) -> Held {
     let bench = Bench::open("each_filter_finds_its_lines", store).await;
     play(&bench).await?;
     let zen = || Some(client("zen"));
-    let filters: [(&str, ActivityFilter, &[u64]); 9] = [
+    let filters: [(&str, ActivityFilter, &[u64]); 11] = [
         (
             "run",
             by(|f| f.run = Some(run(JOB))),
@@ -190,8 +190,19 @@ pub async fn each_filter_finds_its_lines(store: &dyn StoreUnderTest) -> Held {
                 client: Some(client("acme")),
                 source: Some(source("batch_process")),
                 refused: true,
+                within: Some([client("acme")].into()),
             },
             &[8, 11],
+        ),
+        (
+            "within one client",
+            by(|f| f.within = Some([client("zen")].into())),
+            &[9],
+        ),
+        (
+            "refused within clients",
+            by(|f| (f.refused, f.within) = (true, Some([client("acme")].into()))),
+            &[4, 8, 11, 13],
         ),
         ("nobody's", by(|f| f.source = Some(source("master_process"))), &[]),
     ];

@@ -95,7 +95,10 @@ fn with_deadline(seconds: u64) -> CreationContent {
 /// The keys of the records whose deadline lies before that point, over pages of `entries`.
 async fn stalled(bench: &Bench, deadline_before: Timestamp, entries: u32) -> Held<Vec<String>> {
     const PAGES_MAX: usize = 100;
-    let filter = StalledFilter { deadline_before };
+    let filter = StalledFilter {
+        deadline_before,
+        within: None,
+    };
     let size = PageSize::new(entries).unwrap_or_default();
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..PAGES_MAX {

@@ -131,6 +131,7 @@ async fn read_the_unknown(bench: &Bench, names: &[&str]) -> Held {
     bench.same("find_minted", &found, &Ok(None))?;
     let long_ago = StalledFilter {
         deadline_before: at(-86_400 * 365),
+        within: None,
     };
     let stalled = reader.stalled(&long_ago, None, size).await;
     bench.same("stalled", &stalled.map(|page| page.records), &Ok(Vec::new()))?;

@@ -127,6 +127,7 @@ impl WrongStore {
             Flaw::LogIgnoresClient => filter.client = None,
             Flaw::LogIgnoresSource => filter.source = None,
             Flaw::LogIgnoresRefused => filter.refused = false,
+            Flaw::LogIgnoresWithin => filter.within = None,
             _ => {}
         }
         let lines = self.shown_lines().await;
@@ -158,4 +159,8 @@ fn is_about(filter: &ActivityFilter, line: &NewActivity) -> bool {
             .as_ref()
             .is_none_or(|source| line.source == source.as_str())
         && (!filter.refused || line.verdict.is_refused())
+        && filter
+            .within
+            .as_ref()
+            .is_none_or(|clients| clients.iter().any(|client| line.subject.client == client.as_str()))
 }

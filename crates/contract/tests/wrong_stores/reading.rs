@@ -113,6 +113,7 @@ impl WrongStore {
             Flaw::ListIgnoresOpen => filter.open = false,
             Flaw::ListIgnoresBatch => filter.batch = None,
             Flaw::ListIgnoresExternalIds => filter.external_id = None,
+            Flaw::ListIgnoresWithin => filter.within = None,
             _ => {}
         }
         let mut records = self.all().await;
@@ -146,6 +147,10 @@ impl WrongStore {
                 .external_id
                 .as_ref()
                 .is_none_or(|id| references.external_ids().contains(id))
+            && filter
+                .within
+                .as_ref()
+                .is_none_or(|clients| key.client().is_some_and(|client| clients.contains(client)))
     }
 
     fn page(&self, found: &[Arc<RunRecord>], after: Option<Cursor>, size: PageSize) -> RecordPage {

@@ -18,7 +18,7 @@ pub(crate) struct ActivityOut<'a> {
     #[schema(value_type = String, format = DateTime)]
     at: Time,
     /// What was tried: `create`, `import`, `update`, `start_stage`, `finish_stage`, `heartbeat`, `complete`,
-    /// `declare_lost`.
+    /// `declare_lost`, `create_token`, `end_token`.
     #[schema(example = "create")]
     action: &'static str,
     /// By whom, as it was sent.

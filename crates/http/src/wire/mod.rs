@@ -9,3 +9,4 @@ pub(crate) mod record;
 pub(crate) mod summary;
 pub(crate) mod text;
 pub(crate) mod time;
+pub(crate) mod token;

@@ -8,6 +8,8 @@ mod concurrency;
 mod create;
 mod described;
 mod guard;
+mod identity;
+mod isolation;
 mod outage;
 mod pages;
 mod read;

@@ -6,6 +6,7 @@
 
 mod ingest;
 mod record;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,9 @@ pub(crate) use record::{
     NoteArgs, StageCommand, StageFinishArgs, StageStartArgs, UpdateArgs,
 };
 
+pub(crate) use token::{TokenCommand, TokenCreateArgs};
+
+use crate::server_file::Secret;
 use crate::settings::Span;
 
 const AFTER_HELP: &str = "\
@@ -80,6 +84,26 @@ pub(crate) struct Global {
         help_heading = "Everywhere"
     )]
     pub(crate) source: Option<String>,
+    /// A server to go to, such as http://ledger:7420, instead of the data directory
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "RUNLEDGER_URL",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
+    pub(crate) url: Option<String>,
+    /// The token to show there; better given as RUNLEDGER_TOKEN, which other users of the machine cannot see
+    #[arg(
+        long,
+        global = true,
+        value_name = "TOKEN",
+        env = "RUNLEDGER_TOKEN",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
+    pub(crate) token: Option<Secret>,
     /// Write for programs: one JSON object a line; errors as problem documents on standard error
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
@@ -148,6 +172,9 @@ Examples:
   runledger activity --refused
   runledger activity --run 250925-231841 --client Guy-Wilson")]
     Activity(ActivityArgs),
+    /// Make, list and end the tokens by which programs are known
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Take over records from the older tables
     #[command(subcommand)]
     Import(Import),
@@ -184,7 +211,7 @@ Example:
 /// `serve`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The server listens on loopback only, since it has no tokens. SIGINT or SIGTERM ends it once it has finished what it \
+Without any token the server listens on loopback only; `runledger token create` makes the first one. SIGINT or SIGTERM ends it once it has finished what it \
 accepted; a second one ends it at once. Nothing that was acknowledged is lost either way.
 
 Example:

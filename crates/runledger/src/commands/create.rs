@@ -111,8 +111,7 @@ fn report(context: &Context<'_>, answer: &Answer) -> Outcome {
             context.output.json(&format!("{{\"replayed\":{replayed},{members}"))?;
             continue;
         }
-        let record: RecordView = serde_json::from_str(record.get())
-            .map_err(|error| Failure::new(Exit::Fault, format_args!("the answer cannot be read: {error}")))?;
+        let record: RecordView = serde_json::from_str(record.get()).map_err(|error| super::unreadable(&error))?;
         let what = if replayed {
             "created before, in the same attempt:"
         } else {

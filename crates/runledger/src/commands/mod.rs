@@ -10,11 +10,12 @@ pub(crate) mod read;
 pub(crate) mod setup;
 pub(crate) mod sweep;
 mod target;
+pub(crate) mod token;
 
 pub(crate) use listing::{activity, list, stalled};
 
-use crate::connect::{Connection, Need, connect};
-use crate::failure::{Failure, Outcome};
+use crate::connect::{Connection, Need, Remote, connect};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::transport::{Answer, Request};
@@ -30,6 +31,8 @@ const IF_MATCH: &str = "If-Match";
 pub(crate) struct Context<'a> {
     /// The configuration.
     pub(crate) settings: &'a Settings,
+    /// The server and the token that the caller named.
+    pub(crate) remote: Remote<'a>,
     /// Who asks, if the caller said so.
     pub(crate) source: Option<&'a str>,
     /// The terminal.
@@ -38,7 +41,7 @@ pub(crate) struct Context<'a> {
 
 impl Context<'_> {
     async fn connect(&self, need: Need) -> Outcome<Connection> {
-        connect(self.settings, need).await
+        connect(self.settings, self.remote, need).await
     }
 
     /// Adds who asks, and sends. Without a source the API refuses, and keeps a line of it.
@@ -46,6 +49,12 @@ impl Context<'_> {
         let request = request.header(SOURCE, self.source)?;
         connection.transport.request(&request).await.map_err(advise)
     }
+}
+
+/// The failure that an answer of another shape comes to.
+fn unreadable(error: &serde_json::Error) -> Failure {
+    Failure::new(Exit::Fault, format_args!("the answer cannot be read: {error}"))
+        .advise("use the same version of runledger for the server and the command")
 }
 
 /// What the API cannot say, since it knows no command line.
@@ -64,6 +73,12 @@ fn advise(failure: Failure) -> Failure {
             "to repeat a creation safely, send it with the same --attempt; to change the record, use update, note, \
              stage or complete",
         ),
+        Some("token_missing" | "token_invalid" | "token_ended") => {
+            failure.advise("give a token of that ledger in RUNLEDGER_TOKEN")
+        }
+        Some("scope_missing" | "source_not_granted" | "client_not_granted") => {
+            failure.advise("`runledger token list` shows what each token allows")
+        }
         Some("job_missing") => failure.advise("create the job first: runledger job create RUN"),
         _ => failure,
     }

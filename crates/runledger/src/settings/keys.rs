@@ -36,7 +36,12 @@ pub(crate) const KEYS: &[Key] = &[
 /// What the environment variables of the product begin with.
 pub(crate) const PREFIX: &str = "RUNLEDGER_";
 /// Variables that stand for options of the command line and are no keys.
-pub(crate) const OPTION_VARIABLES: [&str; 2] = ["RUNLEDGER_CONFIG", "RUNLEDGER_SOURCE"];
+pub(crate) const OPTION_VARIABLES: [&str; 4] = [
+    "RUNLEDGER_CONFIG",
+    "RUNLEDGER_SOURCE",
+    "RUNLEDGER_TOKEN",
+    "RUNLEDGER_URL",
+];
 
 impl Key {
     /// The key with this name.

@@ -84,13 +84,16 @@ impl Target {
 
     fn with_policy(policy: CreationPolicy, store: Failing) -> Self {
         let store = Arc::new(store);
+        let ids = Arc::new(RandomIds::new().unwrap());
         let ports = Ports {
             reader: store.inner.clone(),
             changer: store.inner.clone(),
             creator: store.clone(),
             log: store.inner.clone(),
             clock: Arc::new(SystemClock),
-            ids: Arc::new(RandomIds::new().unwrap()),
+            ids: ids.clone(),
+            tokens: store.inner.clone(),
+            secrets: ids,
         };
         let ledger = Ledger::new(ports, policy, Registry::new(1_000, true));
         Self { store, ledger }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
+use runledger_app::system::RandomIds;
 use runledger_app::{Ledger, Ports, Registry};
 use runledger_domain::{AttemptId, CreationPolicy, Timestamp};
 use runledger_http::{Options, router};
@@ -108,10 +109,18 @@ impl World {
     }
 
     pub(crate) fn with(options: Options, policy: CreationPolicy) -> Self {
-        Self::over(Arc::new(MemoryStore::new()), options, policy)
+        let store = Arc::new(MemoryStore::new());
+        Self::put_together(store.clone(), store, options, policy)
     }
 
     pub(crate) fn over<S>(store: Arc<S>, options: Options, policy: CreationPolicy) -> Self
+    where
+        S: RunReader + RunChanger + RunCreator + ActivityLog + 'static,
+    {
+        Self::put_together(store, Arc::new(MemoryStore::new()), options, policy)
+    }
+
+    fn put_together<S>(store: Arc<S>, tokens: Arc<MemoryStore>, options: Options, policy: CreationPolicy) -> Self
     where
         S: RunReader + RunChanger + RunCreator + ActivityLog + 'static,
     {
@@ -124,6 +133,8 @@ impl World {
             log: store,
             clock: clock.clone(),
             ids: Arc::new(Counted::default()),
+            tokens,
+            secrets: Arc::new(RandomIds::new().unwrap()),
         };
         let ledger = Arc::new(Ledger::new(ports, policy, Registry::new(1_000, true)));
         Self {

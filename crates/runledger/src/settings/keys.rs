@@ -35,8 +35,14 @@ pub(crate) const KEYS: &[Key] = &[
 
 /// What the environment variables of the product begin with.
 pub(crate) const PREFIX: &str = "RUNLEDGER_";
-/// Variables that stand for options of the command line and are no keys.
-pub(crate) const OPTION_VARIABLES: [&str; 2] = ["RUNLEDGER_CONFIG", "RUNLEDGER_SOURCE"];
+/// Variables that are no keys: they stand for options of the command line, or they are for clients in other languages,
+/// which may be set in the shell that the program is called from.
+pub(crate) const OTHER_VARIABLES: [&str; 4] = [
+    "RUNLEDGER_CONFIG",
+    "RUNLEDGER_SOURCE",
+    "RUNLEDGER_TOKEN",
+    "RUNLEDGER_URL",
+];
 
 impl Key {
     /// The key with this name.
@@ -93,7 +99,7 @@ mod tests {
     #[test]
     fn every_key_has_a_variable_of_its_own() {
         let mut variables: Vec<_> = KEYS.iter().map(Key::variable).collect();
-        variables.extend(OPTION_VARIABLES.map(String::from));
+        variables.extend(OTHER_VARIABLES.map(String::from));
         let count = variables.len();
         variables.sort();
         variables.dedup();

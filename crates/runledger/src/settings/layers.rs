@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
-use super::keys::{KEYS, Key, OPTION_VARIABLES, PREFIX, nearest};
+use super::keys::{KEYS, Key, OTHER_VARIABLES, PREFIX, nearest};
 use super::{FILE_NAME, Kind, Settings};
 use crate::failure::{Exit, Failure, Outcome};
 
@@ -246,12 +246,12 @@ fn read_environment(environment: &[(OsString, OsString)]) -> Outcome<Layer> {
     let mut layer = Layer::new();
     for (variable, value) in environment {
         let variable = variable.to_string_lossy();
-        if !variable.starts_with(PREFIX) || OPTION_VARIABLES.contains(&&*variable) {
+        if !variable.starts_with(PREFIX) || OTHER_VARIABLES.contains(&&*variable) {
             continue;
         }
         let Some(key) = KEYS.iter().find(|key| key.variable() == variable) else {
             let known = KEYS.iter().map(Key::variable);
-            let known = known.chain(OPTION_VARIABLES.map(String::from));
+            let known = known.chain(OTHER_VARIABLES.map(String::from));
             return Err(unknown("variable", &variable, "the environment", known));
         };
         let text = value

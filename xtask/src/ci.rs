@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check in turn, then the tests. A check that fails does not stop the others, so that one run
 //! tells everything.
 
-use crate::{checks, layers, licences, statements, test};
+use crate::{checks, layers, licences, python, statements, test};
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("clippy", || checks::clippy().map(ran)),
     ("doc", || checks::doc().map(ran)),
     ("openapi", || checks::openapi(true).map(ran)),
+    ("python", || python::run_tests().map(ran)),
 ];
 
 /// `cargo xtask ci`.

@@ -1,7 +1,7 @@
 //! `cargo xtask <command>`: the one entry to building, checking, testing and releasing, for people and for CI.
 //!
-//! Each check also runs alone. Nothing here needs more than cargo, rustc and the usual tools of a Unix system, and
-//! nothing of ours depends on it.
+//! Each check also runs alone. Nothing here needs more than cargo, rustc and the usual tools of a Unix system; the
+//! tests of the Python client need Python and its package index. Nothing of ours depends on it.
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ mod layers;
 mod licences;
 mod long;
 mod manifests;
+mod python;
 mod source;
 mod spdx;
 mod statements;
@@ -56,6 +57,8 @@ enum Command {
     },
     /// cargo-deny, where it is installed.
     Deny,
+    /// The types and the tests of the Python client, against the server that is built for them.
+    Python,
     /// The release archive, its third-party licences and its checksum.
     Dist,
     /// The benchmarks; arguments go to them as they are.
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Statements => statements::run(),
         Command::Openapi { check } => checks::openapi(check),
         Command::Deny => checks::deny().map(|_ran| ()),
+        Command::Python => python::run_tests(),
         Command::Dist => dist::run(),
         Command::Bench { arguments } => long::bench(&arguments),
         Command::Verify { cases } => long::verify(cases),

@@ -100,6 +100,16 @@ fn a_list_of_creators_is_the_whole_list_and_keeps_its_spelling() {
 }
 
 #[test]
+fn variables_of_clients_are_left_alone() {
+    let variables = [
+        ("RUNLEDGER_URL", "http://127.0.0.1:7420"),
+        ("RUNLEDGER_TOKEN", "a-secret"),
+    ];
+    let loaded = check(&variables, "").unwrap();
+    assert!(loaded.origins.values().all(|origin| *origin == Origin::Default));
+}
+
+#[test]
 fn what_is_not_known_is_refused_with_the_nearest_word() {
     check_refused(&[], "listn = 'x'\n", &["listn", "test.toml", "did you mean listen?"]);
     check_refused(

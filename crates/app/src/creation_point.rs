@@ -286,8 +286,12 @@ impl CreationPoint {
                 .trace("create", &run_key, source.as_str(), "replayed", began);
             return Ok(vec![started]);
         }
+        let lane = if keys.len() > 1 { run_key.job() } else { run_key.clone() };
+        let turn = self.shared.turns.take(&lane).await?;
         let announced = self.shared.registry.announce(&run_key, keys.len() > 1);
-        let outcomes = match self.creator.create(permits).await {
+        let created = self.creator.create(permits).await;
+        drop(turn);
+        let outcomes = match created {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 announced.finish(&[]);

@@ -17,6 +17,7 @@ mod stats;
 mod sweeper;
 pub mod system;
 mod tokens;
+mod turns;
 
 pub use creation_point::{CLIENTS_MAX, CreationError, CreationPoint, MINT_SECONDS, StartClient, StartJob, Started};
 pub use recent::{RECENT_READS, RecentRead};

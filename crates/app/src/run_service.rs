@@ -163,6 +163,7 @@ impl RunService {
             at,
             expected,
         };
+        let turn = self.shared.turns.take(&key).await?;
         let announced = self.shared.registry.announce(&key, whole_run);
         let result = self
             .changer
@@ -172,6 +173,7 @@ impl RunService {
                 command,
             })
             .await;
+        drop(turn);
         match &result {
             Ok(changed) => announced.finish(std::slice::from_ref(changed.record())),
             Err(_) => announced.finish(&[]),

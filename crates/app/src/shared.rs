@@ -12,6 +12,7 @@ use crate::registry::Registry;
 use crate::run_service::RunService;
 use crate::stats::Stats;
 use crate::tokens::Tokens;
+use crate::turns::Turns;
 
 /// The ports that an app is put together from.
 pub struct Ports {
@@ -90,6 +91,7 @@ impl Ledger {
             registry,
             stats: Stats::default(),
             recent: Recent::default(),
+            turns: Turns::default(),
         });
         Self {
             creation: CreationPoint::new(Arc::clone(&shared), creator, policy, ids),
@@ -106,6 +108,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) stats: Stats,
     pub(crate) recent: Recent,
+    pub(crate) turns: Turns,
 }
 
 impl Shared {

@@ -1,0 +1,310 @@
+//! Turns at the writer: a bounded number of writes is under way, and whoever has to wait waits among its own (I12).
+//!
+//! Each client has a lane of its own, and the records of a run that are no client's have one. When a write is done, the
+//! lanes with somebody waiting are served one after the other, so a client that sends a hundred times its share waits a
+//! hundred times as long, and the others wait for one turn. A lane that is full is refused instead of growing.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use runledger_domain::{ClientId, RunId, RunKey};
+use runledger_ports::Unavailable;
+
+/// How many writes are under way at most: as many as make a full group for one flush of the disk.
+pub(crate) const UNDER_WAY_MAX: usize = 64;
+/// How many may wait in one lane.
+pub(crate) const WAITING_MAX: usize = 1_024;
+
+/// Whose turn it is to be.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Lane {
+    Client(ClientId),
+    Run(RunId),
+}
+
+impl Lane {
+    fn of(key: &RunKey) -> Self {
+        match key {
+            RunKey::Client(_, client) => Self::Client(client.clone()),
+            RunKey::Job(run) => Self::Run(run.clone()),
+        }
+    }
+}
+
+/// The turns of one ledger.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    queues: Mutex<Queues>,
+    under_way_max: usize,
+    waiting_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    under_way: usize,
+    lanes: HashMap<Lane, VecDeque<Arc<Place>>>,
+    /// The lanes in which somebody waits, in the order in which they are served.
+    round: VecDeque<Lane>,
+}
+
+/// A place in a lane.
+#[derive(Debug, Default)]
+struct Place(Mutex<PlaceState>);
+
+#[derive(Debug, Default)]
+enum PlaceState {
+    #[default]
+    New,
+    Waiting(Waker),
+    /// It is this one's turn.
+    Called,
+    /// Whoever waited here has gone.
+    Left,
+}
+
+impl Place {
+    fn state(&self) -> MutexGuard<'_, PlaceState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the turn to this place; `false` when nobody is there any more.
+    fn call(&self) -> bool {
+        let mut state = self.state();
+        match std::mem::replace(&mut *state, PlaceState::Called) {
+            PlaceState::Left => {
+                *state = PlaceState::Left;
+                false
+            }
+            PlaceState::Waiting(waker) => {
+                drop(state);
+                waker.wake();
+                true
+            }
+            PlaceState::New | PlaceState::Called => true,
+        }
+    }
+}
+
+/// A write that is under way; dropping it gives the turn on.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Turn<'a>(&'a Turns);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.give_on();
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self::new(UNDER_WAY_MAX, WAITING_MAX)
+    }
+}
+
+impl Turns {
+    pub(crate) fn new(under_way_max: usize, waiting_max: usize) -> Self {
+        Self {
+            queues: Mutex::default(),
+            under_way_max,
+            waiting_max,
+        }
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn to write to the record.
+    ///
+    /// # Errors
+    /// [`Unavailable::Busy`] when too many wait in the same lane.
+    pub(crate) async fn take(&self, key: &RunKey) -> Result<Turn<'_>, Unavailable> {
+        let place = {
+            let mut queues = self.queues();
+            if queues.under_way < self.under_way_max {
+                queues.under_way += 1;
+                return Ok(Turn(self));
+            }
+            let lane = Lane::of(key);
+            let waiting = queues.lanes.entry(lane.clone()).or_default();
+            if waiting.len() >= self.waiting_max {
+                return Err(Unavailable::Busy);
+            }
+            let place = Arc::new(Place::default());
+            waiting.push_back(Arc::clone(&place));
+            if waiting.len() == 1 {
+                queues.round.push_back(lane);
+            }
+            place
+        };
+        Wait {
+            turns: self,
+            place,
+            taken: false,
+        }
+        .await
+    }
+
+    /// Gives a turn to the next lane in which somebody waits, or back.
+    fn give_on(&self) {
+        let mut queues = self.queues();
+        while let Some(lane) = queues.round.pop_front() {
+            let Some(waiting) = queues.lanes.get_mut(&lane) else {
+                continue;
+            };
+            let next = waiting.pop_front();
+            if waiting.is_empty() {
+                queues.lanes.remove(&lane);
+            } else {
+                queues.round.push_back(lane);
+            }
+            if next.is_some_and(|place| place.call()) {
+                return;
+            }
+        }
+        queues.under_way -= 1;
+    }
+}
+
+/// Waiting in a lane. Dropped while it waits, it leaves the lane; dropped when it was just called, it gives the turn on.
+struct Wait<'a> {
+    turns: &'a Turns,
+    place: Arc<Place>,
+    taken: bool,
+}
+
+impl<'a> Future for Wait<'a> {
+    type Output = Result<Turn<'a>, Unavailable>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.place.state();
+        if let PlaceState::Called = *state {
+            drop(state);
+            self.taken = true;
+            return Poll::Ready(Ok(Turn(self.turns)));
+        }
+        *state = PlaceState::Waiting(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if self.taken {
+            return;
+        }
+        let was_called = {
+            let mut state = self.place.state();
+            matches!(std::mem::replace(&mut *state, PlaceState::Left), PlaceState::Called)
+        };
+        if was_called {
+            self.turns.give_on();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn key(text: &str) -> RunKey {
+        text.parse().expect("a key")
+    }
+
+    fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+        Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// The names of those who are called, one after the other, when each gives its turn on at once.
+    fn served<'a>(
+        waiting: &mut Vec<(
+            &'static str,
+            Pin<Box<dyn Future<Output = Result<Turn<'a>, Unavailable>> + 'a>>,
+        )>,
+    ) -> Vec<&'static str> {
+        let mut order = Vec::new();
+        while !waiting.is_empty() {
+            let ready = waiting.iter_mut().position(|(_, wait)| match poll(wait) {
+                Poll::Ready(turn) => {
+                    drop(turn);
+                    true
+                }
+                Poll::Pending => false,
+            });
+            let Some(place) = ready else { break };
+            order.push(waiting.remove(place).0);
+        }
+        order
+    }
+
+    #[test]
+    fn i12_whoever_floods_waits_among_its_own() {
+        let turns = Turns::new(1, 10);
+        let (flood, other, job) = (
+            key("250925-231841-flood"),
+            key("250925-231841-other"),
+            key("250925-231841"),
+        );
+        let Poll::Ready(Ok(first)) = poll(&mut Box::pin(turns.take(&flood))) else {
+            panic!("the first need not wait")
+        };
+        let mut waiting: Vec<(&'static str, Pin<Box<dyn Future<Output = _>>>)> = Vec::new();
+        for (name, key) in [
+            ("flood", &flood),
+            ("flood", &flood),
+            ("flood", &flood),
+            ("other", &other),
+            ("job", &job),
+            ("other", &other),
+        ] {
+            let mut wait = Box::pin(turns.take(key));
+            assert!(poll(&mut wait).is_pending());
+            waiting.push((name, wait));
+        }
+        drop(first);
+        assert_eq!(
+            served(&mut waiting),
+            ["flood", "other", "job", "flood", "other", "flood"]
+        );
+        assert_eq!(turns.queues().under_way, 0);
+    }
+
+    #[test]
+    fn a_full_lane_is_refused_and_leaves_the_others_alone() {
+        let turns = Turns::new(1, 2);
+        let (flood, other) = (key("250925-231841-flood"), key("250925-231841-other"));
+        let held = poll(&mut Box::pin(turns.take(&flood)));
+        let mut waits: Vec<_> = (0..2).map(|_| Box::pin(turns.take(&flood))).collect();
+        assert!(waits.iter_mut().all(|wait| poll(wait).is_pending()));
+        let refused = poll(&mut Box::pin(turns.take(&flood)));
+        assert!(matches!(refused, Poll::Ready(Err(Unavailable::Busy))));
+        assert!(poll(&mut Box::pin(turns.take(&other))).is_pending());
+        drop(held);
+    }
+
+    #[test]
+    fn who_stops_waiting_takes_no_turn_away() {
+        let turns = Turns::new(1, 10);
+        let one = key("250925-231841-one");
+        let held = poll(&mut Box::pin(turns.take(&one)));
+        let (mut gone, mut called, mut last) = (
+            Box::pin(turns.take(&one)),
+            Box::pin(turns.take(&one)),
+            Box::pin(turns.take(&one)),
+        );
+        assert!(poll(&mut gone).is_pending() && poll(&mut called).is_pending() && poll(&mut last).is_pending());
+        drop(gone);
+        drop(held);
+        // Called, and gone before it could begin.
+        drop(called);
+        assert!(matches!(poll(&mut last), Poll::Ready(Ok(_))));
+        drop(last);
+        assert_eq!(turns.queues().under_way, 0);
+        assert!(turns.queues().lanes.is_empty());
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Each client has a lane of its own, and the records of a run that are no client's have one. When a write is done, the
 //! lanes with somebody waiting are served one after the other, so a client that sends a hundred times its share waits a
-//! hundred times as long, and the others wait for one turn. A lane that is full is refused instead of growing.
+//! hundred times as long, and the others wait for one turn. No lane has more than its part under way, so that there is
+//! room when others come. A lane that is full is refused instead of growing.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -14,6 +15,8 @@ use runledger_ports::Unavailable;
 
 /// How many writes are under way at most: as many as make a full group for one flush of the disk.
 pub(crate) const UNDER_WAY_MAX: usize = 64;
+/// How many writes of one lane are under way at most.
+pub(crate) const LANE_UNDER_WAY_MAX: usize = 16;
 /// How many may wait in one lane.
 pub(crate) const WAITING_MAX: usize = 1_024;
 
@@ -37,16 +40,30 @@ impl Lane {
 #[derive(Debug)]
 pub(crate) struct Turns {
     queues: Mutex<Queues>,
-    under_way_max: usize,
-    waiting_max: usize,
+    bounds: Bounds,
+}
+
+/// How many may be under way and wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) under_way: usize,
+    pub(crate) lane_under_way: usize,
+    pub(crate) lane_waiting: usize,
 }
 
 #[derive(Debug, Default)]
 struct Queues {
     under_way: usize,
-    lanes: HashMap<Lane, VecDeque<Arc<Place>>>,
-    /// The lanes in which somebody waits, in the order in which they are served.
+    /// The lanes in which somebody is under way or waits.
+    lanes: HashMap<Lane, LaneState>,
+    /// The lanes in which somebody waits and may go, in the order in which they are served.
     round: VecDeque<Lane>,
+}
+
+#[derive(Debug, Default)]
+struct LaneState {
+    under_way: usize,
+    waiting: VecDeque<Arc<Place>>,
 }
 
 /// A place in a lane.
@@ -90,26 +107,32 @@ impl Place {
 /// A write that is under way; dropping it gives the turn on.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Turn<'a>(&'a Turns);
+pub(crate) struct Turn<'a> {
+    turns: &'a Turns,
+    lane: Lane,
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.give_on();
+        self.turns.give_on(&self.lane);
     }
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        Self::new(UNDER_WAY_MAX, WAITING_MAX)
+        Self::new(Bounds {
+            under_way: UNDER_WAY_MAX,
+            lane_under_way: LANE_UNDER_WAY_MAX,
+            lane_waiting: WAITING_MAX,
+        })
     }
 }
 
 impl Turns {
-    pub(crate) fn new(under_way_max: usize, waiting_max: usize) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             queues: Mutex::default(),
-            under_way_max,
-            waiting_max,
+            bounds,
         }
     }
 
@@ -122,58 +145,82 @@ impl Turns {
     /// # Errors
     /// [`Unavailable::Busy`] when too many wait in the same lane.
     pub(crate) async fn take(&self, key: &RunKey) -> Result<Turn<'_>, Unavailable> {
+        let lane = Lane::of(key);
         let place = {
             let mut queues = self.queues();
-            if queues.under_way < self.under_way_max {
-                queues.under_way += 1;
-                return Ok(Turn(self));
+            let Queues {
+                under_way,
+                lanes,
+                round,
+            } = &mut *queues;
+            let state = lanes.entry(lane.clone()).or_default();
+            let has_room = state.under_way < self.bounds.lane_under_way;
+            if has_room && *under_way < self.bounds.under_way {
+                *under_way += 1;
+                state.under_way += 1;
+                return Ok(Turn { turns: self, lane });
             }
-            let lane = Lane::of(key);
-            let waiting = queues.lanes.entry(lane.clone()).or_default();
-            if waiting.len() >= self.waiting_max {
+            if state.waiting.len() >= self.bounds.lane_waiting {
                 return Err(Unavailable::Busy);
             }
             let place = Arc::new(Place::default());
-            waiting.push_back(Arc::clone(&place));
-            if waiting.len() == 1 {
-                queues.round.push_back(lane);
+            state.waiting.push_back(Arc::clone(&place));
+            if has_room && state.waiting.len() == 1 {
+                round.push_back(lane.clone());
             }
             place
         };
         Wait {
             turns: self,
+            lane: Some(lane),
             place,
-            taken: false,
         }
         .await
     }
 
-    /// Gives a turn to the next lane in which somebody waits, or back.
-    fn give_on(&self) {
+    /// Ends a turn of a lane, and gives it to the next lane in which somebody waits, or back.
+    fn give_on(&self, lane: &Lane) {
         let mut queues = self.queues();
-        while let Some(lane) = queues.round.pop_front() {
-            let Some(waiting) = queues.lanes.get_mut(&lane) else {
-                continue;
-            };
-            let next = waiting.pop_front();
-            if waiting.is_empty() {
-                queues.lanes.remove(&lane);
-            } else {
-                queues.round.push_back(lane);
-            }
-            if next.is_some_and(|place| place.call()) {
-                return;
+        let Queues {
+            under_way,
+            lanes,
+            round,
+        } = &mut *queues;
+        *under_way -= 1;
+        if let Some(state) = lanes.get_mut(lane) {
+            state.under_way -= 1;
+            let had_no_room = state.under_way + 1 == self.bounds.lane_under_way;
+            if state.waiting.is_empty() && state.under_way == 0 {
+                lanes.remove(lane);
+            } else if had_no_room && !state.waiting.is_empty() {
+                round.push_back(lane.clone());
             }
         }
-        queues.under_way -= 1;
+        while *under_way < self.bounds.under_way
+            && let Some(next) = round.pop_front()
+        {
+            let Some(state) = lanes.get_mut(&next) else { continue };
+            if state.waiting.pop_front().is_some_and(|place| place.call()) {
+                *under_way += 1;
+                state.under_way += 1;
+            }
+            if state.waiting.is_empty() {
+                if state.under_way == 0 {
+                    lanes.remove(&next);
+                }
+            } else if state.under_way < self.bounds.lane_under_way {
+                round.push_back(next);
+            }
+        }
     }
 }
 
 /// Waiting in a lane. Dropped while it waits, it leaves the lane; dropped when it was just called, it gives the turn on.
 struct Wait<'a> {
     turns: &'a Turns,
+    /// `None` once the turn is taken.
+    lane: Option<Lane>,
     place: Arc<Place>,
-    taken: bool,
 }
 
 impl<'a> Future for Wait<'a> {
@@ -181,27 +228,29 @@ impl<'a> Future for Wait<'a> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.place.state();
-        if let PlaceState::Called = *state {
-            drop(state);
-            self.taken = true;
-            return Poll::Ready(Ok(Turn(self.turns)));
+        if !matches!(*state, PlaceState::Called) {
+            *state = PlaceState::Waiting(context.waker().clone());
+            return Poll::Pending;
         }
-        *state = PlaceState::Waiting(context.waker().clone());
-        Poll::Pending
+        drop(state);
+        let turns = self.turns;
+        // Asked again after it was ready, it waits for ever, as any future may.
+        match self.lane.take() {
+            Some(lane) => Poll::Ready(Ok(Turn { turns, lane })),
+            None => Poll::Pending,
+        }
     }
 }
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        if self.taken {
-            return;
-        }
+        let Some(lane) = self.lane.take() else { return };
         let was_called = {
             let mut state = self.place.state();
             matches!(std::mem::replace(&mut *state, PlaceState::Left), PlaceState::Called)
         };
         if was_called {
-            self.turns.give_on();
+            self.turns.give_on(&lane);
         }
     }
 }
@@ -211,6 +260,14 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
+
+    fn one_at_a_time(lane_waiting: usize) -> Bounds {
+        Bounds {
+            under_way: 1,
+            lane_under_way: 1,
+            lane_waiting,
+        }
+    }
 
     fn key(text: &str) -> RunKey {
         text.parse().expect("a key")
@@ -244,7 +301,7 @@ mod tests {
 
     #[test]
     fn i12_whoever_floods_waits_among_its_own() {
-        let turns = Turns::new(1, 10);
+        let turns = Turns::new(one_at_a_time(10));
         let (flood, other, job) = (
             key("250925-231841-flood"),
             key("250925-231841-other"),
@@ -269,14 +326,32 @@ mod tests {
         drop(first);
         assert_eq!(
             served(&mut waiting),
-            ["flood", "other", "job", "flood", "other", "flood"]
+            ["other", "job", "flood", "other", "flood", "flood"]
         );
         assert_eq!(turns.queues().under_way, 0);
     }
 
     #[test]
+    fn i12_a_flood_leaves_room_for_others() {
+        let turns = Turns::new(Bounds {
+            under_way: 3,
+            lane_under_way: 2,
+            lane_waiting: 10,
+        });
+        let (flood, other) = (key("250925-231841-flood"), key("250925-231841-other"));
+        let mut floods: Vec<_> = (0..4).map(|_| Box::pin(turns.take(&flood))).collect();
+        let mut held: Vec<_> = floods.iter_mut().map(poll).filter(Poll::is_ready).collect();
+        assert_eq!(held.len(), 2);
+        let at_once = poll(&mut Box::pin(turns.take(&other)));
+        assert!(matches!(at_once, Poll::Ready(Ok(_))));
+        held.pop();
+        let called: Vec<_> = floods.iter_mut().skip(2).map(poll).filter(Poll::is_ready).collect();
+        assert_eq!(called.len(), 1);
+    }
+
+    #[test]
     fn a_full_lane_is_refused_and_leaves_the_others_alone() {
-        let turns = Turns::new(1, 2);
+        let turns = Turns::new(one_at_a_time(2));
         let (flood, other) = (key("250925-231841-flood"), key("250925-231841-other"));
         let held = poll(&mut Box::pin(turns.take(&flood)));
         let mut waits: Vec<_> = (0..2).map(|_| Box::pin(turns.take(&flood))).collect();
@@ -289,7 +364,7 @@ mod tests {
 
     #[test]
     fn who_stops_waiting_takes_no_turn_away() {
-        let turns = Turns::new(1, 10);
+        let turns = Turns::new(one_at_a_time(10));
         let one = key("250925-231841-one");
         let held = poll(&mut Box::pin(turns.take(&one)));
         let (mut gone, mut called, mut last) = (

@@ -157,3 +157,13 @@ pub(crate) fn post(path: &str, attempt: &str, body: &str) -> Vec<u8> {
     )
     .into_bytes()
 }
+
+/// A change by a source, without a name of its own.
+pub(crate) fn send(method: &str, path: &str, body: &str) -> Vec<u8> {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Runledger-Source: orchestrator\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod client;
+mod fair;
 mod floor;
 mod http;
 mod load;
@@ -39,6 +40,12 @@ enum What {
         #[arg(long)]
         binary: Option<PathBuf>,
     },
+    /// One client's latency beside a flood.
+    Fair {
+        /// The binary to measure; `target/release/runledger` unless given.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+    },
     /// Memory, start and growth of the server process.
     Process {
         /// The binary to measure; `target/release/runledger` unless given.
@@ -62,6 +69,7 @@ fn main() -> anyhow::Result<()> {
     match arguments.what {
         What::Store => store::run(&plan),
         What::Http { binary: given } => http::run(&plan, &binary(given)),
+        What::Fair { binary: given } => fair::run(&plan, &binary(given)),
         What::Process { binary: given, records } => process::run(&plan, &binary(given), records),
     }
 }

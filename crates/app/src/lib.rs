@@ -26,4 +26,4 @@ pub use run_service::{Attempt, ReadError, RunService};
 pub use shared::{Ledger, Ports};
 pub use stats::{Stats, StatsSnapshot};
 pub use sweeper::{SweepReport, Sweeper};
-pub use tokens::{IdentityError, MadeToken, NewToken, TOKENS_MAX, TokenWriteError, Tokens};
+pub use tokens::{Identity, IdentityError, MadeToken, NewToken, TOKENS_MAX, TokenWriteError, Tokens};

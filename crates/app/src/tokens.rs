@@ -90,6 +90,15 @@ pub struct NewToken {
     pub expires_at: Option<Timestamp>,
 }
 
+/// Who asks, as far as that is known.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Identity {
+    /// What they may do.
+    pub access: Access,
+    /// By which token; `None` on an open ledger.
+    pub token: Option<TokenId>,
+}
+
 /// A token that was just made: the only moment at which its text is to be had.
 #[derive(Debug)]
 pub struct MadeToken {
@@ -131,12 +140,12 @@ impl Tokens {
     ///
     /// # Errors
     /// [`IdentityError`]; then it is nobody.
-    pub async fn identify(&self, sent: Option<&str>) -> Result<Access, IdentityError> {
+    pub async fn identify(&self, sent: Option<&str>) -> Result<Identity, IdentityError> {
         let now = self.shared.clock.now();
         let Some(sent) = sent else {
             let is_open = self.is_open().await?;
             return if is_open {
-                Ok(Access::Unlimited)
+                Ok(Identity::default())
             } else {
                 Err(IdentityError::Missing)
             };
@@ -146,7 +155,10 @@ impl Tokens {
             None => Err(IdentityError::Unknown),
             Some(record) => match record.end(now) {
                 Some(end) => Err(IdentityError::Ended { id: text.id(), end }),
-                None => Ok(Access::Granted(record.grant().clone())),
+                None => Ok(Identity {
+                    access: Access::Granted(record.grant().clone()),
+                    token: Some(record.id().clone()),
+                }),
             },
         })
         .await?

@@ -15,15 +15,25 @@ use crate::body;
 use crate::incoming::Incoming;
 use crate::options::Options;
 use crate::problem;
+use crate::rate::Buckets;
 use crate::trouble::Problem;
 
 /// The state of the router.
 pub(crate) struct Api {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) options: Options,
+    pub(crate) buckets: Buckets,
 }
 
 impl Api {
+    pub(crate) fn new(ledger: Arc<Ledger>, options: Options) -> Self {
+        Self {
+            ledger,
+            options,
+            buckets: Buckets::default(),
+        }
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.ledger.runs.now()
     }

@@ -402,9 +402,9 @@ macro_rules! problem_answers {
 }
 
 problem_answers! {
-    CreateProblems: [400, 401, 403, 408, 409, 413, 415, 422, 500, 503];
-    ChangeProblems: [400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 500, 503];
-    ReadProblems: [400, 401, 403, 404, 422, 503];
+    CreateProblems: [400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503];
+    ChangeProblems: [400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 500, 503];
+    ReadProblems: [400, 401, 403, 404, 422, 429, 503];
 }
 
 fn answer(meaning: &str, schema: Option<&str>, headers: &[&str]) -> Response {
@@ -451,7 +451,7 @@ fn problem(status: u16) -> Response {
     let mut response = ResponseBuilder::new()
         .description(meaning)
         .content("application/problem+json", content.build());
-    if status == 503 {
+    if matches!(status, 429 | 503) {
         response = response.header("Retry-After", described_header("Retry-After"));
     }
     response.build()

@@ -6,11 +6,12 @@ use std::hint::black_box;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use runledger_app::IdentityError;
+use runledger_app::{Identity, IdentityError};
 use runledger_domain::access::{Access, AccessError};
 
 use crate::api::Api;
 use crate::problem;
+use crate::rate::RateLimit;
 use crate::trouble::Problem;
 
 /// How the server tells who asks.
@@ -84,10 +85,17 @@ impl Api {
             return Ok(Caller::OPERATOR);
         }
         match self.ledger.tokens.identify(sent).await {
-            Ok(access) => Ok(Caller {
-                access,
-                is_anybody: sent.is_none(),
-            }),
+            Ok(Identity { access, token }) => {
+                if let (Some(token), Some(limit)) = (token, self.options.token_rate) {
+                    self.buckets
+                        .take(&token, limit, self.now())
+                        .map_err(|seconds| too_many(limit, seconds))?;
+                }
+                Ok(Caller {
+                    access,
+                    is_anybody: sent.is_none(),
+                })
+            }
             Err(error) => Err(of_identity(&error)),
         }
     }
@@ -114,6 +122,14 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
         _ => Err(wrong("is not of the kind Bearer")),
     }
+}
+
+fn too_many(limit: RateLimit, seconds: u64) -> Problem {
+    let detail = format!(
+        "this token may send {} requests a second; send the same request again in {seconds} s",
+        limit.per_second
+    );
+    Problem::new(&problem::RATE_LIMITED, detail).after(seconds)
 }
 
 fn of_identity(error: &IdentityError) -> Problem {

@@ -24,6 +24,7 @@ mod meta;
 mod options;
 mod problem;
 mod query;
+mod rate;
 mod read;
 mod serve;
 mod tokens;
@@ -40,6 +41,7 @@ pub use describe::openapi;
 pub use identity::{Callers, OperatorKey};
 pub use options::Options;
 pub use problem::problems;
+pub use rate::RateLimit;
 pub use serve::serve;
 
 /// The routes over a ledger.
@@ -109,5 +111,5 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/problems/{code}", get(meta::explain))
         .fallback(meta::no_route)
         .method_not_allowed_fallback(meta::no_method)
-        .with_state(Arc::new(api::Api { ledger, options }))
+        .with_state(Arc::new(api::Api::new(ledger, options)))
 }

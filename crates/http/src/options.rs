@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use crate::identity::Callers;
+use crate::rate::RateLimit;
 
 /// Bounds and names of the server.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How the server tells who asks.
     pub callers: Callers,
+    /// How many requests each token may send; `None`: as many as the server can do.
+    pub token_rate: Option<RateLimit>,
     /// Host names, besides `localhost`, `127.0.0.1` and `[::1]`, under which the server may be addressed: the name or
     /// address that it is bound to. Without ports, in lower case. A request that came through a browser from a foreign
     /// page names another host, and is refused.
@@ -26,6 +29,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             callers: Callers::Bearers,
+            token_rate: None,
             allowed_hosts: Vec::new(),
             body_bytes_max: 1 << 20,
             body_time_max: Duration::from_secs(30),

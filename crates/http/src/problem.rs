@@ -179,6 +179,10 @@ kinds! {
     VALUE_INVALID = "value_invalid", UNPROCESSABLE_ENTITY, "A value is not allowed",
         "Nothing was done. `field` names it; the detail says what is allowed.";
 
+    // 429: too much at once.
+    RATE_LIMITED = "rate_limited", TOO_MANY_REQUESTS, "The token sends too many requests",
+        "Nothing was done. Wait as long as Retry-After says, then send the same request again.";
+
     // 500, 503: the server's side.
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "The server failed",
         "It is not known whether the request took effect. Read the record, or repeat the same request with the same \

@@ -39,6 +39,8 @@ struct Details {
     differs_in: Vec<CreationField>,
     /// What the line says instead, when the answer must not say it.
     logged_as: Option<&'static Kind>,
+    /// After how many seconds to try again.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -52,6 +54,7 @@ impl Problem {
             existing: None,
             differs_in: Vec::new(),
             logged_as: None,
+            retry_after: None,
         }))
     }
 
@@ -92,6 +95,12 @@ impl Problem {
 
     fn of(mut self, key: &RunKey) -> Self {
         self.0.subject = Some(Subject::of(key));
+        self
+    }
+
+    /// Says after how many seconds to try again.
+    pub(crate) fn after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
         self
     }
 
@@ -154,6 +163,9 @@ impl IntoResponse for Problem {
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
+        }
+        if let Some(seconds) = self.0.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);

@@ -6,7 +6,7 @@ use runledger_app::system::{RandomIds, SystemClock};
 use runledger_app::{Ledger, Ports, Registry};
 use runledger_domain::CreationPolicy;
 use runledger_embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
-use runledger_http::{Callers, Options};
+use runledger_http::{Callers, Options, RateLimit};
 use runledger_ports::Clock;
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -124,6 +124,10 @@ pub(crate) fn random_ids() -> Outcome<RandomIds> {
 pub(crate) fn api_options(settings: &Settings, callers: Callers) -> Options {
     Options {
         callers,
+        token_rate: (settings.limits.token_rate > 0).then_some(RateLimit {
+            per_second: settings.limits.token_rate,
+            burst: settings.limits.token_rate,
+        }),
         body_bytes_max: settings.limits.body_bytes,
         body_time_max: settings.limits.body_time.duration(),
         ..Options::default()

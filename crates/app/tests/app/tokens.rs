@@ -43,11 +43,12 @@ async fn a_ledger_is_open_until_it_has_its_first_token_and_never_again() {
     let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at(NIGHT));
     let ledger = ledger(&store, &clock);
     let desk = source("token_desk");
-    assert_eq!(ledger.tokens.identify(None).await, Ok(Access::Unlimited));
+    assert_eq!(ledger.tokens.identify(None).await.unwrap().access, Access::Unlimited);
     let made = ledger.tokens.create(&desk, reader(None)).await.unwrap();
     assert_eq!(ledger.tokens.identify(None).await, Err(IdentityError::Missing));
-    let access = ledger.tokens.identify(Some(made.text.reveal())).await;
-    assert_eq!(access, Ok(Access::Granted(made.record.grant().clone())));
+    let known = ledger.tokens.identify(Some(made.text.reveal())).await.unwrap();
+    assert_eq!(known.access, Access::Granted(made.record.grant().clone()));
+    assert_eq!(known.token.as_ref(), Some(made.record.id()));
     let _ = ledger.tokens.revoke(&desk, made.record.id()).await.unwrap();
     let ended = ledger.tokens.identify(Some(made.text.reveal())).await.unwrap_err();
     assert!(matches!(
@@ -153,5 +154,5 @@ async fn i10_while_the_tokens_cannot_be_read_nobody_is_let_in() {
         let refused = ledger.tokens.identify(None).await;
         assert_eq!(refused, Err(IdentityError::Unavailable(Unavailable::Busy)));
     }
-    assert_eq!(ledger.tokens.identify(None).await, Ok(Access::Unlimited));
+    assert_eq!(ledger.tokens.identify(None).await.unwrap().access, Access::Unlimited);
 }

@@ -1,5 +1,7 @@
 //! Who asks: tokens, the sources that they speak for, the scopes that they have.
 
+use runledger_domain::CreationPolicy;
+use runledger_http::{Options, RateLimit};
 use serde_json::Value;
 
 use crate::support::{Answer, ORCHESTRATOR, World};
@@ -284,4 +286,37 @@ async fn a_token_may_come_from_any_page_and_any_host_because_no_page_has_it() {
         .send("POST", "/v1/tokens", &headers, r#"{"name":"x","scopes":["read"]}"#)
         .await;
     made.check(201, "");
+}
+
+#[tokio::test]
+async fn a_token_that_sends_too_much_waits_and_the_others_do_not() {
+    let limit = RateLimit {
+        per_second: 2,
+        burst: 3,
+    };
+    let options = Options {
+        token_rate: Some(limit),
+        ..Options::default()
+    };
+    let world = World::with(options, CreationPolicy::default());
+    let body = r#"{"name":"reader","scopes":["read"]}"#;
+    let (_, one) = token(
+        &world,
+        None,
+        r#"{"name":"desk","sources":["token_desk"],"scopes":["admin","read"]}"#,
+    )
+    .await;
+    let (_, other) = token(&world, Some(&one), body).await;
+    world.clock.forward(10);
+    let read = async |bearer: &str| world.send("GET", "/v1/records", &bearing(bearer, None), "").await;
+    for _ in 0..3 {
+        read(&one).await.check(200, "");
+    }
+    let refused = read(&one).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "1"));
+    read(&other).await.check(200, "");
+    world.clock.forward(1);
+    for status in [200, 200, 429] {
+        assert_eq!(read(&one).await.status, status);
+    }
 }

@@ -29,6 +29,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.body_bytes", Kind::Plain),
     key("limits.body_time", Kind::Plain),
     key("limits.drain_time", Kind::Plain),
+    key("limits.token_rate", Kind::Plain),
     key("log.level", Kind::Plain),
     key("log.format", Kind::Plain),
 ];

@@ -103,6 +103,8 @@ pub(crate) struct Limits {
     pub(crate) body_time: Span,
     /// How long a server that is told to end waits for requests that it accepted.
     pub(crate) drain_time: Span,
+    /// How many requests a second each token may send, and as many at once after a pause; 0 for no limit.
+    pub(crate) token_rate: u32,
 }
 
 /// What is logged, and how.
@@ -147,6 +149,7 @@ impl Settings {
                 body_bytes: 1024 * 1024,
                 body_time: Span::from_secs(30),
                 drain_time: Span::from_secs(30),
+                token_rate: 0,
             },
             log: Log {
                 level: LogLevel::Info,

@@ -277,13 +277,13 @@ mod tests {
         Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
     }
 
+    type Named<'a> = (
+        &'static str,
+        Pin<Box<dyn Future<Output = Result<Turn<'a>, Unavailable>> + 'a>>,
+    );
+
     /// The names of those who are called, one after the other, when each gives its turn on at once.
-    fn served<'a>(
-        waiting: &mut Vec<(
-            &'static str,
-            Pin<Box<dyn Future<Output = Result<Turn<'a>, Unavailable>> + 'a>>,
-        )>,
-    ) -> Vec<&'static str> {
+    fn served<'a>(waiting: &mut Vec<Named<'a>>) -> Vec<&'static str> {
         let mut order = Vec::new();
         while !waiting.is_empty() {
             let ready = waiting.iter_mut().position(|(_, wait)| match poll(wait) {

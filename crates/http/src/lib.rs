@@ -1,7 +1,7 @@
 //! The HTTP surface of a run ledger: routes, wire types, problem details, `OpenAPI`.
 //!
 //! [`router`] turns a [`Ledger`] into an [`axum::Router`]. It is served over a socket by
-//! [`serve`], or called inside the process as a `tower` service. [`openapi`] and [`problems`] describe it;
+//! [`serve`] or [`serve_tls`], or called inside the process as a `tower` service. [`openapi`] and [`problems`] describe it;
 //! `docs/openapi.json` and `docs/problems.md` are what they write.
 //!
 //! What is decided here is only how things are said: the rules are the domain's, the statuses stand in one table
@@ -27,6 +27,7 @@ mod query;
 mod rate;
 mod read;
 mod serve;
+mod tls;
 mod tokens;
 mod trouble;
 mod wire;
@@ -42,7 +43,8 @@ pub use identity::{Callers, OperatorKey};
 pub use options::Options;
 pub use problem::problems;
 pub use rate::RateLimit;
-pub use serve::serve;
+pub use serve::{serve, serve_tls};
+pub use tls::{Tls, TlsError};
 
 /// The routes over a ledger.
 ///

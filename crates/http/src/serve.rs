@@ -1,12 +1,15 @@
 //! Listening: one router on one socket, and an end that finishes what was accepted.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
-use tokio::net::TcpListener;
+use axum::serve::{Listener, ListenerExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+
+use crate::tls::{Tls, TlsListener};
 
 /// Serves the router until `shutdown` is done; then accepts nothing more, finishes the requests that were accepted, and
 /// returns, after `drain` at the latest.
@@ -17,12 +20,38 @@ pub async fn serve<F>(listener: TcpListener, router: Router, drain: Duration, sh
 where
     F: Future + Send + 'static,
 {
-    // Answers are small: waiting for more to put into a segment only makes them late.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's delay");
-        }
-    });
+    serve_on(listener.tap_io(|io| send_at_once(io)), router, drain, shutdown).await
+}
+
+/// Serves the router over TLS; otherwise as [`serve`].
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_tls<F>(
+    listener: TcpListener,
+    tls: Tls,
+    router: Router,
+    drain: Duration,
+    shutdown: F,
+) -> io::Result<()>
+where
+    F: Future + Send + 'static,
+{
+    serve_on(TlsListener::new(listener, tls), router, drain, shutdown).await
+}
+
+/// Answers are small: waiting for more to put into a segment only makes them late.
+pub(crate) fn send_at_once(connection: &TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps Nagle's delay");
+    }
+}
+
+async fn serve_on<L, F>(listener: L, router: Router, drain: Duration, shutdown: F) -> io::Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+    F: Future + Send + 'static,
+{
     let (closing, closed) = oneshot::channel();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         shutdown.await;

@@ -3,17 +3,18 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_app::{Ledger, Sweeper};
-use runledger_http::{Callers, OperatorKey};
+use runledger_http::{Callers, OperatorKey, Tls};
 use runledger_ports::SecretSource as _;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::commands::sweep;
@@ -59,9 +60,23 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     };
     let listener = TcpListener::bind(settings.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
+    let tls = load_certificate(settings)?;
+    // Commands of this machine go on in clear, over loopback: the certificate names the outside.
+    let local = match &tls {
+        None => None,
+        Some(_) => Some(
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .await
+                .map_err(cannot_listen)?,
+        ),
+    };
+    let local_address = match &local {
+        None => address,
+        Some(local) => local.local_addr().map_err(cannot_listen)?,
+    };
     let mut signals = Signals::listen()?;
     let info = ServerInfo {
-        url: format!("http://{address}"),
+        url: format!("http://{local_address}"),
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").into(),
         operator_key: operator_key()?,
@@ -72,13 +87,18 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
             format_args!("cannot write server.json in {}: {error}", settings.data.display()),
         )
     })?;
-    greet(settings, output, &info)?;
+    let outside = match &tls {
+        None => info.url.clone(),
+        Some(_) => format!("https://{address}"),
+    };
+    greet(settings, output, &info, &outside)?;
     let callers = Callers::BearersAndOperator(OperatorKey::new(info.operator_key.0.clone()));
     let (stop_sweeping, stopped) = oneshot::channel();
     let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
     let router = runledger_http::router(Arc::clone(&open.ledger), api_options(settings, callers));
     let drain = settings.limits.drain_time.duration();
-    let served = runledger_http::serve(listener, router, drain, async move {
+    let (ending, ended) = watch::channel(false);
+    let told_to_end = async move {
         signals.next().await;
         // From here on commands wait for the ledger to be free, and then open it themselves.
         drop(file);
@@ -87,8 +107,21 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
             signals.next().await;
             end_at_once();
         });
-    })
-    .await;
+        // The listeners may have ended with an error before.
+        let _ = ending.send(true);
+    };
+    let end = |mut ended: watch::Receiver<bool>| async move {
+        let _ = ended.wait_for(|ended| *ended).await;
+    };
+    tokio::spawn(told_to_end);
+    let served = match (tls, local) {
+        (Some(tls), Some(local)) => {
+            let outside = runledger_http::serve_tls(listener, tls, router.clone(), drain, end(ended.clone()));
+            let inside = runledger_http::serve(local, router, drain, end(ended));
+            tokio::try_join!(outside, inside).map(|_| ())
+        }
+        _ => runledger_http::serve(listener, router, drain, end(ended)).await,
+    };
     // Nobody waits for the sweeper when the server itself failed.
     let _ = stop_sweeping.send(());
     if timeout(drain, sweeper).await.is_err() {
@@ -98,6 +131,27 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
         tracing::error!(%error, "the server ended with an error");
         Failure::unavailable(format_args!("the server ended with an error: {error}"))
     })
+}
+
+/// The certificate, if there is to be one; SIGHUP has it read again.
+fn load_certificate(settings: &Settings) -> Outcome<Option<Tls>> {
+    if !settings.tls.are_given() {
+        return Ok(None);
+    }
+    let tls = Tls::load(&settings.tls.certificate, &settings.tls.key)
+        .map_err(|error| Failure::usage(error).advise("mend tls.certificate and tls.key"))?;
+    let mut hangup = signal(SignalKind::hangup())
+        .map_err(|error| Failure::new(Exit::Fault, format_args!("cannot listen for signals: {error}")))?;
+    let reloaded = tls.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match reloaded.reload() {
+                Ok(()) => tracing::info!("the certificate was read again"),
+                Err(error) => tracing::error!(%error, "the certificate is not usable; the one before stays"),
+            }
+        }
+    });
+    Ok(Some(tls))
 }
 
 /// A ledger without tokens trusts whoever reaches it: it listens on loopback alone, and says so.
@@ -131,8 +185,8 @@ fn operator_key() -> Outcome<Secret> {
     Ok(Secret(key))
 }
 
-fn greet(settings: &Settings, output: &Output, info: &ServerInfo) -> Outcome {
-    let ServerInfo { url, pid, version, .. } = info;
+fn greet(settings: &Settings, output: &Output, info: &ServerInfo, url: &str) -> Outcome {
+    let ServerInfo { pid, version, .. } = info;
     if output.is_json() {
         output.value(&json!({"url": url, "pid": pid, "version": version}))?;
     } else {

@@ -17,3 +17,4 @@ mod refusals;
 mod retry;
 mod socket;
 mod support;
+mod tls;

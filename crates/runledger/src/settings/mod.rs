@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) registry: Registry,
     /// Bounds of the server.
     pub(crate) limits: Limits,
+    /// The server's certificate.
+    pub(crate) tls: TlsFiles,
     /// What is logged, and how.
     pub(crate) log: Log,
 }
@@ -107,6 +109,23 @@ pub(crate) struct Limits {
     pub(crate) token_rate: u32,
 }
 
+/// Where the server's certificate lies. Both empty: the server speaks in clear.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsFiles {
+    /// The certificate chain, as PEM.
+    pub(crate) certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub(crate) key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Whether the server is to speak TLS.
+    pub(crate) fn are_given(&self) -> bool {
+        !self.certificate.as_os_str().is_empty()
+    }
+}
+
 /// What is logged, and how.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +170,7 @@ impl Settings {
                 drain_time: Span::from_secs(30),
                 token_rate: 0,
             },
+            tls: TlsFiles::default(),
             log: Log {
                 level: LogLevel::Info,
                 format: LogFormat::Auto,
@@ -196,6 +216,11 @@ impl Settings {
                 BODY_BYTES.start(),
                 BODY_BYTES.end()
             )));
+        }
+        if self.tls.certificate.as_os_str().is_empty() != self.tls.key.as_os_str().is_empty() {
+            return Err(Failure::usage(
+                "tls.certificate and tls.key belong together; give both or neither",
+            ));
         }
         if self.limits.body_time.as_secs() == 0 {
             return Err(Failure::usage(

@@ -283,7 +283,7 @@ mod tests {
     );
 
     /// The names of those who are called, one after the other, when each gives its turn on at once.
-    fn served<'a>(waiting: &mut Vec<Named<'a>>) -> Vec<&'static str> {
+    fn served(waiting: &mut Vec<Named<'_>>) -> Vec<&'static str> {
         let mut order = Vec::new();
         while !waiting.is_empty() {
             let ready = waiting.iter_mut().position(|(_, wait)| match poll(wait) {

@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+mod abuse;
 mod commands;
 mod configuration;
 mod demo;

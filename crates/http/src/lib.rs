@@ -43,7 +43,7 @@ pub use identity::{Callers, OperatorKey};
 pub use options::Options;
 pub use problem::problems;
 pub use rate::RateLimit;
-pub use serve::{serve, serve_tls};
+pub use serve::{Bounds, serve, serve_tls};
 pub use tls::{Tls, TlsError};
 
 /// The routes over a ledger.

@@ -20,12 +20,10 @@ pub struct Options {
     pub body_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_time_max: Duration,
-    /// How long requests that were accepted may take when the server ends: what [`serve`](crate::serve) is given.
-    pub drain_time_max: Duration,
 }
 
 impl Default for Options {
-    /// Loopback only, 1 MiB, 30 seconds for a body, 30 seconds for the end.
+    /// Loopback only, 1 MiB, 30 seconds for a body.
     fn default() -> Self {
         Self {
             callers: Callers::Bearers,
@@ -33,7 +31,6 @@ impl Default for Options {
             allowed_hosts: Vec::new(),
             body_bytes_max: 1 << 20,
             body_time_max: Duration::from_secs(30),
-            drain_time_max: Duration::from_secs(30),
         }
     }
 }

@@ -50,7 +50,14 @@ impl OpenLedger {
                 RECORDS_OF_A_COMMAND,
             ),
         };
-        let store = Arc::new(EmbeddedStore::open(&settings.data, options)?);
+        let store = EmbeddedStore::open(&settings.data, options).map_err(|error| match error {
+            OpenError::Sqlite { .. } => Problem::Other(failure_of(&error).advise(format_args!(
+                "the data directory is {}; look at its permissions and at the space on its disk",
+                settings.data.display()
+            ))),
+            error => Problem::Store(error),
+        })?;
+        let store = Arc::new(store);
         let registry = Registry::new(records, true);
         Ok(Self {
             ledger: put_together(&store, policy, registry, Arc::new(SystemClock))?,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_app::{Ledger, Sweeper};
-use runledger_http::{Callers, OperatorKey, Tls};
+use runledger_http::{Bounds, Callers, OperatorKey, Tls};
 use runledger_ports::SecretSource as _;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -97,6 +97,11 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
     let router = runledger_http::router(Arc::clone(&open.ledger), api_options(settings, callers));
     let drain = settings.limits.drain_time.duration();
+    let bounds = Bounds {
+        connections: settings.limits.connections,
+        head_time: settings.limits.head_time.duration(),
+        drain,
+    };
     let (ending, ended) = watch::channel(false);
     let told_to_end = async move {
         signals.next().await;
@@ -116,11 +121,11 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     tokio::spawn(told_to_end);
     let served = match (tls, local) {
         (Some(tls), Some(local)) => {
-            let outside = runledger_http::serve_tls(listener, tls, router.clone(), drain, end(ended.clone()));
-            let inside = runledger_http::serve(local, router, drain, end(ended));
+            let outside = runledger_http::serve_tls(listener, tls, router.clone(), bounds, end(ended.clone()));
+            let inside = runledger_http::serve(local, router, bounds, end(ended));
             tokio::try_join!(outside, inside).map(|_| ())
         }
-        _ => runledger_http::serve(listener, router, drain, end(ended)).await,
+        _ => runledger_http::serve(listener, router, bounds, end(ended)).await,
     };
     // Nobody waits for the sweeper when the server itself failed.
     let _ = stop_sweeping.send(());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_domain::CreationPolicy;
-use runledger_http::{Options, serve};
+use runledger_http::{Bounds, Options, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -21,13 +21,21 @@ struct Server {
 }
 
 async fn start(world: &World, drain: Duration) -> Server {
+    let bounds = Bounds {
+        drain,
+        ..Bounds::default()
+    };
+    start_within(world, bounds).await
+}
+
+async fn start_within(world: &World, bounds: Bounds) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (end, ended) = oneshot::channel::<()>();
     let shutdown = async move {
         let _ = ended.await;
     };
-    let serving = tokio::spawn(serve(listener, world.router.clone(), drain, shutdown));
+    let serving = tokio::spawn(serve(listener, world.router.clone(), bounds, shutdown));
     Server {
         address,
         end: Some(end),
@@ -130,4 +138,47 @@ async fn the_end_does_not_wait_for_ever() {
     server.end.take().unwrap().send(()).unwrap();
     let late = server.serving.await.unwrap().unwrap_err();
     assert_eq!(late.kind(), std::io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_arrive_is_given_up() {
+    let bounds = Bounds {
+        head_time: Duration::from_millis(100),
+        ..Bounds::default()
+    };
+    let server = start_within(&World::new(), bounds).await;
+    for sent in [
+        "",
+        "GET /livez HTTP/1.1\r\nHost: loc",
+        "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
+        let mut connection = TcpStream::connect(server.address).await.unwrap();
+        connection.write_all(sent.as_bytes()).await.unwrap();
+        // It ends by itself; a server that waited for ever would hold this test for ever.
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).await.unwrap();
+        let is_answered = answer.starts_with(b"HTTP/1.1 200");
+        assert_eq!(is_answered, sent.ends_with("\r\n\r\n"), "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_bound_connections_wait_for_a_place() {
+    let bounds = Bounds {
+        connections: 1,
+        ..Bounds::default()
+    };
+    let server = start_within(&World::new(), bounds).await;
+    let mut first = TcpStream::connect(server.address).await.unwrap();
+    first.write_all(CREATE.as_bytes()).await.unwrap();
+    assert!(read_answer(&mut first).await.starts_with("HTTP/1.1 201"));
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    second
+        .write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    let waiting = tokio::time::timeout(Duration::from_millis(50), second.readable()).await;
+    assert!(waiting.is_err(), "there is one place, and it is taken");
+    drop(first);
+    assert!(read_answer(&mut second).await.starts_with("HTTP/1.1 200"));
 }

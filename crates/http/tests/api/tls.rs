@@ -4,9 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use runledger_http::{Tls, TlsError, serve_tls};
+use runledger_http::{Bounds, Tls, TlsError, serve_tls};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -74,7 +73,7 @@ async fn a_certificate_is_used_and_read_again_while_handshakes_dawdle() {
         listener,
         tls.clone(),
         router,
-        Duration::from_secs(30),
+        Bounds::default(),
         std::future::pending::<()>(),
     ));
     let mut dawdlers = Vec::new();

@@ -30,6 +30,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.body_time", Kind::Plain),
     key("limits.drain_time", Kind::Plain),
     key("limits.token_rate", Kind::Plain),
+    key("limits.connections", Kind::Plain),
+    key("limits.head_time", Kind::Plain),
     key("tls.certificate", Kind::Plain),
     key("tls.key", Kind::Plain),
     key("log.level", Kind::Plain),

@@ -107,6 +107,10 @@ pub(crate) struct Limits {
     pub(crate) drain_time: Span,
     /// How many requests a second each token may send, and as many at once after a pause; 0 for no limit.
     pub(crate) token_rate: u32,
+    /// How many connections are served at the same time.
+    pub(crate) connections: usize,
+    /// How long the head of a request may take, and how long a connection may be silent between two.
+    pub(crate) head_time: Span,
 }
 
 /// Where the server's certificate lies. Both empty: the server speaks in clear.
@@ -169,6 +173,8 @@ impl Settings {
                 body_time: Span::from_secs(30),
                 drain_time: Span::from_secs(30),
                 token_rate: 0,
+                connections: 16_384,
+                head_time: Span::from_secs(60),
             },
             tls: TlsFiles::default(),
             log: Log {
@@ -220,6 +226,11 @@ impl Settings {
         if self.tls.certificate.as_os_str().is_empty() != self.tls.key.as_os_str().is_empty() {
             return Err(Failure::usage(
                 "tls.certificate and tls.key belong together; give both or neither",
+            ));
+        }
+        if self.limits.connections == 0 || self.limits.head_time.as_secs() == 0 {
+            return Err(Failure::usage(
+                "limits.connections and limits.head_time must not be 0: no request could ever arrive",
             ));
         }
         if self.limits.body_time.as_secs() == 0 {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use runledger_domain::creation::{CreateDecision, JobEvidence};
 use runledger_domain::{
     Activity, ChainHead, CreationIntent, CreationPermit, CreationPolicy, JobSummary, NewActivity, NotAuthorised, RunId,
-    RunKey, RunRecord, Verdict,
+    RunKey, RunRecord, Timestamp, Verdict,
 };
 use runledger_ports::{
-    ActivityFilter, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, ListFilter, PageSize, Unavailable,
+    ActivityFilter, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor, ListFilter, PageSize,
+    RecordPage, StalledFilter, Unavailable,
 };
 use tokio::sync::Mutex;
 
@@ -257,14 +258,9 @@ impl Bench {
 
     /// All records that the filter lists, over pages of `entries`.
     pub(crate) async fn listed(&self, filter: &ListFilter, entries: u32) -> Held<Vec<Arc<RunRecord>>> {
-        let size = PageSize::new(entries).unwrap_or_default();
         let (mut records, mut after) = (Vec::new(), None);
         for _ in 0..PAGES_MAX {
-            let page = self.available("list", self.store.reader.list(filter, after, size).await)?;
-            let entries = page.records.len();
-            self.holds(entries <= PageSize::get(size) as usize, || {
-                format!("a page of {size:?} holds {entries} records")
-            })?;
+            let page = self.list_page(filter, after, entries).await?;
             records.extend(page.records);
             match page.next {
                 None => return Ok(records),
@@ -272,6 +268,39 @@ impl Bench {
             }
         }
         self.broken("the pages of a listing never end")
+    }
+
+    /// One page of at most `entries` records that the filter lists.
+    pub(crate) async fn list_page(&self, filter: &ListFilter, after: Option<Cursor>, entries: u32) -> Held<RecordPage> {
+        let size = PageSize::new(entries).unwrap_or_default();
+        let page = self.available("list", self.store.reader.list(filter, after, size).await)?;
+        self.fits(&page, size)?;
+        Ok(page)
+    }
+
+    /// One page of at most `entries` records whose deadline lies before that point.
+    pub(crate) async fn stalled_page(
+        &self,
+        deadline_before: Timestamp,
+        after: Option<Cursor>,
+        entries: u32,
+    ) -> Held<RecordPage> {
+        let (filter, size) = (
+            StalledFilter {
+                deadline_before,
+                within: None,
+            },
+            PageSize::new(entries).unwrap_or_default(),
+        );
+        let page = self.available("stalled", self.store.reader.stalled(&filter, after, size).await)?;
+        self.fits(&page, size)?;
+        Ok(page)
+    }
+
+    fn fits(&self, page: &RecordPage, size: PageSize) -> Held {
+        self.holds(page.records.len() <= size.get() as usize, || {
+            format!("a page of {size:?} holds {} records", page.records.len())
+        })
     }
 
     /// The records of one run.

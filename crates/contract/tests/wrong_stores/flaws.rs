@@ -164,6 +164,7 @@ flaws! {
     ListSortsByKey breaks records_are_listed_in_the_order_of_creation,
     ListMovesChanged breaks records_are_listed_in_the_order_of_creation,
     ListPagesByPlaceFromTheEnd breaks pages_hold_each_record_once_while_others_are_created,
+    ListPagesByPlace breaks pages_of_open_records_hold_each_once_while_delivered_ones_end,
 
     // What is stalled.
     StalledInOrderOfCreation breaks stalled_records_come_longest_overdue_first,
@@ -172,6 +173,7 @@ flaws! {
     StalledKnowsFirstDeadline breaks being_stalled_is_a_view,
     StalledSweeps breaks being_stalled_is_a_view,
     StalledForgetsQueued breaks being_stalled_is_a_view,
+    StalledPagesByPlace breaks pages_of_stalled_records_hold_each_once_while_delivered_ones_recover,
 
     // Summaries.
     SumsOpenClientsOnly breaks totals_are_derived_from_the_clients,

@@ -56,8 +56,9 @@ pub enum CreateError {
 /// - A batch MUST be all or nothing: with one `Conflict` or `Refused` in it nothing is inserted, and the permits that
 ///   would have been created are `Withheld`. Replays in a batch stay replays.
 /// - Every permit MUST leave one line: created, replayed or refused (`conflict`, the refusal's code, `withheld`) (I6).
-/// - A permit whose intent is minted MUST be answered `Replayed` when its source and attempt created a minted record
-///   before, whatever the run id, and a source and attempt MUST NOT create two minted job records (I7).
+/// - A permit whose intent is minted MUST be compared with the minted job record that its source and attempt created
+///   before, stored or earlier in the batch, whatever the run id: `Replayed` when the content is the same, `Conflict` when
+///   it differs. A source and attempt MUST NOT create two minted job records (I7).
 /// - When the outcome is not known it MUST be `Indeterminate`, never anything else (I10).
 ///
 /// A store that cannot insert-if-absent in one atomic step must not implement this trait.

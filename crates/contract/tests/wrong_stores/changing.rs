@@ -175,6 +175,12 @@ impl WrongStore {
         all
     }
 
+    async fn has_running_client(&self, job: &RunKey) -> bool {
+        let open = self.open_clients().await;
+        open.iter()
+            .any(|client| client.key().run() == job.run() && client.status() == Status::Running)
+    }
+
     /// Makes the change on the record as it was read, whatever became of it since.
     async fn overruled(&self, read: &RunRecord, context: &ChangeContext, command: &Command) -> Option<Changed> {
         let Ok(Change::Applied { record, detail, .. }) = apply(read, context, command, 0) else {
@@ -230,11 +236,14 @@ impl WrongStore {
                 }
                 record
             }
-            Flaw::ClosesNothing => {
+            Flaw::ClosesNothing | Flaw::ClosesRunningClientsOnly => {
                 for key in std::mem::take(&mut closed) {
                     let open = self.shadow().open.get(&key).cloned();
-                    if let Some(open) = open {
-                        self.show(open);
+                    match open {
+                        Some(open) if self.flaw == Flaw::ClosesNothing || open.status() == Status::Queued => {
+                            self.show(open);
+                        }
+                        _ => closed.push(key),
                     }
                 }
                 record
@@ -305,6 +314,13 @@ impl WrongStore {
                 self.shadow().blocked.insert(current.key().run().clone());
             }
             (Flaw::EndsBesideOpenClients, ChangeRefusal::OpenClients { .. }) => {
+                if let Some(changed) = self.overruled(&current, context, command).await {
+                    return Ok(changed);
+                }
+            }
+            (Flaw::CountsRunningClientsOnly, ChangeRefusal::OpenClients { .. })
+                if !self.has_running_client(current.key()).await =>
+            {
                 if let Some(changed) = self.overruled(&current, context, command).await {
                     return Ok(changed);
                 }

@@ -107,6 +107,8 @@ flaws! {
     HeartbeatsAfterTheEnd breaks an_end_is_final,
     EndsTwiceInARace breaks of_many_completions_one_is_made,
     EndsBesideOpenClients breaks a_job_with_open_clients_does_not_end,
+    CountsRunningClientsOnly breaks a_job_with_open_clients_does_not_end,
+    ClosesRunningClientsOnly breaks a_job_closes_its_clients_each_with_a_line,
     CountsForeignClients breaks a_job_with_open_clients_does_not_end,
     CountsClientsTooEarly breaks a_job_never_ends_beside_an_open_client,
     ClosesWithoutLines breaks a_job_closes_its_clients_each_with_a_line,

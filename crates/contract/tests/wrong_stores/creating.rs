@@ -132,6 +132,21 @@ impl WrongStore {
                 }
                 Ok(outcomes)
             }
+            Flaw::LooksAtTheKeyFirst if intents.len() > 1 => {
+                for (permit, intent) in permits.iter_mut().zip(intents) {
+                    if intent.minted && self.shown(&intent.key).await.is_some() {
+                        let minted = false;
+                        *permit = mint(
+                            &CreationPolicy::default(),
+                            CreationIntent {
+                                minted,
+                                ..intent.clone()
+                            },
+                        );
+                    }
+                }
+                self.right.create(permits).await
+            }
             Flaw::StartsTwiceInARace if intents.iter().all(|intent| intent.minted) => {
                 self.start_by_its_own_list(permits, first).await
             }

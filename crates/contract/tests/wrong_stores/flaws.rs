@@ -60,6 +60,7 @@ flaws! {
     FindsWhatCallersNamed breaks a_started_run_is_found_by_its_attempt,
     StartsAnew breaks a_repeated_start_never_makes_a_second_run,
     ReplaysOtherStarts breaks a_repeated_start_never_makes_a_second_run,
+    LooksAtTheKeyFirst breaks a_repeated_start_never_makes_a_second_run,
     TakesAttemptsForStarts breaks another_start_is_another_run,
     StartsTwiceInARace breaks racing_starts_of_one_attempt_make_one_run,
     ForgetsStartsOnRestart breaks a_repeated_start_is_replayed_after_a_restart,

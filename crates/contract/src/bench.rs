@@ -190,6 +190,11 @@ impl Bench {
 
     // Changing.
 
+    /// Changes, and hands on whatever the store answers.
+    pub(crate) async fn change_raw(&self, request: ChangeRequest) -> Result<Changed, ChangeError> {
+        self.store.changer.change(request).await
+    }
+
     pub(crate) async fn change(&self, request: ChangeRequest) -> Held<Result<Changed, ChangeError>> {
         for _ in 0..BUSY_MAX {
             match self.store.changer.change(request.clone()).await {

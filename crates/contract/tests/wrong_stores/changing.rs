@@ -23,6 +23,15 @@ impl RunChanger for WrongStore {
         if let Err(stopped) = self.must_run() {
             return match self.flaw {
                 Flaw::OutageIsNotFound => Err(ChangeError::NotFound { key: request.key }),
+                Flaw::NoneButDoubtWhenStopped => {
+                    let _changed = self.right.change(request).await;
+                    let reason = stopped.to_string();
+                    Err(ChangeError::Indeterminate { reason })
+                }
+                Flaw::OutageChangesUnsaid => {
+                    let _changed = self.right.change(request).await;
+                    Err(stopped.into())
+                }
                 _ => Err(stopped.into()),
             };
         }

@@ -17,11 +17,17 @@ use crate::store::{WrongStore, mint, pause};
 #[async_trait]
 impl RunCreator for WrongStore {
     async fn create(&self, permits: Vec<CreationPermit>) -> Result<Vec<CreateOutcome>, CreateError> {
-        match self.must_run() {
-            Err(stopped) if self.flaw != Flaw::OutageCreates => return Err(stopped.into()),
-            _ => {}
-        }
         let intents: Vec<CreationIntent> = permits.iter().map(|permit| permit.intent().clone()).collect();
+        match self.must_run() {
+            Ok(()) => {}
+            Err(_) if self.flaw == Flaw::OutageCreates => {}
+            Err(stopped) if self.flaw == Flaw::NoneButDoubtWhenStopped => {
+                let _outcomes = self.right.create(permits).await?;
+                let reason = stopped.to_string();
+                return Err(CreateError::Indeterminate { intents, reason });
+            }
+            Err(stopped) => return Err(stopped.into()),
+        }
         let permits = permits
             .into_iter()
             .map(|permit| self.distorted_permit(permit))

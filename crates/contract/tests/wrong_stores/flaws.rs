@@ -8,6 +8,8 @@ macro_rules! flaws {
         pub(crate) enum Flaw {
             /// Nothing: the store around which the wrong ones are built.
             None,
+            /// Nothing either: what it cannot say while it is stopped it calls in doubt, and then it did take place.
+            NoneButDoubtWhenStopped,
             $($flaw,)*
         }
 
@@ -203,7 +205,11 @@ flaws! {
     ForgetsTokensOnRestart breaks a_restart_keeps_every_token,
     RevivesTokensOnRestart breaks a_restart_keeps_every_token,
     OutageIsAbsence breaks a_stopped_store_never_says_not_there,
+    OutageHidesStarts breaks a_stopped_store_never_says_not_there,
+    OutageEmptiesTheLog breaks a_stopped_store_never_says_not_there,
+    OutageEndsStalls breaks a_stopped_store_never_says_not_there,
     OutageIsNotFound breaks a_stopped_store_never_says_not_there,
+    OutageChangesUnsaid breaks a_stopped_store_never_says_not_there,
     OutageCreates breaks a_stopped_store_never_says_not_there,
 
     // Texts and times.
@@ -214,6 +220,9 @@ flaws! {
     ListsByTime breaks a_clock_that_jumps_back_breaks_nothing,
     LogsByTime breaks a_clock_that_jumps_back_breaks_nothing,
 }
+
+/// The stores that are right, each in its way.
+pub(crate) const RIGHT: &[Flaw] = &[Flaw::None, Flaw::NoneButDoubtWhenStopped];
 
 /// Flaws that random histories must meet as well.
 pub(crate) const MET_BY_HISTORIES: &[Flaw] = &[

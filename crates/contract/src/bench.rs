@@ -39,6 +39,13 @@ pub(crate) struct Bench {
     opened: Arc<Mutex<Box<dyn OpenStore>>>,
 }
 
+/// How a store comes to be opened anew.
+#[derive(Clone, Copy)]
+enum OpenAnew {
+    InGoodOrder,
+    AfterACrash,
+}
+
 /// All that a store holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Everything {
@@ -67,10 +74,27 @@ impl Bench {
     /// Closes the store and opens it again. No clone may be left. When the store does not keep its data, it is handed
     /// back as it was, as an error.
     pub(crate) async fn reopen(self) -> Result<Self, Self> {
+        self.opened_anew(OpenAnew::InGoodOrder).await
+    }
+
+    /// Loses the process and opens what is left, otherwise as [`reopen`](Self::reopen).
+    pub(crate) async fn crash(self) -> Result<Self, Self> {
+        self.opened_anew(OpenAnew::AfterACrash).await
+    }
+
+    /// Makes the outcome of the next commit unknown. `false` when that cannot be done.
+    pub(crate) async fn doubt(&self) -> bool {
+        self.opened.lock().await.doubt().await == Support::Done
+    }
+
+    async fn opened_anew(self, anew: OpenAnew) -> Result<Self, Self> {
         let Self { rule, store, opened } = self;
         drop(store);
         let mut open_store = opened.lock().await;
-        let support = open_store.reopen().await;
+        let support = match anew {
+            OpenAnew::InGoodOrder => open_store.reopen().await,
+            OpenAnew::AfterACrash => open_store.crash().await,
+        };
         let store = open_store.handles();
         drop(open_store);
         let bench = Self { rule, store, opened };

@@ -59,7 +59,9 @@ pub enum CreateError {
 /// - A permit whose intent is minted MUST be compared with the minted job record that its source and attempt created
 ///   before, stored or earlier in the batch, whatever the run id: `Replayed` when the content is the same, `Conflict` when
 ///   it differs. A source and attempt MUST NOT create two minted job records (I7).
-/// - When the outcome is not known it MUST be `Indeterminate`, never anything else (I10).
+/// - When the outcome is not known it MUST be `Indeterminate`, never anything else, with the intents in the order of the
+///   permits (I10); and from then on the store MUST answer every write `Unavailable` until it is opened again (I16).
+/// - A call whose future is dropped MUST create all of its records or none, as if it had been answered (I2, I10).
 ///
 /// A store that cannot insert-if-absent in one atomic step must not implement this trait.
 #[async_trait]

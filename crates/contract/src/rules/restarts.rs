@@ -194,39 +194,39 @@ async fn reads_the_truth_or_nothing(bench: &Bench, before: &Everything, summary:
     };
     for record in [job, client] {
         let got = reader.get(record.key()).await;
-        true_or_unavailable(bench, "get", got, Some(Arc::clone(record)))?;
+        true_or_unavailable(bench, "get", got, &Some(Arc::clone(record)))?;
     }
     let started = reader.find_minted(&source("orchestrator"), &text("attempt-1")).await;
-    true_or_unavailable(bench, "find_minted", started, Some(Arc::clone(job)))?;
+    true_or_unavailable(bench, "find_minted", started, &Some(Arc::clone(job)))?;
     let records = RecordPage {
         records: before.records.clone(),
         next: None,
     };
     let listed = reader.list(&ListFilter::default(), None, size).await;
-    true_or_unavailable(bench, "list", listed, records.clone())?;
+    true_or_unavailable(bench, "list", listed, &records)?;
     let overdue = StalledFilter {
         deadline_before: at(86_400 * 400),
         within: None,
     };
     let stalled = reader.stalled(&overdue, None, size).await;
-    true_or_unavailable(bench, "stalled", stalled, records)?;
-    true_or_unavailable(bench, "summary", reader.summary(&run(JOB)).await, summary)?;
+    true_or_unavailable(bench, "stalled", stalled, &records)?;
+    true_or_unavailable(bench, "summary", reader.summary(&run(JOB)).await, &summary)?;
     let lines = ActivityPage {
         lines: before.lines.clone(),
         next: None,
     };
     let logged = reader.activity(&ActivityFilter::default(), None, size).await;
-    true_or_unavailable(bench, "activity", logged, lines)
+    true_or_unavailable(bench, "activity", logged, &lines)
 }
 
 fn true_or_unavailable<T: Debug + PartialEq>(
     bench: &Bench,
     what: &str,
     answer: Result<T, Unavailable>,
-    truth: T,
+    truth: &T,
 ) -> Held {
     match answer {
         Err(_) => Ok(()),
-        Ok(answer) => bench.same(&format!("{what} of a stopped store"), &answer, &truth),
+        Ok(answer) => bench.same(&format!("{what} of a stopped store"), &answer, truth),
     }
 }

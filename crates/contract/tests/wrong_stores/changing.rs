@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::flaws::Flaw;
 use crate::store::{WrongStore, edited, pause};
 
-type Answer = Result<Changed, ChangeError>;
+pub(crate) type Answer = Result<Changed, ChangeError>;
 
 #[async_trait]
 impl RunChanger for WrongStore {
@@ -23,7 +23,7 @@ impl RunChanger for WrongStore {
         if let Err(stopped) = self.must_run() {
             return match self.flaw {
                 Flaw::OutageIsNotFound => Err(ChangeError::NotFound { key: request.key }),
-                Flaw::NoneButDoubtWhenStopped => {
+                _ if self.doubts_when_stopped() => {
                     let _changed = self.right.change(request).await;
                     let reason = stopped.to_string();
                     Err(ChangeError::Indeterminate { reason })
@@ -34,6 +34,9 @@ impl RunChanger for WrongStore {
                 }
                 _ => Err(stopped.into()),
             };
+        }
+        if self.falls_into_doubt() {
+            return self.changed_in_doubt(request).await;
         }
         if let Some(answer) = self.distort_request(&mut request).await {
             return answer;
@@ -125,6 +128,23 @@ impl WrongStore {
                 }
                 pause().await;
                 self.shadow().updates.insert(name);
+            }
+            Flaw::NotesUpdateIdsAfterwards => {
+                let name = (key.clone(), update.update_id.take()?);
+                if self.shadow().updates.contains(&name) {
+                    return Some(Ok(Changed::Unchanged(current)));
+                }
+                let changed = self
+                    .right
+                    .change(ChangeRequest {
+                        key: key.clone(),
+                        context: context.clone(),
+                        command: Command::Update(update.clone()),
+                    })
+                    .await;
+                pause().await;
+                self.shadow().updates.insert(name);
+                return Some(changed);
             }
             Flaw::LosesUpdates => {
                 pause().await;

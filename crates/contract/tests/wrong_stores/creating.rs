@@ -21,12 +21,20 @@ impl RunCreator for WrongStore {
         match self.must_run() {
             Ok(()) => {}
             Err(_) if self.flaw == Flaw::OutageCreates => {}
-            Err(stopped) if self.flaw == Flaw::NoneButDoubtWhenStopped => {
+            Err(stopped) if self.doubts_when_stopped() => {
                 let _outcomes = self.right.create(permits).await?;
                 let reason = stopped.to_string();
                 return Err(CreateError::Indeterminate { intents, reason });
             }
-            Err(stopped) => return Err(stopped.into()),
+            Err(stopped) => {
+                if self.flaw == Flaw::WritesUnsaidInDoubt {
+                    let _outcomes = self.right.create(permits).await?;
+                }
+                return Err(stopped.into());
+            }
+        }
+        if self.falls_into_doubt() {
+            return self.created_in_doubt(permits, intents).await;
         }
         let permits = permits
             .into_iter()
@@ -94,7 +102,7 @@ impl WrongStore {
         let is_twice = keys.iter().collect::<BTreeSet<_>>().len() < keys.len();
         match self.flaw {
             Flaw::CreatesWithoutStoring => Ok(permits.into_iter().map(decided_without_looking).collect()),
-            Flaw::CreatesBatchesInPart => self.spend_one_by_one(permits).await,
+            Flaw::CreatesBatchesInPart | Flaw::CreatesHalfWay => self.spend_one_by_one(permits).await,
             Flaw::CreatesTheFirstOfTwo if is_twice => self.spend_one_by_one(permits).await,
             Flaw::CreatesBatchesInReverse => {
                 permits.reverse();
@@ -305,7 +313,7 @@ impl WrongStore {
 }
 
 /// Decides as if the key were free and the job open.
-fn decided_without_looking(permit: CreationPermit) -> CreateOutcome {
+pub(crate) fn decided_without_looking(permit: CreationPermit) -> CreateOutcome {
     match permit.decide(None, JobEvidence::Open) {
         CreateDecision::Insert(new) => CreateOutcome::Created(Arc::new(new.into_record())),
         CreateDecision::Refuse(refusal) => CreateOutcome::Refused(refusal),

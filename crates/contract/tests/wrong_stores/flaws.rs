@@ -10,6 +10,10 @@ macro_rules! flaws {
             None,
             /// Nothing either: what it cannot say while it is stopped it calls in doubt, and then it did take place.
             NoneButDoubtWhenStopped,
+            /// Nothing either: a commit of unknown outcome did take place.
+            NoneButDoubtTakesPlace,
+            /// Nothing either: lines of attempts without an effect, which may become durable later, are lost in a crash.
+            NoneButLateLinesAreLost,
             $($flaw,)*
         }
 
@@ -212,6 +216,34 @@ flaws! {
     OutageChangesUnsaid breaks a_stopped_store_never_says_not_there,
     OutageCreates breaks a_stopped_store_never_says_not_there,
 
+    // Crashes.
+    WritesAtTheClose breaks a_crash_takes_back_no_creation_and_no_change,
+    WritesChangesAtTheClose breaks a_crash_takes_back_no_creation_and_no_change,
+    WritesLinesAtTheClose breaks a_crash_takes_back_no_creation_and_no_change,
+    WritesRefusalsAtTheClose breaks a_crash_takes_back_no_refusal,
+
+    // Commits of unknown outcome.
+    CreatesInDoubt breaks a_creation_in_doubt_hands_its_intents_back,
+    RefusesInDoubt breaks a_creation_in_doubt_hands_its_intents_back,
+    DoubtAsUnavailable breaks a_creation_in_doubt_hands_its_intents_back,
+    ForgetsIntentsInDoubt breaks a_creation_in_doubt_hands_its_intents_back,
+    HandsIntentsBackInAnotherOrder breaks a_creation_in_doubt_hands_its_intents_back,
+    ChangesInDoubt breaks a_change_in_doubt_is_neither_made_nor_refused,
+    FindsNothingInDoubt breaks a_change_in_doubt_is_neither_made_nor_refused,
+    ChangeDoubtAsUnavailable breaks a_change_in_doubt_is_neither_made_nor_refused,
+    AnswersRefusalsInDoubt breaks a_refusal_in_doubt_is_not_answered,
+    AnswersConflictsInDoubt breaks a_refusal_in_doubt_is_not_answered,
+    KeepsLinesInDoubt breaks a_refusal_in_doubt_is_not_answered,
+    WritesOnInDoubt breaks a_store_in_doubt_takes_no_writes_until_it_is_reopened,
+    WritesUnsaidInDoubt breaks a_store_in_doubt_takes_no_writes_until_it_is_reopened,
+    DoubtLeavesHalf breaks what_was_in_doubt_is_settled_by_a_retry,
+    DoubtForgetsTheStart breaks what_was_in_doubt_is_settled_by_a_retry,
+    DoubtForgetsUpdateIds breaks what_was_in_doubt_is_settled_by_a_retry,
+
+    // Callers who go away.
+    CreatesHalfWay breaks a_creation_whose_caller_went_away_is_whole_or_nothing,
+    NotesUpdateIdsAfterwards breaks a_change_whose_caller_went_away_is_whole_or_nothing,
+
     // Texts and times.
     TrimsNotes breaks texts_survive_byte_for_byte,
     ShortensNotes breaks texts_survive_byte_for_byte,
@@ -222,7 +254,12 @@ flaws! {
 }
 
 /// The stores that are right, each in its way.
-pub(crate) const RIGHT: &[Flaw] = &[Flaw::None, Flaw::NoneButDoubtWhenStopped];
+pub(crate) const RIGHT: &[Flaw] = &[
+    Flaw::None,
+    Flaw::NoneButDoubtWhenStopped,
+    Flaw::NoneButDoubtTakesPlace,
+    Flaw::NoneButLateLinesAreLost,
+];
 
 /// Flaws that random histories must meet as well.
 pub(crate) const MET_BY_HISTORIES: &[Flaw] = &[

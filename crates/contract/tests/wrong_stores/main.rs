@@ -5,6 +5,7 @@
 mod changing;
 mod creating;
 mod dead;
+mod doubting;
 mod flaws;
 mod logging;
 mod reading;

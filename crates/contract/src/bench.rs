@@ -1,28 +1,24 @@
 //! One open store on the bench: what the rules do with it, and how they say what they saw.
 
+mod reading;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_domain::creation::{CreateDecision, JobEvidence};
 use runledger_domain::{
-    Activity, ChainHead, CreationIntent, CreationPermit, CreationPolicy, JobSummary, NewActivity, NotAuthorised, RunId,
-    RunKey, RunRecord, Verdict,
+    Activity, CreationIntent, CreationPermit, CreationPolicy, NewActivity, NotAuthorised, RunRecord,
 };
-use runledger_ports::{
-    ActivityFilter, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, ListFilter, PageSize, Unavailable,
-};
+use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Unavailable};
 use tokio::sync::Mutex;
 
-use crate::fixture::{intent, key, run, source};
+pub(crate) use self::reading::Everything;
+use crate::fixture::{intent, source};
 use crate::rules::Held;
 use crate::store::{Handles, OpenStore, StoreUnderTest, Support};
 use crate::violation::Violation;
 
-/// The most pages that a rule reads: more than the rules fill, so that a listing without end is noticed.
-const PAGES_MAX: usize = 2_000;
-/// How many entries the rules read at once when they read everything.
-const PAGE_ENTRIES: u32 = 50;
 /// How often a call is sent again when the store says that it is busy.
 const BUSY_MAX: u32 = 1_000;
 /// How long to wait in between.
@@ -38,18 +34,11 @@ pub(crate) struct Bench {
     opened: Arc<Mutex<Box<dyn OpenStore>>>,
 }
 
-/// All that a store holds.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Everything {
-    pub(crate) records: Vec<Arc<RunRecord>>,
-    pub(crate) lines: Vec<Activity>,
-}
-
-impl Everything {
-    /// The lines that were added; none when the log has become shorter, which the caller's comparison then shows.
-    pub(crate) fn lines_since(&self, before: &Self) -> &[Activity] {
-        self.lines.get(before.lines.len()..).unwrap_or_default()
-    }
+/// How a store comes to be opened anew.
+#[derive(Clone, Copy)]
+enum OpenAnew {
+    InGoodOrder,
+    AfterACrash,
 }
 
 impl Bench {
@@ -66,10 +55,27 @@ impl Bench {
     /// Closes the store and opens it again. No clone may be left. When the store does not keep its data, it is handed
     /// back as it was, as an error.
     pub(crate) async fn reopen(self) -> Result<Self, Self> {
+        self.opened_anew(OpenAnew::InGoodOrder).await
+    }
+
+    /// Loses the process and opens what is left, otherwise as [`reopen`](Self::reopen).
+    pub(crate) async fn crash(self) -> Result<Self, Self> {
+        self.opened_anew(OpenAnew::AfterACrash).await
+    }
+
+    /// Makes the outcome of the next commit unknown. `false` when that cannot be done.
+    pub(crate) async fn doubt(&self) -> bool {
+        self.opened.lock().await.doubt().await == Support::Done
+    }
+
+    async fn opened_anew(self, anew: OpenAnew) -> Result<Self, Self> {
         let Self { rule, store, opened } = self;
         drop(store);
         let mut open_store = opened.lock().await;
-        let support = open_store.reopen().await;
+        let support = match anew {
+            OpenAnew::InGoodOrder => open_store.reopen().await,
+            OpenAnew::AfterACrash => open_store.crash().await,
+        };
         let store = open_store.handles();
         drop(open_store);
         let bench = Self { rule, store, opened };
@@ -189,6 +195,11 @@ impl Bench {
 
     // Changing.
 
+    /// Changes, and hands on whatever the store answers.
+    pub(crate) async fn change_raw(&self, request: ChangeRequest) -> Result<Changed, ChangeError> {
+        self.store.changer.change(request).await
+    }
+
     pub(crate) async fn change(&self, request: ChangeRequest) -> Held<Result<Changed, ChangeError>> {
         for _ in 0..BUSY_MAX {
             match self.store.changer.change(request.clone()).await {
@@ -235,131 +246,6 @@ impl Bench {
             }
         }
         self.broken("the store stays busy")
-    }
-
-    // Reading.
-
-    pub(crate) async fn get(&self, key: &RunKey) -> Held<Option<Arc<RunRecord>>> {
-        self.available("get", self.store.reader.get(key).await)
-    }
-
-    /// The record that must be under the key.
-    pub(crate) async fn record(&self, name: &str) -> Held<Arc<RunRecord>> {
-        match self.get(&key(name)).await? {
-            Some(record) => Ok(record),
-            None => self.broken(format!("{name} was created and must be there")),
-        }
-    }
-
-    pub(crate) async fn summary(&self, run: &RunId) -> Held<Option<JobSummary>> {
-        self.available("summary", self.store.reader.summary(run).await)
-    }
-
-    /// All records that the filter lists, over pages of `entries`.
-    pub(crate) async fn listed(&self, filter: &ListFilter, entries: u32) -> Held<Vec<Arc<RunRecord>>> {
-        let size = PageSize::new(entries).unwrap_or_default();
-        let (mut records, mut after) = (Vec::new(), None);
-        for _ in 0..PAGES_MAX {
-            let page = self.available("list", self.store.reader.list(filter, after, size).await)?;
-            let entries = page.records.len();
-            self.holds(entries <= PageSize::get(size) as usize, || {
-                format!("a page of {size:?} holds {entries} records")
-            })?;
-            records.extend(page.records);
-            match page.next {
-                None => return Ok(records),
-                next => after = next,
-            }
-        }
-        self.broken("the pages of a listing never end")
-    }
-
-    /// The records of one run.
-    pub(crate) async fn records_of(&self, of: &str) -> Held<Vec<Arc<RunRecord>>> {
-        let filter = ListFilter {
-            run: Some(run(of)),
-            ..ListFilter::default()
-        };
-        self.listed(&filter, PAGE_ENTRIES).await
-    }
-
-    /// All lines that the filter lists, over pages of `entries`.
-    pub(crate) async fn lines_of(&self, filter: &ActivityFilter, entries: u32) -> Held<Vec<Activity>> {
-        let size = PageSize::new(entries).unwrap_or_default();
-        let (mut lines, mut after) = (Vec::new(), None);
-        for _ in 0..PAGES_MAX {
-            let page = self.available("activity", self.store.reader.activity(filter, after, size).await)?;
-            let entries = page.lines.len();
-            self.holds(entries <= PageSize::get(size) as usize, || {
-                format!("a page of {size:?} holds {entries} lines")
-            })?;
-            lines.extend(page.lines);
-            match page.next {
-                None => return Ok(lines),
-                next => after = next,
-            }
-        }
-        self.broken("the pages of the activity log never end")
-    }
-
-    /// The whole log, whose chain must hold (I6).
-    pub(crate) async fn lines(&self) -> Held<Vec<Activity>> {
-        let lines = self.lines_of(&ActivityFilter::default(), PAGE_ENTRIES).await?;
-        let mut head = ChainHead::EMPTY;
-        for line in &lines {
-            let before = head.seq;
-            self.holds(head.accepts(line), || {
-                format!("line {} does not follow line {before} in the chain", line.seq)
-            })?;
-        }
-        Ok(lines)
-    }
-
-    /// The lines after the first `count` ones.
-    pub(crate) async fn lines_after(&self, count: usize) -> Held<Vec<Activity>> {
-        Ok(self.lines().await?.into_iter().skip(count).collect())
-    }
-
-    /// Everything that the store holds; the ways to read it must agree.
-    pub(crate) async fn everything(&self) -> Held<Everything> {
-        let records = self.listed(&ListFilter::default(), PAGE_ENTRIES).await?;
-        for record in &records {
-            let found = self.get(record.key()).await?;
-            self.same(
-                "get, and the same record in the list",
-                &found,
-                &Some(Arc::clone(record)),
-            )?;
-        }
-        let lines = self.lines().await?;
-        Ok(Everything { records, lines })
-    }
-
-    /// What the store holds, after a rule that must have created these keys and no others, each with one line.
-    pub(crate) async fn only_these_were_created(&self, keys: &[&str]) -> Held<Everything> {
-        let everything = self.everything().await?;
-        let found: Vec<_> = everything
-            .records
-            .iter()
-            .map(|record| record.key().to_string())
-            .collect();
-        self.same("the records", &found, &keys.iter().map(ToString::to_string).collect())?;
-        let created: Vec<_> = everything
-            .lines
-            .iter()
-            .filter(|line| line.line.verdict == Verdict::Created)
-            .map(|line| (line.line.subject.run.clone(), line.line.subject.client.clone()))
-            .collect();
-        let expected = everything
-            .records
-            .iter()
-            .map(|record| {
-                let client = record.key().client().map_or("", |client| client.as_str());
-                (record.key().run().to_string(), client.to_owned())
-            })
-            .collect();
-        self.same("the lines of creations", &created, &expected)?;
-        Ok(everything)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The names, times and requests that the rules are written with.
 
 use runledger_domain::{
-    ChangeContext, ClientId, Command, Completion, CreationContent, CreationIntent, MetricChange, Outcome, RunId,
-    RunKey, Source, Timestamp, Update,
+    ChangeContext, ClientId, Command, Completion, CreationContent, CreationIntent, Initial, MetricChange, Outcome,
+    RunId, RunKey, Source, Timestamp, Update,
 };
 use runledger_ports::ChangeRequest;
 
@@ -59,6 +59,17 @@ pub(crate) fn minted(candidate: &str, attempt: &str) -> CreationIntent {
     CreationIntent {
         minted: true,
         ..intent(candidate, attempt)
+    }
+}
+
+/// An intent like this one, for a record that is queued at first.
+pub(crate) fn queued(intent: CreationIntent) -> CreationIntent {
+    CreationIntent {
+        content: CreationContent {
+            initial: Initial::Queued,
+            ..intent.content
+        },
+        ..intent
     }
 }
 

@@ -6,8 +6,9 @@
 //!
 //! # Testing a store
 //!
-//! Say how to open a fresh, empty store and, if it keeps its data, how to close and open it again; then let
-//! [`store_contract_tests!`] make one test per rule, and one that plays random histories:
+//! Say how to open a fresh, empty store and, if it keeps its data, how to close it and open it again, how to lose its
+//! process, and how to have a commit fail; then let [`store_contract_tests!`] make one test per rule, and one that plays
+//! random histories. What a store cannot do it says ([`Support::Missing`]), and the rules about it do not apply:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -25,6 +26,14 @@
 //!
 //!     async fn reopen(&mut self) -> Support {
 //!         Support::Missing // A store on disk closes itself here, and opens the same files.
+//!     }
+//!
+//!     async fn crash(&mut self) -> Support {
+//!         Support::Missing // Nor can it be killed and leave something.
+//!     }
+//!
+//!     async fn doubt(&mut self) -> Support {
+//!         Support::Missing // There is no commit of which it could not know the outcome.
 //!     }
 //!
 //!     async fn stop(&mut self) -> Support {
@@ -45,8 +54,8 @@
 //! # });
 //! ```
 //!
-//! `run_all` holds no random histories; [`check_histories`] plays those. The rules send nothing that a caller could not send: all permits come from a policy, all changes are domain
-//! commands. Times are data; no rule waits for a clock.
+//! `run_all` holds no random histories; [`check_histories`] plays those. The rules send nothing that a caller could not
+//! send: all permits come from a policy, all changes are domain commands. Times are data; no rule waits for a clock.
 #![forbid(unsafe_code)]
 
 #[macro_use]

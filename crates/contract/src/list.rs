@@ -64,7 +64,9 @@ macro_rules! each_rule_of_the_contract {
             each_filter_finds_its_records in lists ["I8"];
             pages_hold_each_record_once in lists ["I8"];
             pages_hold_each_record_once_while_others_are_created in lists ["I8"];
+            pages_of_open_records_hold_each_once_while_delivered_ones_end in lists ["I8"];
             stalled_records_come_longest_overdue_first in stalled ["I8"];
+            pages_of_stalled_records_hold_each_once_while_delivered_ones_recover in stalled ["I8"];
             being_stalled_is_a_view in stalled ["I3"];
             totals_are_derived_from_the_clients in summaries ["I19"];
             a_summary_is_the_sum_of_the_listed_records in summaries ["I19"];
@@ -78,6 +80,15 @@ macro_rules! each_rule_of_the_contract {
             ending_what_is_not_there_makes_no_token in tokens ["I3", "I6"];
             a_restart_keeps_every_token in tokens ["I4", "I6"];
             a_stopped_store_never_says_not_there in restarts ["I10"];
+            a_crash_takes_back_no_creation_and_no_change in crashes ["I1", "I4", "I6"];
+            a_crash_takes_back_no_refusal in crashes ["I4", "I6"];
+            a_creation_in_doubt_hands_its_intents_back in doubt ["I10"];
+            a_change_in_doubt_is_neither_made_nor_refused in doubt ["I10"];
+            a_refusal_in_doubt_is_not_answered in doubt ["I6", "I10"];
+            a_store_in_doubt_takes_no_writes_until_it_is_reopened in doubt ["I16"];
+            what_was_in_doubt_is_settled_by_a_retry in doubt ["I1", "I7", "I10"];
+            a_creation_whose_caller_went_away_is_whole_or_nothing in cancelled ["I2", "I10"];
+            a_change_whose_caller_went_away_is_whole_or_nothing in cancelled ["I8", "I10"];
             texts_survive_byte_for_byte in fidelity ["I4", "I15"];
             a_clock_that_jumps_back_breaks_nothing in fidelity ["I18"];
         }

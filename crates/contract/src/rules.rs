@@ -4,8 +4,11 @@
 //! leave open: the order of lines within one batch's step, say, or the text of a detail.
 
 pub mod batches;
+pub mod cancelled;
 pub mod changes;
+pub mod crashes;
 pub mod creation;
+pub mod doubt;
 pub mod endings;
 pub mod fidelity;
 pub mod lists;

@@ -68,6 +68,21 @@ pub trait OpenStore: Send + Sync {
     /// May panic when the store cannot be opened again: that fails the test.
     async fn reopen(&mut self) -> Support;
 
+    /// Loses the process, as `kill -9` does, and opens what is left: nothing is closed, nothing that was only in memory
+    /// survives.
+    ///
+    /// The suite holds no handle and no call is under way while it calls this. [`Support::Missing`] when the store does
+    /// not keep its data, or cannot be lost like that in a test.
+    ///
+    /// # Panics
+    /// May panic when what is left cannot be opened: that fails the test.
+    async fn crash(&mut self) -> Support;
+
+    /// Makes the next commit fail in such a way that the store cannot know its outcome; whether it takes place all the
+    /// same is the author's choice. Handles are still held. Undone by [`reopen`](Self::reopen), which follows unless the
+    /// store does not keep its data. [`Support::Missing`] when that cannot be done.
+    async fn doubt(&mut self) -> Support;
+
     /// Brings the store into a state in which it cannot say what it holds (shut down, disk gone), while handles are
     /// still held. [`Support::Missing`] when that cannot be done.
     async fn stop(&mut self) -> Support;

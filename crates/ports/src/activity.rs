@@ -17,6 +17,7 @@ pub trait ActivityLog: Send + Sync {
     /// Keeps the line of an attempt that was refused, or that the caller found to have taken place before.
     ///
     /// # Errors
-    /// [`Unavailable`] when the line could not be kept; the refusal must then not be answered as such.
+    /// [`Unavailable`] when the line could not be kept, or when it is not known whether it was (a line too many harms
+    /// nobody, so there is no answer of its own for that); the refusal must then not be answered as such.
     async fn record(&self, line: NewActivity) -> Result<(), Unavailable>;
 }

@@ -80,7 +80,9 @@ pub enum ChangeError {
 ///   [`close_with_job`](runledger_domain::change::close_with_job) in it, each with a line of its own.
 /// - The new version and its line MUST become durable together, before `Applied` is answered (I4, I6).
 /// - A refused or unknown-key attempt MUST be answered only after its line is durable, and change nothing else (I6, I11).
-/// - When the outcome is not known it MUST be `Indeterminate` (I10).
+/// - When the outcome is not known, also that of a refusal, it MUST be `Indeterminate` (I10); and from then on the store
+///   MUST answer every write `Unavailable` until it is opened again (I16).
+/// - A call whose future is dropped MUST take effect as a whole or not at all, as if it had been answered (I8, I10).
 #[async_trait]
 pub trait RunChanger: Send + Sync {
     /// Changes the record under the key.

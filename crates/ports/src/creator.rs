@@ -56,9 +56,12 @@ pub enum CreateError {
 /// - A batch MUST be all or nothing: with one `Conflict` or `Refused` in it nothing is inserted, and the permits that
 ///   would have been created are `Withheld`. Replays in a batch stay replays.
 /// - Every permit MUST leave one line: created, replayed or refused (`conflict`, the refusal's code, `withheld`) (I6).
-/// - A permit whose intent is minted MUST be answered `Replayed` when its source and attempt created a minted record
-///   before, whatever the run id, and a source and attempt MUST NOT create two minted job records (I7).
-/// - When the outcome is not known it MUST be `Indeterminate`, never anything else (I10).
+/// - A permit whose intent is minted MUST be compared with the minted job record that its source and attempt created
+///   before, stored or earlier in the batch, whatever the run id: `Replayed` when the content is the same, `Conflict` when
+///   it differs. A source and attempt MUST NOT create two minted job records (I7).
+/// - When the outcome is not known it MUST be `Indeterminate`, never anything else, with the intents in the order of the
+///   permits (I10); and from then on the store MUST answer every write `Unavailable` until it is opened again (I16).
+/// - A call whose future is dropped MUST create all of its records or none, as if it had been answered (I2, I10).
 ///
 /// A store that cannot insert-if-absent in one atomic step must not implement this trait.
 #[async_trait]

@@ -120,8 +120,8 @@ pub struct ActivityPage {
 /// - A read MUST NOT create or change anything (I3).
 /// - `get` MUST answer the newest version that was answered to anybody before the call began (I8).
 /// - "Not there" MUST be `Ok(None)`, and only when the store knows it; an outage is an error (I10).
-/// - Pages MUST hold each matching record once, in the order of creation, also while others are created (`stalled`: in
-///   the order of the deadlines).
+/// - Pages MUST hold each matching record once, in the order of creation, also while others are created and while
+///   delivered ones cease to match (`stalled`: in the order of the deadlines).
 #[async_trait]
 pub trait RunReader: Send + Sync {
     /// The record under the key.

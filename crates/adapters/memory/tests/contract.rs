@@ -18,6 +18,14 @@ impl OpenStore for InMemory {
         Support::Missing
     }
 
+    async fn crash(&mut self) -> Support {
+        Support::Missing
+    }
+
+    async fn doubt(&mut self) -> Support {
+        Support::Missing
+    }
+
     async fn stop(&mut self) -> Support {
         Support::Missing
     }

@@ -9,7 +9,7 @@ use runledger_ports::Changed;
 use crate::bench::Bench;
 use crate::fixture::{
     ACME, JOB, OTHER_JOB, ZEN, add, complete, complete_and_close, every_command, finish_stage, intent, key, note,
-    request, start_stage, text,
+    queued, request, start_stage, text,
 };
 use crate::rules::Held;
 use crate::store::StoreUnderTest;
@@ -83,18 +83,18 @@ pub async fn the_same_end_again_changes_nothing(store: &dyn StoreUnderTest) -> H
 pub async fn a_job_with_open_clients_does_not_end(store: &dyn StoreUnderTest) -> Held {
     let bench = Bench::open("a_job_with_open_clients_does_not_end", store).await;
     // The open client of another run does not count.
-    bench
-        .job_with(&[OTHER_JOB, "250926-010203-acme", JOB, ACME, ZEN])
-        .await?;
+    bench.job_with(&[OTHER_JOB, "250926-010203-acme", JOB, ACME]).await?;
+    // A queued one is as open as a running one.
+    bench.created(queued(intent(ZEN, "attempt-1"))).await?;
     let lost = Command::DeclareLost { grace: Duration::ZERO };
-    for name in [ACME, ZEN] {
+    for (name, outcome) in [(ACME, Outcome::Succeeded), (ZEN, Outcome::Skipped)] {
         bench
             .refused(request(JOB, 1, complete(Outcome::Failed)), "open_clients")
             .await?;
         bench
             .refused(request(JOB, 86_400 * 30, lost.clone()), "open_clients")
             .await?;
-        bench.applied(request(name, 2, complete(Outcome::Succeeded))).await?;
+        bench.applied(request(name, 2, complete(outcome))).await?;
     }
     bench.applied(request(JOB, 3, complete(Outcome::Failed))).await?;
     Ok(())
@@ -108,7 +108,9 @@ pub async fn a_job_closes_its_clients_each_with_a_line(store: &dyn StoreUnderTes
     let bench = Bench::open("a_job_closes_its_clients_each_with_a_line", store).await;
     let done = format!("{JOB}-done");
     let foreign = "250926-010203-acme";
-    bench.job_with(&[JOB, ZEN, ACME, &done, OTHER_JOB, foreign]).await?;
+    bench.job_with(&[JOB]).await?;
+    bench.created(queued(intent(ZEN, "attempt-1"))).await?;
+    bench.job_with(&[ACME, &done, OTHER_JOB, foreign]).await?;
     bench.applied(request(&done, 1, complete(Outcome::Succeeded))).await?;
     bench.applied(request(ACME, 2, start_stage("scoring"))).await?;
     let before = bench.everything().await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runledger_domain::{
     Command, CreationContent, CreationPolicy, Initial, Outcome, RecordKind, RunRecord, Status, Update,
 };
-use runledger_ports::{ListFilter, PageSize};
+use runledger_ports::ListFilter;
 
 use crate::bench::Bench;
 use crate::fixture::{ACME, JOB, OTHER_ACME, OTHER_JOB, ZEN, add, client, complete, intent, request, run, text};
@@ -81,13 +81,9 @@ pub async fn pages_hold_each_record_once_while_others_are_created(store: &dyn St
         kind: Some(RecordKind::Client),
         ..ListFilter::default()
     };
-    let size = PageSize::new(2).unwrap_or_default();
     let (mut found, mut after, mut number) = (Vec::new(), None, 4);
     while number < 40 {
-        let page = match bench.store.reader.list(&filter, after, size).await {
-            Ok(page) => page,
-            Err(error) => return bench.broken(format!("list of a healthy store: {error}")),
-        };
+        let page = bench.list_page(&filter, after, 2).await?;
         found.extend(names(&page.records));
         if page.next.is_none() {
             break;
@@ -105,6 +101,59 @@ pub async fn pages_hold_each_record_once_while_others_are_created(store: &dyn St
     // Whether a page ends before or after what is created meanwhile is the store's; what is there at last is not.
     expected.truncate(found.len().max(4));
     bench.same("the records of all pages", &found, &expected)
+}
+
+/// Pages of open records hold each one once also while those of earlier pages end, or are begun: whoever works a list
+/// off, page by page, misses nothing.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn pages_of_open_records_hold_each_once_while_delivered_ones_end(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("pages_of_open_records_hold_each_once_while_delivered_ones_end", store).await;
+    bench.job_with(&[JOB]).await?;
+    for entries in [1, 2, 3] {
+        let mut expected = Vec::new();
+        for number in 0..9 {
+            let name = format!("{JOB}-page{entries}.{number}");
+            let content = CreationContent {
+                initial: if number % 3 == 0 {
+                    Initial::Queued
+                } else {
+                    Initial::Running
+                },
+                batch: Some(text(&format!("by-{entries}"))),
+                ..CreationContent::default()
+            };
+            bench.created(intent(&name, "attempt-1").with_content(content)).await?;
+            expected.push(name);
+        }
+        let filter = ListFilter {
+            open: true,
+            batch: Some(text(&format!("by-{entries}"))),
+            ..ListFilter::default()
+        };
+        let (mut found, mut after) = (Vec::new(), None);
+        // Never more pages than records, and a last one that is empty.
+        for _ in 0..=expected.len() {
+            let page = bench.list_page(&filter, after, entries).await?;
+            for record in &page.records {
+                // A queued one is begun by any change, and stays open.
+                let change = match record.status() {
+                    Status::Queued => Command::Heartbeat,
+                    Status::Running | Status::Ended(_) => complete(Outcome::Succeeded),
+                };
+                let request = request(&record.key().to_string(), 1, change);
+                bench.applied(request).await?;
+            }
+            found.extend(names(&page.records));
+            match page.next {
+                None => break,
+                next => after = next,
+            }
+        }
+        bench.same(&format!("the open records, {entries} a page"), &found, &expected)?;
+    }
+    Ok(())
 }
 
 /// Two runs with their clients, in various states.

@@ -8,9 +8,12 @@ use runledger_ports::CreateOutcome;
 use crate::bench::Bench;
 use crate::fixture::{ACME, JOB, OTHER_JOB, add, at, intent, key, minted, noted, request, source, text};
 use crate::rules::Held;
+use crate::rules::batches::{record_of, words};
 use crate::store::StoreUnderTest;
 
 const THIRD_JOB: &str = "250927-010203";
+const TAKEN_JOB: &str = "250928-010203";
+const FREE_JOB: &str = "250929-010203";
 
 /// A run that the ledger named is found by who started it in which attempt, and by nothing else.
 ///
@@ -73,10 +76,24 @@ pub async fn a_repeated_start_never_makes_a_second_run(store: &dyn StoreUnderTes
     let outcomes = bench.create(&twice).await?;
     bench.same(
         "a start twice in a batch",
-        &crate::rules::batches::words(&outcomes),
+        &words(&outcomes),
         &vec!["created", "replayed"],
     )?;
     bench.only_these_were_created(&[JOB, OTHER_JOB]).await?;
+    // Also when the second candidate is somebody else's: what the attempt started counts before what holds the key.
+    bench.created(intent(TAKEN_JOB, "attempt-3")).await?;
+    let twice = [minted(FREE_JOB, "attempt-4"), minted(TAKEN_JOB, "attempt-4")];
+    let outcomes = bench.create(&twice).await?;
+    bench.same(
+        "a start twice in a batch, the second with a candidate that is taken",
+        &words(&outcomes),
+        &vec!["created", "replayed"],
+    )?;
+    let answered: Vec<_> = outcomes.iter().filter_map(record_of).map(RunRecord::key).collect();
+    bench.same("the runs answered", &answered, &vec![&key(FREE_JOB); 2])?;
+    bench
+        .only_these_were_created(&[JOB, OTHER_JOB, TAKEN_JOB, FREE_JOB])
+        .await?;
     Ok(())
 }
 

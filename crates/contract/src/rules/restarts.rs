@@ -2,13 +2,19 @@
 //!
 //! A store that does not keep its data, or cannot be stopped, has nothing to show here.
 
-use runledger_domain::{CreationField, Outcome, Verdict};
-use runledger_ports::{ChangeError, CreateError, ListFilter, PageSize};
+use std::fmt::Debug;
+use std::sync::Arc;
 
-use crate::bench::Bench;
+use runledger_domain::{CreationField, JobSummary, Outcome, Verdict};
+use runledger_ports::{
+    ActivityFilter, ActivityPage, ChangeError, Changed, CreateError, CreateOutcome, ListFilter, PageSize, RecordPage,
+    StalledFilter, Unavailable,
+};
+
+use crate::bench::{Bench, Everything};
 use crate::fixture::{
-    ACME, JOB, OTHER_JOB, ZEN, add, complete, complete_and_close, every_command, expecting, intent, key, note, noted,
-    request, run, start_stage,
+    ACME, JOB, OTHER_JOB, ZEN, add, at, complete, complete_and_close, every_command, expecting, intent, minted, note,
+    noted, request, run, source, start_stage, text,
 };
 use crate::rules::Held;
 use crate::rules::creation::{conflicts, replayed};
@@ -129,56 +135,98 @@ pub async fn retries_are_recognised_after_a_restart(store: &dyn StoreUnderTest) 
     Ok(())
 }
 
-/// A store that cannot say never says "not there": not to a reader, not to a changer, and it creates nothing.
+/// A store that cannot say never says "not there": not to a reader, whatever is asked, and not to a changer. What it
+/// called unavailable was not done; what it called in doubt is settled by sending it again.
 ///
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn a_stopped_store_never_says_not_there(store: &dyn StoreUnderTest) -> Held {
     let bench = Bench::open("a_stopped_store_never_says_not_there", store).await;
-    bench.job_with(&[JOB, ACME]).await?;
+    bench.created(minted(JOB, "attempt-1")).await?;
+    bench.job_with(&[ACME]).await?;
     let before = bench.everything().await?;
+    let summary = bench.summary(&run(JOB)).await?;
     if !bench.stop().await {
         return Ok(());
     }
-    let reader = &bench.store.reader;
-    let got = reader.get(&key(ACME)).await;
-    bench.holds(!matches!(got, Ok(None)), || {
-        format!("get of a record that is there: {got:?}")
-    })?;
-    let listed = reader.list(&ListFilter::default(), None, PageSize::default()).await;
-    bench.holds(listed.as_ref().map_or(true, |page| page.records.len() == 2), || {
-        format!("list of two records that are there: {listed:?}")
-    })?;
-    let summary = reader.summary(&run(JOB)).await;
-    bench.holds(!matches!(summary, Ok(None)), || {
-        format!("summary of a run that is there: {summary:?}")
-    })?;
-    let changed = bench
-        .store
-        .changer
-        .change(request(ACME, 1, add("items", "1", None)))
-        .await;
-    bench.holds(
-        matches!(
-            changed,
-            Err(ChangeError::Unavailable(_) | ChangeError::Indeterminate { .. })
-        ),
-        || format!("change in a stopped store: {changed:?}"),
-    )?;
-    let created = bench.create_raw(&[intent(ZEN, "attempt-1")]).await?;
-    bench.holds(
-        matches!(
-            created,
-            Err(CreateError::Unavailable(_) | CreateError::Indeterminate { .. })
-        ),
-        || format!("create in a stopped store: {created:?}"),
-    )?;
-    for line in before.lines.iter().take(1) {
-        let kept = bench.store.log.record(line.line.clone()).await;
-        bench.holds(kept.is_err(), || "a line was kept by a stopped store".to_owned())?;
-    }
+    reads_the_truth_or_nothing(&bench, &before, summary).await?;
+    let change = request(ACME, 1, add("items", "1", Some("update-1")));
+    let change_in_doubt = match bench.change_raw(change.clone()).await {
+        Err(ChangeError::Unavailable(_)) => false,
+        Err(ChangeError::Indeterminate { .. }) => true,
+        other => return bench.broken(format!("change in a stopped store: {other:?}")),
+    };
+    let creation_in_doubt = match bench.create_raw(&[intent(ZEN, "attempt-1")]).await? {
+        Err(CreateError::Unavailable(_)) => false,
+        Err(CreateError::Indeterminate { .. }) => true,
+        other => return bench.broken(format!("create in a stopped store: {other:?}")),
+    };
+    let kept = bench.store.log.record(refused_line("not on the list")).await;
+    bench.holds(kept.is_err(), || "a line was kept by a stopped store".to_owned())?;
     let Ok(bench) = bench.reopen().await else {
         return Ok(());
     };
-    bench.same("everything after the outage", &bench.everything().await?, &before)
+    if !change_in_doubt && !creation_in_doubt {
+        bench.same("everything after the outage", &bench.everything().await?, &before)?;
+    }
+    let changed = bench.change(change).await?;
+    bench.holds(
+        matches!(&changed, Ok(Changed::Applied { .. }))
+            || matches!(&changed, Ok(Changed::Unchanged(_)) if change_in_doubt),
+        || format!("the change again, in doubt: {change_in_doubt}: {changed:?}"),
+    )?;
+    bench.same("the version after one change", &bench.record(ACME).await?.version(), &2)?;
+    let created = bench.create_one(intent(ZEN, "attempt-1")).await?;
+    bench.holds(
+        matches!(&created, CreateOutcome::Created(_))
+            || matches!(&created, CreateOutcome::Replayed(_) if creation_in_doubt),
+        || format!("the creation again, in doubt: {creation_in_doubt}: {created:?}"),
+    )?;
+    bench.only_these_were_created(&[JOB, ACME, ZEN]).await?;
+    Ok(())
+}
+
+/// Asks a store that cannot say all that can be asked: every answer is an error, or what was there before.
+async fn reads_the_truth_or_nothing(bench: &Bench, before: &Everything, summary: Option<JobSummary>) -> Held {
+    let (reader, size) = (&bench.store.reader, PageSize::default());
+    let [job, client] = &before.records[..] else {
+        return bench.broken("there must be two records");
+    };
+    for record in [job, client] {
+        let got = reader.get(record.key()).await;
+        true_or_unavailable(bench, "get", got, &Some(Arc::clone(record)))?;
+    }
+    let started = reader.find_minted(&source("orchestrator"), &text("attempt-1")).await;
+    true_or_unavailable(bench, "find_minted", started, &Some(Arc::clone(job)))?;
+    let records = RecordPage {
+        records: before.records.clone(),
+        next: None,
+    };
+    let listed = reader.list(&ListFilter::default(), None, size).await;
+    true_or_unavailable(bench, "list", listed, &records)?;
+    let overdue = StalledFilter {
+        deadline_before: at(86_400 * 400),
+        within: None,
+    };
+    let stalled = reader.stalled(&overdue, None, size).await;
+    true_or_unavailable(bench, "stalled", stalled, &records)?;
+    true_or_unavailable(bench, "summary", reader.summary(&run(JOB)).await, &summary)?;
+    let lines = ActivityPage {
+        lines: before.lines.clone(),
+        next: None,
+    };
+    let logged = reader.activity(&ActivityFilter::default(), None, size).await;
+    true_or_unavailable(bench, "activity", logged, &lines)
+}
+
+fn true_or_unavailable<T: Debug + PartialEq>(
+    bench: &Bench,
+    what: &str,
+    answer: Result<T, Unavailable>,
+    truth: &T,
+) -> Held {
+    match answer {
+        Err(_) => Ok(()),
+        Ok(answer) => bench.same(&format!("{what} of a stopped store"), &answer, truth),
+    }
 }

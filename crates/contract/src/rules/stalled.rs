@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use runledger_domain::{Command, CreationContent, DeadlineAfter, Initial, Outcome, RunRecord, Timestamp};
-use runledger_ports::{PageSize, StalledFilter};
 
 use crate::bench::Bench;
 use crate::fixture::{ACME, JOB, OTHER_ACME, OTHER_JOB, ZEN, at, complete, intent, request};
@@ -78,6 +77,51 @@ pub async fn being_stalled_is_a_view(store: &dyn StoreUnderTest) -> Held {
     )
 }
 
+/// Pages of stalled records hold each one once also while those of earlier pages end, or show a sign of life: whoever
+/// sweeps page by page misses nothing.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn pages_of_stalled_records_hold_each_once_while_delivered_ones_recover(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open(
+        "pages_of_stalled_records_hold_each_once_while_delivered_ones_recover",
+        store,
+    )
+    .await;
+    bench.job_with(&[JOB]).await?;
+    for entries in [1, 2, 3] {
+        let mut expected = Vec::new();
+        // In the order of the deadlines the last created come first, but for pairs of equals.
+        for number in 0..9 {
+            let name = format!("{JOB}-page{entries}.{number}");
+            created_with_deadline(&bench, &name, 60 - number / 2).await?;
+            expected.push((60 - number / 2, name));
+        }
+        expected.sort_by_key(|(deadline, _)| *deadline);
+        let expected: Vec<_> = expected.into_iter().map(|(_, name)| name).collect();
+        let (mut found, mut after) = (Vec::new(), None);
+        // Never more pages than records, and a last one that is empty.
+        for _ in 0..=expected.len() {
+            let page = bench.stalled_page(at(61), after, entries).await?;
+            for (number, name) in names(&page.records).into_iter().enumerate() {
+                let change = if number % 2 == 0 {
+                    Command::Heartbeat
+                } else {
+                    complete(Outcome::Failed)
+                };
+                bench.applied(request(&name, 30, change)).await?;
+            }
+            found.extend(names(&page.records));
+            match page.next {
+                None => break,
+                next => after = next,
+            }
+        }
+        bench.same(&format!("the stalled records, {entries} a page"), &found, &expected)?;
+    }
+    Ok(())
+}
+
 async fn created_with_deadline(bench: &Bench, name: &str, seconds: u64) -> Held {
     bench
         .created(intent(name, "attempt-1").with_content(with_deadline(seconds)))
@@ -95,29 +139,18 @@ fn with_deadline(seconds: u64) -> CreationContent {
 /// The keys of the records whose deadline lies before that point, over pages of `entries`.
 async fn stalled(bench: &Bench, deadline_before: Timestamp, entries: u32) -> Held<Vec<String>> {
     const PAGES_MAX: usize = 100;
-    let filter = StalledFilter {
-        deadline_before,
-        within: None,
-    };
-    let size = PageSize::new(entries).unwrap_or_default();
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..PAGES_MAX {
-        let page = match bench.store.reader.stalled(&filter, after, size).await {
-            Ok(page) => page,
-            Err(error) => return bench.broken(format!("stalled of a healthy store: {error}")),
-        };
-        bench.holds(page.records.len() <= entries as usize, || {
-            format!("a page of {entries} holds {}", page.records.len())
-        })?;
-        found.extend(
-            page.records
-                .iter()
-                .map(|record: &Arc<RunRecord>| record.key().to_string()),
-        );
+        let page = bench.stalled_page(deadline_before, after, entries).await?;
+        found.extend(names(&page.records));
         match page.next {
             None => return Ok(found),
             next => after = next,
         }
     }
     bench.broken("the pages of stalled records never end")
+}
+
+fn names(records: &[Arc<RunRecord>]) -> Vec<String> {
+    records.iter().map(|record| record.key().to_string()).collect()
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::flaws::Flaw;
 use crate::store::{WrongStore, edited, pause};
 
-type Answer = Result<Changed, ChangeError>;
+pub(crate) type Answer = Result<Changed, ChangeError>;
 
 #[async_trait]
 impl RunChanger for WrongStore {
@@ -23,8 +23,20 @@ impl RunChanger for WrongStore {
         if let Err(stopped) = self.must_run() {
             return match self.flaw {
                 Flaw::OutageIsNotFound => Err(ChangeError::NotFound { key: request.key }),
+                _ if self.doubts_when_stopped() => {
+                    let _changed = self.right.change(request).await;
+                    let reason = stopped.to_string();
+                    Err(ChangeError::Indeterminate { reason })
+                }
+                Flaw::OutageChangesUnsaid => {
+                    let _changed = self.right.change(request).await;
+                    Err(stopped.into())
+                }
                 _ => Err(stopped.into()),
             };
+        }
+        if self.falls_into_doubt() {
+            return self.changed_in_doubt(request).await;
         }
         if let Some(answer) = self.distort_request(&mut request).await {
             return answer;
@@ -117,6 +129,23 @@ impl WrongStore {
                 pause().await;
                 self.shadow().updates.insert(name);
             }
+            Flaw::NotesUpdateIdsAfterwards => {
+                let name = (key.clone(), update.update_id.take()?);
+                if self.shadow().updates.contains(&name) {
+                    return Some(Ok(Changed::Unchanged(current)));
+                }
+                let changed = self
+                    .right
+                    .change(ChangeRequest {
+                        key: key.clone(),
+                        context: context.clone(),
+                        command: Command::Update(update.clone()),
+                    })
+                    .await;
+                pause().await;
+                self.shadow().updates.insert(name);
+                return Some(changed);
+            }
             Flaw::LosesUpdates => {
                 pause().await;
                 return self
@@ -175,6 +204,12 @@ impl WrongStore {
         all
     }
 
+    async fn has_running_client(&self, job: &RunKey) -> bool {
+        let open = self.open_clients().await;
+        open.iter()
+            .any(|client| client.key().run() == job.run() && client.status() == Status::Running)
+    }
+
     /// Makes the change on the record as it was read, whatever became of it since.
     async fn overruled(&self, read: &RunRecord, context: &ChangeContext, command: &Command) -> Option<Changed> {
         let Ok(Change::Applied { record, detail, .. }) = apply(read, context, command, 0) else {
@@ -230,11 +265,14 @@ impl WrongStore {
                 }
                 record
             }
-            Flaw::ClosesNothing => {
+            Flaw::ClosesNothing | Flaw::ClosesRunningClientsOnly => {
                 for key in std::mem::take(&mut closed) {
                     let open = self.shadow().open.get(&key).cloned();
-                    if let Some(open) = open {
-                        self.show(open);
+                    match open {
+                        Some(open) if self.flaw == Flaw::ClosesNothing || open.status() == Status::Queued => {
+                            self.show(open);
+                        }
+                        _ => closed.push(key),
                     }
                 }
                 record
@@ -305,6 +343,13 @@ impl WrongStore {
                 self.shadow().blocked.insert(current.key().run().clone());
             }
             (Flaw::EndsBesideOpenClients, ChangeRefusal::OpenClients { .. }) => {
+                if let Some(changed) = self.overruled(&current, context, command).await {
+                    return Ok(changed);
+                }
+            }
+            (Flaw::CountsRunningClientsOnly, ChangeRefusal::OpenClients { .. })
+                if !self.has_running_client(current.key()).await =>
+            {
                 if let Some(changed) = self.overruled(&current, context, command).await {
                     return Ok(changed);
                 }

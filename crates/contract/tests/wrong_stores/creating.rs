@@ -17,11 +17,25 @@ use crate::store::{WrongStore, mint, pause};
 #[async_trait]
 impl RunCreator for WrongStore {
     async fn create(&self, permits: Vec<CreationPermit>) -> Result<Vec<CreateOutcome>, CreateError> {
-        match self.must_run() {
-            Err(stopped) if self.flaw != Flaw::OutageCreates => return Err(stopped.into()),
-            _ => {}
-        }
         let intents: Vec<CreationIntent> = permits.iter().map(|permit| permit.intent().clone()).collect();
+        match self.must_run() {
+            Ok(()) => {}
+            Err(_) if self.flaw == Flaw::OutageCreates => {}
+            Err(stopped) if self.doubts_when_stopped() => {
+                let _outcomes = self.right.create(permits).await?;
+                let reason = stopped.to_string();
+                return Err(CreateError::Indeterminate { intents, reason });
+            }
+            Err(stopped) => {
+                if self.flaw == Flaw::WritesUnsaidInDoubt {
+                    let _outcomes = self.right.create(permits).await?;
+                }
+                return Err(stopped.into());
+            }
+        }
+        if self.falls_into_doubt() {
+            return self.created_in_doubt(permits, intents).await;
+        }
         let permits = permits
             .into_iter()
             .map(|permit| self.distorted_permit(permit))
@@ -88,7 +102,7 @@ impl WrongStore {
         let is_twice = keys.iter().collect::<BTreeSet<_>>().len() < keys.len();
         match self.flaw {
             Flaw::CreatesWithoutStoring => Ok(permits.into_iter().map(decided_without_looking).collect()),
-            Flaw::CreatesBatchesInPart => self.spend_one_by_one(permits).await,
+            Flaw::CreatesBatchesInPart | Flaw::CreatesHalfWay => self.spend_one_by_one(permits).await,
             Flaw::CreatesTheFirstOfTwo if is_twice => self.spend_one_by_one(permits).await,
             Flaw::CreatesBatchesInReverse => {
                 permits.reverse();
@@ -131,6 +145,21 @@ impl WrongStore {
                     outcomes.push(found.map_or(CreateOutcome::Withheld, CreateOutcome::Replayed));
                 }
                 Ok(outcomes)
+            }
+            Flaw::LooksAtTheKeyFirst if intents.len() > 1 => {
+                for (permit, intent) in permits.iter_mut().zip(intents) {
+                    if intent.minted && self.shown(&intent.key).await.is_some() {
+                        let minted = false;
+                        *permit = mint(
+                            &CreationPolicy::default(),
+                            CreationIntent {
+                                minted,
+                                ..intent.clone()
+                            },
+                        );
+                    }
+                }
+                self.right.create(permits).await
             }
             Flaw::StartsTwiceInARace if intents.iter().all(|intent| intent.minted) => {
                 self.start_by_its_own_list(permits, first).await
@@ -284,7 +313,7 @@ impl WrongStore {
 }
 
 /// Decides as if the key were free and the job open.
-fn decided_without_looking(permit: CreationPermit) -> CreateOutcome {
+pub(crate) fn decided_without_looking(permit: CreationPermit) -> CreateOutcome {
     match permit.decide(None, JobEvidence::Open) {
         CreateDecision::Insert(new) => CreateOutcome::Created(Arc::new(new.into_record())),
         CreateDecision::Refuse(refusal) => CreateOutcome::Refused(refusal),

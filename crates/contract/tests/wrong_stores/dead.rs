@@ -32,6 +32,14 @@ impl OpenStore for DeadStore {
         Support::Done
     }
 
+    async fn crash(&mut self) -> Support {
+        Support::Done
+    }
+
+    async fn doubt(&mut self) -> Support {
+        Support::Done
+    }
+
     async fn stop(&mut self) -> Support {
         Support::Done
     }

@@ -8,6 +8,12 @@ macro_rules! flaws {
         pub(crate) enum Flaw {
             /// Nothing: the store around which the wrong ones are built.
             None,
+            /// Nothing either: what it cannot say while it is stopped it calls in doubt, and then it did take place.
+            NoneButDoubtWhenStopped,
+            /// Nothing either: a commit of unknown outcome did take place.
+            NoneButDoubtTakesPlace,
+            /// Nothing either: lines of attempts without an effect, which may become durable later, are lost in a crash.
+            NoneButLateLinesAreLost,
             $($flaw,)*
         }
 
@@ -60,6 +66,7 @@ flaws! {
     FindsWhatCallersNamed breaks a_started_run_is_found_by_its_attempt,
     StartsAnew breaks a_repeated_start_never_makes_a_second_run,
     ReplaysOtherStarts breaks a_repeated_start_never_makes_a_second_run,
+    LooksAtTheKeyFirst breaks a_repeated_start_never_makes_a_second_run,
     TakesAttemptsForStarts breaks another_start_is_another_run,
     StartsTwiceInARace breaks racing_starts_of_one_attempt_make_one_run,
     ForgetsStartsOnRestart breaks a_repeated_start_is_replayed_after_a_restart,
@@ -107,6 +114,8 @@ flaws! {
     HeartbeatsAfterTheEnd breaks an_end_is_final,
     EndsTwiceInARace breaks of_many_completions_one_is_made,
     EndsBesideOpenClients breaks a_job_with_open_clients_does_not_end,
+    CountsRunningClientsOnly breaks a_job_with_open_clients_does_not_end,
+    ClosesRunningClientsOnly breaks a_job_closes_its_clients_each_with_a_line,
     CountsForeignClients breaks a_job_with_open_clients_does_not_end,
     CountsClientsTooEarly breaks a_job_never_ends_beside_an_open_client,
     ClosesWithoutLines breaks a_job_closes_its_clients_each_with_a_line,
@@ -164,6 +173,7 @@ flaws! {
     ListSortsByKey breaks records_are_listed_in_the_order_of_creation,
     ListMovesChanged breaks records_are_listed_in_the_order_of_creation,
     ListPagesByPlaceFromTheEnd breaks pages_hold_each_record_once_while_others_are_created,
+    ListPagesByPlace breaks pages_of_open_records_hold_each_once_while_delivered_ones_end,
 
     // What is stalled.
     StalledInOrderOfCreation breaks stalled_records_come_longest_overdue_first,
@@ -172,6 +182,7 @@ flaws! {
     StalledKnowsFirstDeadline breaks being_stalled_is_a_view,
     StalledSweeps breaks being_stalled_is_a_view,
     StalledForgetsQueued breaks being_stalled_is_a_view,
+    StalledPagesByPlace breaks pages_of_stalled_records_hold_each_once_while_delivered_ones_recover,
 
     // Summaries.
     SumsOpenClientsOnly breaks totals_are_derived_from_the_clients,
@@ -198,8 +209,40 @@ flaws! {
     ForgetsTokensOnRestart breaks a_restart_keeps_every_token,
     RevivesTokensOnRestart breaks a_restart_keeps_every_token,
     OutageIsAbsence breaks a_stopped_store_never_says_not_there,
+    OutageHidesStarts breaks a_stopped_store_never_says_not_there,
+    OutageEmptiesTheLog breaks a_stopped_store_never_says_not_there,
+    OutageEndsStalls breaks a_stopped_store_never_says_not_there,
     OutageIsNotFound breaks a_stopped_store_never_says_not_there,
+    OutageChangesUnsaid breaks a_stopped_store_never_says_not_there,
     OutageCreates breaks a_stopped_store_never_says_not_there,
+
+    // Crashes.
+    WritesAtTheClose breaks a_crash_takes_back_no_creation_and_no_change,
+    WritesChangesAtTheClose breaks a_crash_takes_back_no_creation_and_no_change,
+    WritesLinesAtTheClose breaks a_crash_takes_back_no_creation_and_no_change,
+    WritesRefusalsAtTheClose breaks a_crash_takes_back_no_refusal,
+
+    // Commits of unknown outcome.
+    CreatesInDoubt breaks a_creation_in_doubt_hands_its_intents_back,
+    RefusesInDoubt breaks a_creation_in_doubt_hands_its_intents_back,
+    DoubtAsUnavailable breaks a_creation_in_doubt_hands_its_intents_back,
+    ForgetsIntentsInDoubt breaks a_creation_in_doubt_hands_its_intents_back,
+    HandsIntentsBackInAnotherOrder breaks a_creation_in_doubt_hands_its_intents_back,
+    ChangesInDoubt breaks a_change_in_doubt_is_neither_made_nor_refused,
+    FindsNothingInDoubt breaks a_change_in_doubt_is_neither_made_nor_refused,
+    ChangeDoubtAsUnavailable breaks a_change_in_doubt_is_neither_made_nor_refused,
+    AnswersRefusalsInDoubt breaks a_refusal_in_doubt_is_not_answered,
+    AnswersConflictsInDoubt breaks a_refusal_in_doubt_is_not_answered,
+    KeepsLinesInDoubt breaks a_refusal_in_doubt_is_not_answered,
+    WritesOnInDoubt breaks a_store_in_doubt_takes_no_writes_until_it_is_reopened,
+    WritesUnsaidInDoubt breaks a_store_in_doubt_takes_no_writes_until_it_is_reopened,
+    DoubtLeavesHalf breaks what_was_in_doubt_is_settled_by_a_retry,
+    DoubtForgetsTheStart breaks what_was_in_doubt_is_settled_by_a_retry,
+    DoubtForgetsUpdateIds breaks what_was_in_doubt_is_settled_by_a_retry,
+
+    // Callers who go away.
+    CreatesHalfWay breaks a_creation_whose_caller_went_away_is_whole_or_nothing,
+    NotesUpdateIdsAfterwards breaks a_change_whose_caller_went_away_is_whole_or_nothing,
 
     // Texts and times.
     TrimsNotes breaks texts_survive_byte_for_byte,
@@ -209,6 +252,14 @@ flaws! {
     ListsByTime breaks a_clock_that_jumps_back_breaks_nothing,
     LogsByTime breaks a_clock_that_jumps_back_breaks_nothing,
 }
+
+/// The stores that are right, each in its way.
+pub(crate) const RIGHT: &[Flaw] = &[
+    Flaw::None,
+    Flaw::NoneButDoubtWhenStopped,
+    Flaw::NoneButDoubtTakesPlace,
+    Flaw::NoneButLateLinesAreLost,
+];
 
 /// Flaws that random histories must meet as well.
 pub(crate) const MET_BY_HISTORIES: &[Flaw] = &[

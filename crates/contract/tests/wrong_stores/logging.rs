@@ -11,6 +11,9 @@ use crate::store::{WrongStore, entries};
 impl ActivityLog for WrongStore {
     async fn record(&self, mut line: NewActivity) -> Result<(), Unavailable> {
         self.must_run()?;
+        if self.falls_into_doubt() {
+            return self.kept_in_doubt(line).await;
+        }
         match self.flaw {
             Flaw::ForgetsKeptLines => return Ok(()),
             Flaw::KeepsAsciiOnly => line.detail.retain(|c| c.is_ascii()),
@@ -99,6 +102,11 @@ impl WrongStore {
             Flaw::ForgetsConflicts => code == "conflict",
             Flaw::ForgetsWithheld => code == "withheld",
             Flaw::ForgetsRefusalsOnRestart => line.verdict.is_refused() && self.shadow().restarted,
+            Flaw::WritesRefusalsAtTheClose => line.verdict.is_refused() && self.shadow().crashed,
+            Flaw::WritesLinesAtTheClose => line.verdict == Verdict::Changed && self.shadow().crashed,
+            Flaw::NoneButLateLinesAreLost => {
+                matches!(line.verdict, Verdict::Replayed | Verdict::Unchanged) && self.shadow().crashed
+            }
             Flaw::ForgetsNotFound => code == "not_found",
             Flaw::ForgetsRefusedChanges => line.verdict.is_refused() && !creates && code != "not_found",
             Flaw::ForgetsTokenLines => line.action == Action::CreateToken,

@@ -5,6 +5,7 @@
 mod changing;
 mod creating;
 mod dead;
+mod doubting;
 mod flaws;
 mod logging;
 mod reading;
@@ -18,7 +19,7 @@ use std::thread;
 use runledger_contract::{RULES, Violation, check_histories, run_all};
 
 use crate::dead::DeadStore;
-use crate::flaws::{FLAWS, Flaw, MET_BY_HISTORIES};
+use crate::flaws::{FLAWS, Flaw, MET_BY_HISTORIES, RIGHT};
 use crate::store::OpenWrongStore;
 
 /// How many histories are played until a flaw must have been met.
@@ -51,7 +52,9 @@ fn complaints<T: Copy + Send + Sync>(flaws: &[T], check: fn(T) -> Option<String>
 
 #[test]
 fn a_store_without_a_flaw_breaks_no_rule() {
-    assert_eq!(violations_of(Flaw::None), []);
+    for right in RIGHT {
+        assert_eq!(violations_of(*right), [], "{right:?}");
+    }
 }
 
 #[test]

@@ -41,7 +41,10 @@ impl RunReader for WrongStore {
     }
 
     async fn find_minted(&self, source: &Source, attempt: &AttemptId) -> Result<Option<Arc<RunRecord>>, Unavailable> {
-        self.must_run()?;
+        match self.must_run() {
+            Err(_) if self.flaw == Flaw::OutageHidesStarts => return Ok(None),
+            answer => answer?,
+        }
         Ok(self.found_start(source, attempt).await)
     }
 
@@ -68,7 +71,10 @@ impl RunReader for WrongStore {
         after: Option<Cursor>,
         size: PageSize,
     ) -> Result<RecordPage, Unavailable> {
-        self.must_run()?;
+        match self.must_run() {
+            Err(_) if self.flaw == Flaw::OutageEndsStalls => return Ok(RecordPage::default()),
+            answer => answer?,
+        }
         Ok(self.stalled_page(filter.deadline_before, after, size).await)
     }
 
@@ -96,14 +102,18 @@ impl RunReader for WrongStore {
         after: Option<Cursor>,
         size: PageSize,
     ) -> Result<ActivityPage, Unavailable> {
-        self.must_run()?;
+        match self.must_run() {
+            Err(_) if self.flaw == Flaw::OutageEmptiesTheLog => return Ok(ActivityPage::default()),
+            answer => answer?,
+        }
         Ok(self.shown_activity(filter, after, size).await)
     }
 }
 
 impl WrongStore {
-    /// The records that the filter means, in the order in which this store lists them.
-    async fn found(&self, filter: &ListFilter) -> Vec<Arc<RunRecord>> {
+    /// The records that the filter means, in the order in which this store lists them, each with its number. Pages go on
+    /// after a number, so it must be the record's own: its place among all records, whatever the filter.
+    async fn found(&self, filter: &ListFilter) -> Vec<(u64, Arc<RunRecord>)> {
         let mut filter = filter.clone();
         match self.flaw {
             Flaw::ListIgnoresRun => filter.run = None,
@@ -117,14 +127,16 @@ impl WrongStore {
             _ => {}
         }
         let mut records = self.all().await;
-        records.retain(|record| self.is_listed(&filter, record));
         match self.flaw {
             Flaw::ListSortsByKey => records.sort_by_key(|record| record.key().clone()),
             Flaw::ListMovesChanged => records.sort_by_key(|record| record.version()),
             Flaw::ListsByTime => records.sort_by_key(|record| record.creation().at),
+            Flaw::ListPagesByPlace => records.retain(|record| self.is_listed(&filter, record)),
             _ => {}
         }
-        records
+        let mut found: Vec<_> = (1..).zip(records).collect();
+        found.retain(|(_, record)| self.is_listed(&filter, record));
+        found
     }
 
     fn is_listed(&self, filter: &ListFilter, record: &Arc<RunRecord>) -> bool {
@@ -153,27 +165,29 @@ impl WrongStore {
                 .is_none_or(|clients| key.client().is_some_and(|client| clients.contains(client)))
     }
 
-    fn page(&self, found: &[Arc<RunRecord>], after: Option<Cursor>, size: PageSize) -> RecordPage {
+    fn page(&self, found: &[(u64, Arc<RunRecord>)], after: Option<Cursor>, size: PageSize) -> RecordPage {
         let total = found.len();
         let size = entries(size.get().into());
         let begin = match (self.flaw, after) {
             (_, None) => 0,
             (Flaw::ListPagesByPlaceFromTheEnd, Some(after)) => total.saturating_sub(entries(after.id)),
-            (_, Some(after)) => entries(after.id).min(total),
+            (_, Some(after)) => found.partition_point(|(number, _)| *number <= after.id),
         };
         let brim = size + usize::from(self.flaw == Flaw::ListFillsOverTheBrim);
         let end = (begin + brim).min(total);
-        let mut next = (end < total).then_some(end as u64);
+        let page = &found[begin..end];
+        let last = page.last().map(|(number, _)| *number);
+        let mut next = last.filter(|_| end < total);
         match (self.flaw, &mut next) {
             (Flaw::ListSkipsAtPageEnds, Some(next)) => *next += 1,
-            (Flaw::ListRepeatsAtPageEnds, Some(next)) => *next -= u64::from(end - begin > 1),
-            (Flaw::ListEndsEarly, _) if total - end < end - begin => next = None,
-            (Flaw::ListNeverEnds, next) => *next = Some(end as u64),
+            (Flaw::ListRepeatsAtPageEnds, Some(next)) => *next -= u64::from(page.len() > 1),
+            (Flaw::ListEndsEarly, _) if total - end < page.len() => next = None,
+            (Flaw::ListNeverEnds, next) => *next = last.or(after.map(|after| after.id)),
             (Flaw::ListPagesByPlaceFromTheEnd, Some(next)) => *next = (total - end) as u64,
             _ => {}
         }
         RecordPage {
-            records: found[begin..end].to_vec(),
+            records: page.iter().map(|(_, record)| Arc::clone(record)).collect(),
             next: next.map(|id| Cursor { order: 0, id }),
         }
     }
@@ -196,6 +210,7 @@ impl WrongStore {
             };
             let is_next = match self.flaw {
                 Flaw::StalledSkipsEquals => after.is_none_or(|after| order > after.order),
+                Flaw::StalledPagesByPlace => true,
                 _ => after.is_none_or(|after| Cursor { order, id } > after),
             };
             if is_open && is_past && is_next {
@@ -207,6 +222,12 @@ impl WrongStore {
             for (_, record) in &found {
                 self.sweep(record, before).await;
             }
+        }
+        if self.flaw == Flaw::StalledPagesByPlace {
+            for (number, (place, _)) in (1..).zip(&mut found) {
+                *place = Cursor { order: 0, id: number };
+            }
+            found.retain(|(place, _)| after.is_none_or(|after| *place > after));
         }
         let more = found.len() > entries(size.get().into());
         found.truncate(entries(size.get().into()));

@@ -53,7 +53,21 @@ pub(crate) struct Shadow {
     /// Tokens as they were when they were added.
     pub(crate) new_tokens: BTreeMap<TokenId, TokenRecord>,
     pub(crate) restarted: bool,
-    pub(crate) stopped: bool,
+    pub(crate) crashed: bool,
+    pub(crate) state: State,
+}
+
+/// Whether a wrong store takes writes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum State {
+    #[default]
+    Running,
+    /// The outcome of the next commit is unknown.
+    DoubtAhead,
+    /// The outcome of the last commit is unknown.
+    InDoubt,
+    /// The suite stopped it.
+    Stopped,
 }
 
 impl WrongStore {
@@ -69,13 +83,20 @@ impl WrongStore {
         self.shadow.lock().expect("no holder of this lock panics")
     }
 
-    /// An error if the store was stopped.
+    /// An error if the store takes no writes.
     pub(crate) fn must_run(&self) -> Result<(), Unavailable> {
-        if self.shadow().stopped {
-            let reason = "stopped by the suite".to_owned();
-            return Err(Unavailable::Stopped { reason });
+        match self.shadow().state {
+            State::Running | State::DoubtAhead => Ok(()),
+            State::InDoubt | State::Stopped => {
+                let reason = "it waits to be opened again".to_owned();
+                Err(Unavailable::Stopped { reason })
+            }
         }
-        Ok(())
+    }
+
+    /// Whether the store calls in doubt what it cannot say, as it may.
+    pub(crate) fn doubts_when_stopped(&self) -> bool {
+        self.flaw == Flaw::NoneButDoubtWhenStopped && self.shadow().state == State::Stopped
     }
 
     /// The record under a key, as this store shows it.
@@ -194,8 +215,7 @@ impl OpenStore for OpenWrongStore {
         let records = self.0.all().await;
         let lines = self.0.right_lines().await.len();
         let mut shadow = self.0.shadow();
-        shadow.stopped = false;
-        shadow.restarted = true;
+        (shadow.state, shadow.restarted) = (State::Running, true);
         match self.0.flaw {
             Flaw::ForgetsTheLastChange => shadow.shown = shadow.first.clone(),
             Flaw::ForgetsTheLastLine => shadow.lines_lost.1 += 1,
@@ -217,8 +237,25 @@ impl OpenStore for OpenWrongStore {
         Support::Done
     }
 
+    async fn crash(&mut self) -> Support {
+        if self.0.flaw == Flaw::WritesAtTheClose {
+            self.0 = Arc::new(WrongStore::new(self.0.flaw));
+        }
+        let mut shadow = self.0.shadow();
+        (shadow.state, shadow.crashed) = (State::Running, true);
+        if self.0.flaw == Flaw::WritesChangesAtTheClose {
+            shadow.shown = shadow.first.clone();
+        }
+        Support::Done
+    }
+
+    async fn doubt(&mut self) -> Support {
+        self.0.shadow().state = State::DoubtAhead;
+        Support::Done
+    }
+
     async fn stop(&mut self) -> Support {
-        self.0.shadow().stopped = true;
+        self.0.shadow().state = State::Stopped;
         Support::Done
     }
 }

@@ -83,9 +83,7 @@ impl Transaction<'_> {
                 Some(record) => JobEvidence::of(Some(record)),
                 None => self.job_evidence(&permit)?,
             };
-            let stored = self.existing(intent)?;
-            let durable = stored.is_some();
-            let existing = stored.or_else(|| places.met(&batch, intent).map(|record| Arc::new(record.clone())));
+            let (existing, durable) = self.met(&places, &batch, intent)?;
             let attempt = AttemptLine::of(intent);
             let decision = permit.decide(existing.as_deref(), job);
             if let CreateDecision::Insert(new) = &decision {
@@ -106,6 +104,27 @@ impl Transaction<'_> {
             )
         });
         batch.into_iter().map(|item| self.conclude(item, fails)).collect()
+    }
+
+    /// What a permit of a batch has to be compared with, and whether that is stored, or only to be inserted by a permit
+    /// before it. What the same attempt started comes first, wherever it is, and then whatever holds the key (I7).
+    fn met(
+        &self,
+        places: &Places,
+        batch: &[BatchItem],
+        intent: &CreationIntent,
+    ) -> Result<(Option<Arc<RunRecord>>, bool), StoreError> {
+        if let Some(started) = self.started_before(intent)? {
+            return Ok((Some(started), true));
+        }
+        if let Some(record) = places.started_before(batch, intent) {
+            return Ok((Some(Arc::new(record.clone())), false));
+        }
+        if let Some(stored) = self.load(&intent.key)? {
+            return Ok((Some(Arc::new(stored.record)), true));
+        }
+        let record = places.insert_under(batch, &intent.key);
+        Ok((record.map(|record| Arc::new(record.clone())), false))
     }
 
     fn conclude(&mut self, item: BatchItem, batch_fails: bool) -> Result<CreateOutcome, StoreError> {
@@ -224,16 +243,23 @@ impl Transaction<'_> {
 
     /// What an intent has to be compared with: the record of its minted attempt, or the one under its key.
     fn existing(&self, intent: &CreationIntent) -> Result<Option<Arc<RunRecord>>, StoreError> {
-        if is_minted_job(intent) {
-            let mut statement = self.connection.prepare_cached(SELECT_MINTED)?;
-            let mut rows = statement.query(params![intent.source.as_str(), intent.attempt.as_str()])?;
-            if let Some(row) = rows.next()? {
-                return Ok(Some(Arc::new(
-                    stored(row, || format!("of attempt {}", intent.attempt))?.record,
-                )));
-            }
+        if let Some(started) = self.started_before(intent)? {
+            return Ok(Some(started));
         }
         Ok(self.load(&intent.key)?.map(|stored| Arc::new(stored.record)))
+    }
+
+    /// The run that the same source started in the same attempt, under whatever id (I7).
+    fn started_before(&self, intent: &CreationIntent) -> Result<Option<Arc<RunRecord>>, StoreError> {
+        if !is_minted_job(intent) {
+            return Ok(None);
+        }
+        let mut statement = self.connection.prepare_cached(SELECT_MINTED)?;
+        let mut rows = statement.query(params![intent.source.as_str(), intent.attempt.as_str()])?;
+        let found = rows
+            .next()?
+            .map(|row| stored(row, || format!("of attempt {}", intent.attempt)));
+        Ok(found.transpose()?.map(|stored| Arc::new(stored.record)))
     }
 }
 
@@ -268,16 +294,15 @@ impl Places {
         self.by_key.get(key).and_then(|place| to_insert(&batch[*place]))
     }
 
-    fn met<'b>(&self, batch: &'b [BatchItem], intent: &CreationIntent) -> Option<&'b RunRecord> {
-        let minted = is_minted_job(intent)
-            .then(|| {
-                self.by_minted_attempt
-                    .get(&(intent.source.clone(), intent.attempt.clone()))
-            })
-            .flatten();
-        minted
+    /// The run that a permit before this one is to start in the same attempt.
+    fn started_before<'b>(&self, batch: &'b [BatchItem], intent: &CreationIntent) -> Option<&'b RunRecord> {
+        if !is_minted_job(intent) {
+            return None;
+        }
+        let attempt = (intent.source.clone(), intent.attempt.clone());
+        self.by_minted_attempt
+            .get(&attempt)
             .and_then(|place| to_insert(&batch[*place]))
-            .or_else(|| self.insert_under(batch, &intent.key))
     }
 }
 

@@ -1,14 +1,18 @@
 //! The embedded store keeps the contract of every store.
 
+use std::fs;
 use std::sync::Arc;
 
 use runledger_contract::{Handles, OpenStore, Support};
-use runledger_embedded::{EmbeddedOptions, EmbeddedStore};
+use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 struct OnDisk {
     directory: TempDir,
     store: Option<Arc<EmbeddedStore>>,
+    /// Whether commits are made to fail.
+    doubts: bool,
 }
 
 impl OnDisk {
@@ -17,7 +21,13 @@ impl OnDisk {
         Self {
             directory,
             store: Some(Arc::new(store)),
+            doubts: false,
         }
+    }
+
+    /// A connection to the file past the store.
+    fn beside(&self) -> Connection {
+        Connection::open(self.directory.path().join(DATABASE_FILE)).unwrap()
     }
 }
 
@@ -31,9 +41,39 @@ impl OpenStore for OnDisk {
         let store = self.store.take().expect("it is open");
         store.close();
         drop(store);
+        if std::mem::take(&mut self.doubts) {
+            self.beside()
+                .execute_batch("DROP TRIGGER doubt; DROP TABLE unproven")
+                .unwrap();
+        }
         self.store = Some(Arc::new(
             EmbeddedStore::open(self.directory.path(), EmbeddedOptions::default()).unwrap(),
         ));
+        Support::Done
+    }
+
+    async fn crash(&mut self) -> Support {
+        let left = tempfile::tempdir().unwrap();
+        // What a killed process leaves: the files as they are at this moment, the log file unfolded. The database comes
+        // first: with so few pages nothing is folded into it before the store is closed.
+        for file in [DATABASE_FILE.to_owned(), format!("{DATABASE_FILE}-wal")] {
+            fs::copy(self.directory.path().join(&file), left.path().join(&file)).unwrap();
+        }
+        drop(self.store.take());
+        *self = Self::open(left);
+        Support::Done
+    }
+
+    async fn doubt(&mut self) -> Support {
+        // Every line owes a proof that nobody can give, and SQLite asks for it in the commit: that is what fails, after
+        // all statements of the transaction succeeded.
+        self.beside()
+            .execute_batch(
+                "CREATE TABLE unproven(seq INTEGER REFERENCES activity(seq) DEFERRABLE INITIALLY DEFERRED) STRICT;
+                 CREATE TRIGGER doubt AFTER INSERT ON activity BEGIN INSERT INTO unproven VALUES(-1); END;",
+            )
+            .unwrap();
+        self.doubts = true;
         Support::Done
     }
 

@@ -67,6 +67,7 @@ macro_rules! each_rule_of_the_contract {
             pages_of_open_records_hold_each_once_while_delivered_ones_end in lists ["I8"];
             stalled_records_come_longest_overdue_first in stalled ["I8"];
             pages_of_stalled_records_hold_each_once_while_delivered_ones_recover in stalled ["I8"];
+            stalled_records_of_some_clients_come_alone in stalled ["I12"];
             being_stalled_is_a_view in stalled ["I3"];
             totals_are_derived_from_the_clients in summaries ["I19"];
             a_summary_is_the_sum_of_the_listed_records in summaries ["I19"];

@@ -78,8 +78,18 @@ impl Bench {
             deadline_before,
             within: None,
         };
+        self.stalled_page_of(&filter, after, entries).await
+    }
+
+    /// A page of the stalled records that the filter means.
+    pub(crate) async fn stalled_page_of(
+        &self,
+        filter: &StalledFilter,
+        after: Option<Cursor>,
+        entries: u32,
+    ) -> Held<RecordPage> {
         let size = PageSize::new(entries).unwrap_or_default();
-        let page = self.available("stalled", self.store.reader.stalled(&filter, after, size).await)?;
+        let page = self.available("stalled", self.store.reader.stalled(filter, after, size).await)?;
         self.fits(&page, size)?;
         Ok(page)
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use runledger_domain::{Command, CreationContent, DeadlineAfter, Initial, Outcome, RunRecord, Timestamp};
+use runledger_ports::StalledFilter;
 
 use crate::bench::Bench;
-use crate::fixture::{ACME, JOB, OTHER_ACME, OTHER_JOB, ZEN, at, complete, intent, request};
+use crate::fixture::{ACME, JOB, OTHER_ACME, OTHER_JOB, ZEN, at, client, complete, intent, request};
 use crate::rules::Held;
 use crate::store::StoreUnderTest;
 
@@ -34,6 +35,49 @@ pub async fn stalled_records_come_longest_overdue_first(store: &dyn StoreUnderTe
         &found,
         &[OTHER_ACME, OTHER_JOB].map(str::to_owned).to_vec(),
     )
+}
+
+/// Whoever may know of some clients alone gets their stalled records, in the same order, over pages of any size.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn stalled_records_of_some_clients_come_alone(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("stalled_records_of_some_clients_come_alone", store).await;
+    let spans = [(JOB, 300), (OTHER_JOB, 100), (ZEN, 200), (ACME, 200), (OTHER_ACME, 50)];
+    for (name, seconds) in spans {
+        created_with_deadline(&bench, name, seconds).await?;
+    }
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&["acme"], &[OTHER_ACME, ACME]),
+        (&["acme", "zen"], &[OTHER_ACME, ZEN, ACME]),
+        (&["globex"], &[]),
+        (&[], &[]),
+    ];
+    for (clients, expected) in cases {
+        let filter = StalledFilter {
+            deadline_before: at(301),
+            within: Some(clients.iter().map(|name| client(name)).collect()),
+        };
+        let expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
+        for entries in [1, 2, 100] {
+            let (mut found, mut after) = (Vec::new(), None);
+            // More pages than there are records: a listing without end is noticed.
+            for _ in 0..10 {
+                let page = bench.stalled_page_of(&filter, after, entries).await?;
+                found.extend(page.records.iter().map(|record| record.key().to_string()));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            bench.same(
+                &format!("stalled within {clients:?}, {entries} a page"),
+                &found,
+                &expected,
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// A record counts as stalled while it is open and its deadline lies before the point asked for; asking writes nothing.

@@ -178,6 +178,7 @@ flaws! {
     // What is stalled.
     StalledInOrderOfCreation breaks stalled_records_come_longest_overdue_first,
     StalledSkipsEquals breaks stalled_records_come_longest_overdue_first,
+    StalledIgnoresWithin breaks stalled_records_of_some_clients_come_alone,
     StalledAtTheDeadline breaks being_stalled_is_a_view,
     StalledKnowsFirstDeadline breaks being_stalled_is_a_view,
     StalledSweeps breaks being_stalled_is_a_view,

@@ -75,7 +75,7 @@ impl RunReader for WrongStore {
             Err(_) if self.flaw == Flaw::OutageEndsStalls => return Ok(RecordPage::default()),
             answer => answer?,
         }
-        Ok(self.stalled_page(filter.deadline_before, after, size).await)
+        Ok(self.stalled_page(filter, after, size).await)
     }
 
     async fn summary(&self, run: &RunId) -> Result<Option<JobSummary>, Unavailable> {
@@ -192,7 +192,8 @@ impl WrongStore {
         }
     }
 
-    async fn stalled_page(&self, before: Timestamp, after: Option<Cursor>, size: PageSize) -> RecordPage {
+    async fn stalled_page(&self, filter: &StalledFilter, after: Option<Cursor>, size: PageSize) -> RecordPage {
+        let before = filter.deadline_before;
         let mut found = Vec::new();
         for (id, record) in (1..).zip(self.all().await) {
             let deadline = match self.flaw {
@@ -213,7 +214,12 @@ impl WrongStore {
                 Flaw::StalledPagesByPlace => true,
                 _ => after.is_none_or(|after| Cursor { order, id } > after),
             };
-            if is_open && is_past && is_next {
+            let is_within = self.flaw == Flaw::StalledIgnoresWithin
+                || filter
+                    .within
+                    .as_ref()
+                    .is_none_or(|clients| record.key().client().is_some_and(|client| clients.contains(client)));
+            if is_open && is_past && is_next && is_within {
                 found.push((Cursor { order, id }, record));
             }
         }

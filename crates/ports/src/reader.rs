@@ -119,7 +119,8 @@ pub struct ActivityPage {
 /// # Contract
 /// - A read MUST NOT create or change anything (I3).
 /// - `get` MUST answer the newest version that was answered to anybody before the call began (I8).
-/// - "Not there" MUST be `Ok(None)`, and only when the store knows it; an outage is an error (I10).
+/// - "Not there" MUST be `Ok(None)`, and only when the store knows it; an outage is an error, and so is absence after a
+///   commit of unknown outcome (I10).
 /// - Pages MUST hold each matching record once, in the order of creation, also while others are created and while
 ///   delivered ones cease to match (`stalled`: in the order of the deadlines).
 #[async_trait]

@@ -109,6 +109,14 @@ impl EmbeddedStore {
         verify_with(&self.readers).await
     }
 
+    /// What is not found is not there, unless a commit has an outcome that nobody knows (I10).
+    fn know<T>(&self, found: Option<T>) -> Result<Option<T>, Unavailable> {
+        match found {
+            None => self.writer.must_go_on().map(|()| None),
+            found => Ok(found),
+        }
+    }
+
     async fn order_token(&self, order: TokenOrder) -> Result<TokenRecord, TokenStoreError> {
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Operation::Token(Box::new(order), reply))?;
@@ -137,6 +145,16 @@ impl Drop for EmbeddedStore {
 }
 
 impl ReadOnlyStore {
+    /// Nothing is written here, so nothing is in doubt.
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "the reading side is written once for both stores"
+    )]
+    fn know<T>(&self, found: Option<T>) -> Result<Option<T>, Unavailable> {
+        Ok(found)
+    }
+
     /// Checks the whole ledger, as [`EmbeddedStore::verify`] does.
     ///
     /// # Errors
@@ -262,7 +280,8 @@ macro_rules! run_reader {
         impl RunReader for $store {
             async fn get(&self, key: &RunKey) -> Result<Option<Arc<RunRecord>>, Unavailable> {
                 // A point read takes microseconds: cheaper here than a hop to another thread.
-                Ok(self.readers.with(|connection| read::get(connection, key))?)
+                let found = self.readers.with(|connection| read::get(connection, key))?;
+                self.know(found)
             }
 
             async fn find_minted(
@@ -270,9 +289,10 @@ macro_rules! run_reader {
                 source: &Source,
                 attempt: &AttemptId,
             ) -> Result<Option<Arc<RunRecord>>, Unavailable> {
-                Ok(self
+                let found = self
                     .readers
-                    .with(|connection| read::find_minted(connection, source, attempt))?)
+                    .with(|connection| read::find_minted(connection, source, attempt))?;
+                self.know(found)
             }
 
             async fn list(
@@ -303,7 +323,8 @@ macro_rules! run_reader {
 
             async fn summary(&self, run: &RunId) -> Result<Option<JobSummary>, Unavailable> {
                 let run = run.clone();
-                in_background(&self.readers, move |connection| read::summary(connection, &run)).await
+                let found = in_background(&self.readers, move |connection| read::summary(connection, &run)).await?;
+                self.know(found)
             }
 
             async fn activity(

@@ -132,9 +132,7 @@ impl Writer {
     /// Has an operation done: by this thread when nobody else is at it, by the writer's otherwise. Blocks for no longer
     /// than its own commit; the answer comes through the operation's reply.
     pub(crate) fn submit(&self, operation: Operation) -> Result<(), Unavailable> {
-        if let Some(reason) = self.state.stopped.get() {
-            return Err(Unavailable::Stopped { reason: reason.clone() });
-        }
+        self.must_go_on()?;
         if self.state.last_group.load(Ordering::Relaxed) <= 1
             && let Ok(mut core) = self.core.try_lock()
         {
@@ -150,9 +148,7 @@ impl Writer {
 
     /// Takes a line that need not be durable at once. Never waits and never commits.
     pub(crate) fn submit_deferred(&self, line: NewActivity) -> Result<(), Unavailable> {
-        if let Some(reason) = self.state.stopped.get() {
-            return Err(Unavailable::Stopped { reason: reason.clone() });
-        }
+        self.must_go_on()?;
         let mut handed_in = self.state.handed_in();
         if handed_in.closed {
             return Err(Unavailable::Stopped {
@@ -188,6 +184,14 @@ impl Writer {
     /// Whether lines wait to be written.
     pub(crate) fn has_deferred(&self) -> bool {
         self.state.has_deferred()
+    }
+
+    /// The writer has not stopped.
+    pub(crate) fn must_go_on(&self) -> Result<(), Unavailable> {
+        match self.state.stopped.get() {
+            None => Ok(()),
+            Some(reason) => Err(Unavailable::Stopped { reason: reason.clone() }),
+        }
     }
 
     /// Finishes what was accepted, then ends the thread.

@@ -125,6 +125,35 @@ pub async fn a_store_in_doubt_takes_no_writes_until_it_is_reopened(store: &dyn S
     bench.same("the lines that were kept", &refused, &1)
 }
 
+/// What may have been written by a commit of unknown outcome is never said to be not there: opened again, the store may
+/// hold it.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn a_store_in_doubt_never_says_not_there(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("a_store_in_doubt_never_says_not_there", store).await;
+    bench.job_with(&[JOB]).await?;
+    if !bench.doubt().await {
+        return Ok(());
+    }
+    let start = minted(OTHER_JOB, "attempt-9");
+    let _in_doubt = bench.create_raw(std::slice::from_ref(&start)).await?;
+    let reader = &bench.store.reader;
+    let told = [
+        ("get", reader.get(&start.key).await),
+        ("find_minted", reader.find_minted(&start.source, &start.attempt).await),
+    ];
+    for (what, answer) in told {
+        bench.holds(!matches!(answer, Ok(None)), || {
+            format!("{what} says that a record in doubt is not there")
+        })?;
+    }
+    let summary = reader.summary(start.key.run()).await;
+    bench.holds(!matches!(summary, Ok(None)), || {
+        "summary says that a run in doubt is not there".to_owned()
+    })
+}
+
 /// Whatever was in doubt is sent again after the store is opened again, and is then done exactly once.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use crate::store::{WrongStore, entries};
 impl RunReader for WrongStore {
     async fn get(&self, key: &RunKey) -> Result<Option<Arc<RunRecord>>, Unavailable> {
         match self.must_run() {
-            Err(_) if self.flaw == Flaw::OutageIsAbsence => return Ok(None),
+            Err(_) if self.hides(Flaw::OutageIsAbsence, Flaw::DoubtIsAbsence) => return Ok(None),
             answer => answer?,
         }
         let Some(record) = self.shown(key).await else {
@@ -42,7 +42,7 @@ impl RunReader for WrongStore {
 
     async fn find_minted(&self, source: &Source, attempt: &AttemptId) -> Result<Option<Arc<RunRecord>>, Unavailable> {
         match self.must_run() {
-            Err(_) if self.flaw == Flaw::OutageHidesStarts => return Ok(None),
+            Err(_) if self.hides(Flaw::OutageHidesStarts, Flaw::DoubtHidesStarts) => return Ok(None),
             answer => answer?,
         }
         Ok(self.found_start(source, attempt).await)
@@ -79,7 +79,10 @@ impl RunReader for WrongStore {
     }
 
     async fn summary(&self, run: &RunId) -> Result<Option<JobSummary>, Unavailable> {
-        self.must_run()?;
+        match self.must_run() {
+            Err(_) if self.hides(Flaw::DoubtHidesRuns, Flaw::DoubtHidesRuns) => return Ok(None),
+            answer => answer?,
+        }
         let kept = self.shadow().summaries.get(run).cloned();
         if self.flaw == Flaw::SummaryIsKept && kept.is_some() {
             return Ok(kept);

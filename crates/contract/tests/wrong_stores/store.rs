@@ -94,6 +94,11 @@ impl WrongStore {
         }
     }
 
+    /// Whether this flaw takes an outage for absence, or that one a doubt.
+    pub(crate) fn hides(&self, outage: Flaw, doubt: Flaw) -> bool {
+        self.flaw == outage || (self.flaw == doubt && self.shadow().state == State::InDoubt)
+    }
+
     /// Whether the store calls in doubt what it cannot say, as it may.
     pub(crate) fn doubts_when_stopped(&self) -> bool {
         self.flaw == Flaw::NoneButDoubtWhenStopped && self.shadow().state == State::Stopped

@@ -4,9 +4,14 @@
 //! canonical spelling), *duplicate* (another row, or the ledger, holds the key), *refused* (with field, value and
 //! reason). Nothing is merged, guessed or left out in silence.
 //!
-//! The files are read twice, one row at a time. The first reading decides which row is kept for each key: the one that
-//! was created earliest, or the first in the file where nothing says. The second writes the report and creates. What
-//! stays in memory is the keys with a row number each (150 to 400 bytes a key), never the rows.
+//! The files are read twice, one row at a time. The first reading decides which row is kept for each key. The second
+//! writes the report and creates. What stays in memory is the keys with a row number each (150 to 400 bytes a key),
+//! never the rows.
+//!
+//! Of the rows of one key the one is kept that was created first: the one with the earliest *Start Time*, which the older
+//! system wrote when it created the row; where that is equal or missing, the one with the earliest `createdTime` of the
+//! API (or the column *Created*); and where that says nothing either, the first in the file. A row without a time comes
+//! behind one with it. So the same rows are kept from CSV and from JSON lines.
 //!
 //! Creation goes through the creation point alone (I2), by the source [`SOURCE`] and with one fixed attempt, so that
 //! the same import may be repeated, also after it was killed at any moment: what is in the ledger is answered as

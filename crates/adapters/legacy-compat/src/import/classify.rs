@@ -30,8 +30,8 @@ pub(super) struct Accepted {
     pub(super) ended_at: Option<Timestamp>,
     /// An end that stands beside a status that has none, as it stands.
     pub(super) end_of_open: Option<String>,
-    /// When the row was created, as far as anything says.
-    pub(super) created_at: Option<Timestamp>,
+    /// What decides between rows of one key.
+    pub(super) began: Began,
     pub(super) metrics: Metrics,
     pub(super) client_name: Option<ClientName>,
     batch: Option<BatchLabel>,
@@ -39,6 +39,14 @@ pub(super) struct Accepted {
     note: Option<NoteText>,
     /// What else the reader of the report should know.
     pub(super) remarks: Vec<String>,
+}
+
+/// When the row came into being, as far as anything says. The older system wrote the Start Time when it created the
+/// row, and every export has it; Airtable's own time of creation is in the API's answers only, unless a column shows it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Began {
+    pub(super) start: Option<Timestamp>,
+    pub(super) created: Option<Timestamp>,
 }
 
 /// Reads rows of one table.
@@ -92,8 +100,8 @@ impl Classifier {
                 &detail,
             ));
         }
-        let created_at = match fields.created.as_deref() {
-            None | Some("") => started_at,
+        let created = match fields.created.as_deref() {
+            None | Some("") => None,
             Some(text) => time("Created", text)?,
         };
         let (ended_at, end_of_open) = if status.is_open() {
@@ -108,7 +116,10 @@ impl Classifier {
             started_at,
             ended_at,
             end_of_open,
-            created_at,
+            began: Began {
+                start: started_at,
+                created,
+            },
             metrics: self.metrics(fields)?,
             client_name: None,
             batch: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use runledger_domain::{ClientId, MetricChange, Metrics, RecordKind, RunId, RunKey, Timestamp};
 
-use super::classify::{Accepted, Classifier};
+use super::classify::{Accepted, Began, Classifier};
 use super::csv_rows::required;
 use super::error::ImportError;
 use super::input::{Input, Place};
@@ -42,7 +42,7 @@ pub(super) struct Found {
 /// The row that is kept for a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
-    created_at: Option<Timestamp>,
+    began: Began,
     pub(super) row: u64,
     pub(super) place: Place,
     /// How many rows name the key.
@@ -116,7 +116,7 @@ impl Plan {
     /// Lets the row compete for its key.
     fn see(&mut self, row: &Row, accepted: &Accepted) {
         let mut kept = Kept {
-            created_at: accepted.created_at,
+            began: accepted.began,
             row: row.number,
             place: row.place,
             copies: 1,
@@ -163,9 +163,11 @@ pub(super) fn highest(one: &Metrics, other: &Metrics) -> Metrics {
 }
 
 impl Kept {
-    /// The least is kept: what says when it was created before what does not, then the earlier, then the first.
-    const fn rank(&self) -> (bool, Option<Timestamp>, u64) {
-        (self.created_at.is_none(), self.created_at, self.row)
+    /// The least is kept: the earliest Start Time, then the earliest creation, then the first of the file. What does
+    /// not say comes behind what does.
+    const fn rank(&self) -> (bool, Option<Timestamp>, bool, Option<Timestamp>, u64) {
+        let Began { start, created } = self.began;
+        (start.is_none(), start, created.is_none(), created, self.row)
     }
 }
 

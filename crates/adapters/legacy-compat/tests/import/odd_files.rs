@@ -192,7 +192,7 @@ async fn json_lines_that_are_no_records_are_refused_rows() {
 }
 
 #[tokio::test]
-async fn the_earliest_created_row_is_kept_and_what_says_nothing_comes_last() {
+async fn the_earliest_start_is_kept_then_the_earliest_created_then_the_first() {
     let header = "Run ID,Client ID,Status,Start Time,Created Time";
     let run_id = "251001-151758-acme,acme";
     for (rows, kept) in [
@@ -208,8 +208,30 @@ async fn the_earliest_created_row_is_kept_and_what_says_nothing_comes_last() {
         ),
         (
             vec![
+                "Running,2025-10-01T10:00:02Z,2025-10-01T10:00:01Z",
+                "Completed,2025-10-01T10:00:01Z,2025-10-01T10:00:03Z",
+            ],
+            "2",
+        ),
+        (
+            vec![
                 "Running,2025-10-01T10:00:01Z,2025-10-01T10:00:03Z",
-                "Completed,2025-10-01T10:00:02Z,2025-10-01T10:00:01Z",
+                "Completed,2025-10-01T10:00:01Z,2025-10-01T10:00:02Z",
+            ],
+            "2",
+        ),
+        (
+            vec!["Running,,2025-10-01T10:00:03Z", "Completed,,2025-10-01T10:00:02Z"],
+            "2",
+        ),
+        (
+            vec!["Running,,2025-10-01T10:00:01Z", "Completed,2025-10-01T10:00:02Z,"],
+            "2",
+        ),
+        (
+            vec![
+                "Running,2025-10-01T10:00:01Z,",
+                "Completed,2025-10-01T10:00:01Z,2025-10-01T10:00:02Z",
             ],
             "2",
         ),

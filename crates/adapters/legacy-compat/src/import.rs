@@ -27,6 +27,7 @@ mod json_rows;
 mod line;
 mod pass;
 mod plan;
+mod raw_row;
 mod reconstruct;
 mod report;
 mod rows;

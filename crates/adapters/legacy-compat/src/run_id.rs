@@ -165,6 +165,17 @@ fn split_base(text: &str) -> Result<Option<(RunId, &str)>, RefusedForm> {
     }
 }
 
+/// Whether the text is a timestamp id with anything behind it, also of a day that does not exist.
+pub(crate) fn is_timestamp_id(text: &str) -> bool {
+    !matches!(split_base(text), Ok(None))
+}
+
+/// Whether the text is an id of a run, accepted or refused, as far as its form tells.
+pub(crate) fn has_known_form(text: &str) -> bool {
+    use RefusedForm::{Empty, NearMiss, Unknown, Whitespace};
+    is_timestamp_id(text) || !matches!(RefusedForm::of(text), Empty | NearMiss | Unknown | Whitespace)
+}
+
 /// Which spelling of this client's record stands behind the base, if any.
 fn form_for(rest: &str, client: &str) -> Option<Form> {
     if rest.is_empty() {

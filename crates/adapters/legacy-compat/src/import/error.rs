@@ -51,6 +51,14 @@ pub enum ImportError {
         /// The columns that there are, separated by commas.
         found: String,
     },
+    /// No line of a file of JSON lines is a record.
+    #[error("no line of {} is a record of the Airtable API, {{\"fields\":{{..}}}}; {looks_like}", path.display())]
+    NoRecords {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like instead, and what to do.
+        looks_like: &'static str,
+    },
     /// The file could not be read to its end.
     #[error("cannot read {} past line {line}; what was created stays, and repeating the import is safe", path.display())]
     Read {

@@ -105,6 +105,10 @@ pub mod reason {
     pub const INVALID_UTF8: &str = "invalid-utf8";
     /// Refused: the line is no JSON record.
     pub const BAD_JSON: &str = "bad-json";
+    /// Refused: text stands behind a closing quote.
+    pub const TEXT_AFTER_QUOTE: &str = "text-after-quote";
+    /// Refused: a quoted field holds what reads as rows of the table, as two stray quotes make it.
+    pub const ROWS_IN_FIELD: &str = "rows-in-field";
     /// Refused: a quote is opened and never closed.
     pub const UNCLOSED_QUOTE: &str = "unclosed-quote";
     /// Refused: longer than any row can be.

@@ -8,11 +8,11 @@ use runledger_legacy::import::{Import, ImportError, Input, Merge, Mode, NotTaken
 
 use crate::support::{Files, Target, run};
 
-const HEADER: &str = "Run ID,Client ID,Client Name,Status,Start Time,End Time,Total Posts Harvested,Apify API \
+pub(crate) const HEADER: &str = "Run ID,Client ID,Client Name,Status,Start Time,End Time,Total Posts Harvested,Apify API \
                       Costs,Apify Run ID,System Notes";
 
 /// A table of clients from rows of `run id,client id,...`; missing fields at the end are empty.
-fn table(rows: &[&str]) -> String {
+pub(crate) fn table(rows: &[&str]) -> String {
     let mut text = HEADER.to_owned();
     for row in rows {
         let commas = HEADER.matches(',').count().saturating_sub(row.matches(',').count());
@@ -416,8 +416,16 @@ async fn files_that_cannot_be_imported_stop_it_with_a_clear_error() {
             "a quote is opened and never closed",
         ),
         (
-            files.write("f.jsonl", "{\"fields\":{\"Client ID\":\"a\",\"Run ID\":\"x\"}}\n"),
-            "has no column \"Status\"",
+            files.write(
+                "f.jsonl",
+                "Run ID,Client ID,Status\n251001-151758-acme,acme,Completed\n",
+            ),
+            "it looks like CSV: use `import airtable-csv`",
+        ),
+        (files.write("g.jsonl", "[\n{\"fields\":{}},\n]\n"), "a JSON array"),
+        (
+            files.write("h.jsonl", "{\"records\":[{\"fields\":{}}]}\n"),
+            "a page of the API",
         ),
     ] {
         let import = Import {

@@ -17,7 +17,8 @@
 //! the same import may be repeated, also after it was killed at any moment: what is in the ledger is answered as
 //! *already there* (I7), and the rest is created.
 //!
-//! It must never hold a store, and it must never change a record.
+//! It must never hold a store. It changes a record in one case alone: the highest metrics were asked for
+//! ([`Merge::Max`]), and the record that holds the key came from an import and is open.
 
 mod classify;
 mod csv_rows;
@@ -31,11 +32,13 @@ mod raw_row;
 mod reconstruct;
 mod report;
 mod rows;
+mod take;
 
 use std::io::Write;
 
-use runledger_app::CreationPoint;
+use runledger_app::Ledger;
 use runledger_domain::RecordKind;
+use runledger_ports::RunReader;
 
 pub use error::ImportError;
 pub use input::{Format, Input};
@@ -49,8 +52,9 @@ pub const SOURCE: &str = "import";
 /// The attempt of every imported record: the same one for ever, so that a repeated import is recognised (I7).
 pub const ATTEMPT: &str = "import";
 
-/// How many creations are under way at once, so that the store can make many durable with one flush.
-pub const IN_FLIGHT: usize = 256;
+/// How many rows are settled before their records are created, so that the store makes all of them durable with one
+/// flush.
+pub const BATCH: usize = 256;
 
 /// What to import, and how.
 ///
@@ -62,7 +66,7 @@ pub const IN_FLIGHT: usize = 256;
 /// # let path = dir.path().join("clients.csv");
 /// # std::fs::write(&path, "Run ID,Client ID,Status\r\n250925-231841-acme,acme,Completed\r\nundefined,acme,Running\r\n")?;
 /// let import = Import { clients: Some(Input::csv(path)), ..Import::default() };
-/// let report = import.run(Mode::DryRun, &mut std::io::sink(), &mut |_| {}).await?;
+/// let report = import.run(Mode::DryRun(None), &mut std::io::sink(), &mut |_| {}).await?;
 /// let clients = report.clients.unwrap();
 /// assert_eq!((clients.rows, clients.created, clients.refused), (2, 1, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -84,17 +88,18 @@ pub enum Merge {
     /// They are reported and stay out of the ledger.
     #[default]
     Nothing,
-    /// The kept record's metrics become the highest of all rows of its key. The report says which were raised.
+    /// The kept record's metrics become the highest of all rows of its key. The report says which were raised, and
+    /// which were not, because the record has ended in the ledger.
     Max,
 }
 
 /// Whether to write.
 #[derive(Clone, Copy)]
 pub enum Mode<'a> {
-    /// Classify and report; no ledger is needed and none is touched.
-    DryRun,
-    /// Create through this creation point.
-    Into(&'a CreationPoint),
+    /// Classify and report; nothing is written. With a ledger to read, the report says what is there already.
+    DryRun(Option<&'a dyn RunReader>),
+    /// Create through the creation point of this ledger, and raise metrics where that is asked for.
+    Into(&'a Ledger),
 }
 
 /// How far the import is. For a progress bar.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use runledger_app::CreationError;
 use runledger_domain::RunKey;
+use runledger_ports::{ChangeError, Unavailable};
 
 /// Why an import stopped.
 #[derive(Debug, thiserror::Error)]
@@ -98,5 +99,21 @@ pub enum ImportError {
         key: RunKey,
         /// What the ledger said.
         source: CreationError,
+    },
+    /// The metrics of a record could not be raised, or the ledger could not say whether they are.
+    #[error(
+        "the ledger did not raise the metrics of {key}; what was done stays, and repeating the same import is safe"
+    )]
+    Raise {
+        /// The record.
+        key: RunKey,
+        /// What the ledger said.
+        source: ChangeError,
+    },
+    /// The ledger cannot be read, so a dry run cannot compare with it.
+    #[error("the ledger cannot be read to compare with it; nothing was written. Check it with `runledger verify`")]
+    Compare {
+        /// What the ledger said.
+        source: Unavailable,
     },
 }

@@ -122,7 +122,10 @@ pub(super) enum Effect {
     None,
     Created,
     AlreadyThere,
+    /// It was there, and its metrics are higher now.
+    Raised,
     WouldCreate,
+    WouldRaise,
 }
 
 impl Effect {
@@ -131,7 +134,9 @@ impl Effect {
             Self::None => "",
             Self::Created => "created",
             Self::AlreadyThere => "already there",
+            Self::Raised => "raised",
             Self::WouldCreate => "would create",
+            Self::WouldRaise => "would raise",
         }
     }
 }
@@ -155,8 +160,12 @@ pub(super) struct Line {
     pub(super) field: String,
     pub(super) value: String,
     pub(super) detail: Vec<String>,
-    /// Whether its metrics were raised to those of its duplicates.
+    /// Whether its metrics are raised to those of its duplicates.
     pub(super) raised: bool,
+    /// Whether they are not, because the ledger's record has ended.
+    pub(super) not_raised: bool,
+    /// Whether the ledger's record was made because its clients name it.
+    pub(super) meets_reconstructed: bool,
 }
 
 impl Line {
@@ -177,6 +186,8 @@ impl Line {
             value: String::new(),
             detail: Vec::new(),
             raised: false,
+            not_raised: false,
+            meets_reconstructed: false,
         }
     }
 

@@ -23,7 +23,7 @@ fn shown(rows: &Rows) -> Vec<String> {
 async fn check(text: &str, expected: &[&str]) {
     let files = Files::new();
     let import = files.clients("c.csv", text);
-    let (report, rows) = run(&import, Mode::DryRun).await;
+    let (report, rows) = run(&import, Mode::DryRun(None)).await;
     assert_eq!(shown(&rows), expected, "{text}");
     for row in rows.iter().filter(|row| row.get("class") == "refused") {
         for column in ["line", "reason", "field", "detail"] {
@@ -183,7 +183,7 @@ async fn lines_are_counted_whatever_ends_them() {
             "{".into(),
             line("251001-151800"),
         ];
-        let (_, rows) = run(&files.clients("c.jsonl", lines.join(end)), Mode::DryRun).await;
+        let (_, rows) = run(&files.clients("c.jsonl", lines.join(end)), Mode::DryRun(None)).await;
         assert_eq!(
             shown(&rows),
             [
@@ -200,7 +200,7 @@ async fn lines_are_counted_whatever_ends_them() {
 async fn a_refused_row_is_shown_as_it_stands_and_can_be_printed() {
     let files = Files::new();
     let text = table(&["x\u{1b}[31m,\t\"a\"", "251001-151758-b,b,Acme,Completed,,,,,,,,,"]);
-    let (_, rows) = run(&files.clients("c.csv", text), Mode::DryRun).await;
+    let (_, rows) = run(&files.clients("c.csv", text), Mode::DryRun(None)).await;
     let last = rows.iter().find(|row| row.is("client", "2")).unwrap();
     assert_eq!(
         (last.get("field"), last.get("value")),
@@ -212,7 +212,7 @@ async fn a_refused_row_is_shown_as_it_stands_and_can_be_printed() {
         b"{\"fields\":{\"a\":\xff}}",
         b"{\"fields\":{\"a\":1,\"a\":2}}",
     ];
-    let (_, rows) = run(&files.clients("c.jsonl", lines.join(&b'\n')), Mode::DryRun).await;
+    let (_, rows) = run(&files.clients("c.jsonl", lines.join(&b'\n')), Mode::DryRun(None)).await;
     let refused: Vec<_> = rows[1..]
         .iter()
         .map(|row| [row.get("line"), row.get("field"), row.get("value"), row.get("detail")])
@@ -244,7 +244,7 @@ async fn records_without_a_status_are_refused_rows() {
         "c.jsonl",
         "{\"fields\":{\"Client ID\":\"a\",\"Run ID\":\"251001-151758\"}}\n",
     );
-    let (report, rows) = run(&import, Mode::DryRun).await;
+    let (report, rows) = run(&import, Mode::DryRun(None)).await;
     assert_eq!(report.unwrap().clients.unwrap().refused, 1);
     assert_eq!(shown(&rows), ["1 refused:unknown-status"]);
 }
@@ -288,7 +288,7 @@ proptest! {
         let read = |text: &str| {
             let files = Files::new();
             let import: Import = files.clients("c.csv", text);
-            let (report, rows) = runtime.block_on(run(&import, Mode::DryRun));
+            let (report, rows) = runtime.block_on(run(&import, Mode::DryRun(None)));
             report.unwrap();
             accounted(&rows)
         };

@@ -5,6 +5,8 @@ mod broken_rows;
 #[cfg(test)]
 mod export_a;
 #[cfg(test)]
+mod held;
+#[cfg(test)]
 mod odd_files;
 #[cfg(test)]
 mod support;

@@ -24,7 +24,7 @@ pub(crate) fn table(rows: &[&str]) -> String {
 /// One row of a table of clients, and its verdict.
 async fn check(row: &str, expected: &str) {
     let files = Files::new();
-    let (report, rows) = run(&files.clients("c.csv", table(&[row])), Mode::DryRun).await;
+    let (report, rows) = run(&files.clients("c.csv", table(&[row])), Mode::DryRun(None)).await;
     assert_eq!(report.unwrap().clients.unwrap().rows, 1);
     let line = rows.iter().find(|line| line.is("client", "1")).unwrap();
     assert_eq!(line.verdict(), expected, "{row}");
@@ -117,7 +117,7 @@ async fn a_row_that_cannot_be_read_is_refused_and_the_rest_goes_on() {
     bytes.extend(
         b"\r\n\r\n251001-151758-d,d,,Completed,,,,,,\"line\nbreak\"\r\n251001-151758-e,e,,Completed,,,,,,\"cut",
     );
-    let (report, rows) = run(&files.clients("c.csv", bytes), Mode::DryRun).await;
+    let (report, rows) = run(&files.clients("c.csv", bytes), Mode::DryRun(None)).await;
     let found: Vec<_> = rows
         .iter()
         .filter(|row| row.get("table") == "client")
@@ -244,7 +244,7 @@ async fn the_earliest_start_is_kept_then_the_earliest_created_then_the_first() {
         let lines: Vec<_> = rows.iter().map(|row| format!("{run_id},{row}")).collect();
         let files = Files::new();
         let import = files.clients("c.csv", format!("{header}\n{}\n", lines.join("\n")));
-        let (_, report) = run(&import, Mode::DryRun).await;
+        let (_, report) = run(&import, Mode::DryRun(None)).await;
         let found = report
             .iter()
             .find(|row| row.get("effect") == "would create" && !row.get("row").is_empty());
@@ -343,7 +343,7 @@ async fn totals_of_a_job_are_not_written_but_said_and_its_id_carries_no_client()
         jobs: Some(files.write("jobs.csv", text)),
         ..Import::default()
     };
-    let (report, rows) = run(&import, Mode::DryRun).await;
+    let (report, rows) = run(&import, Mode::DryRun(None)).await;
     let verdicts: Vec<_> = rows.iter().map(super::support::Row::verdict).collect();
     assert_eq!(
         verdicts,
@@ -432,18 +432,18 @@ async fn files_that_cannot_be_imported_stop_it_with_a_clear_error() {
             clients: Some(input.clone()),
             ..Import::default()
         };
-        let (error, _) = run(&import, Mode::DryRun).await;
+        let (error, _) = run(&import, Mode::DryRun(None)).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
         assert!(error.contains(&input.path.display().to_string()), "{error}");
     }
-    let (nothing, _) = run(&Import::default(), Mode::DryRun).await;
+    let (nothing, _) = run(&Import::default(), Mode::DryRun(None)).await;
     assert!(matches!(nothing, Err(ImportError::NoInput)));
     let import = Import {
         clients: Some(good),
         ..Import::default()
     };
-    assert_eq!(run(&import, Mode::DryRun).await.0.unwrap().would_create, 2);
+    assert_eq!(run(&import, Mode::DryRun(None)).await.0.unwrap().would_create, 2);
 }
 
 #[tokio::test]
@@ -479,7 +479,9 @@ async fn a_file_that_changes_while_it_is_read_stops_the_import() {
             fs::write(&path, table(&["251001-151759-b,b,,Completed"])).unwrap();
         }
     };
-    let error = import.run(Mode::DryRun, &mut std::io::sink(), &mut progress).await;
+    let error = import
+        .run(Mode::DryRun(None), &mut std::io::sink(), &mut progress)
+        .await;
     assert!(matches!(error, Err(ImportError::Changed { .. })), "{error:?}");
 }
 
@@ -492,7 +494,7 @@ async fn progress_ends_at_the_end_of_each_file() {
     let import = files.clients("c.csv", table(&rows.iter().map(String::as_str).collect::<Vec<_>>()));
     let mut seen = Vec::new();
     let _ = import
-        .run(Mode::DryRun, &mut std::io::sink(), &mut |at| seen.push(at))
+        .run(Mode::DryRun(None), &mut std::io::sink(), &mut |at| seen.push(at))
         .await
         .unwrap();
     for phase in [Phase::Read, Phase::Write] {
@@ -508,5 +510,5 @@ fn an_import_can_be_spawned() {
     fn is_send<T: Send>(_: &T) {}
     let import = Import::default();
     let (mut report, mut progress) = (std::io::sink(), |_| {});
-    is_send(&import.run(Mode::DryRun, &mut report, &mut progress));
+    is_send(&import.run(Mode::DryRun(None), &mut report, &mut progress));
 }

@@ -78,7 +78,7 @@ impl CsvRows {
         let pairs = self.columns.iter().cloned().zip(values).collect();
         let mut fields = Fields { pairs, created: None };
         let created = fields.pairs.iter().find(|(name, _)| fields::is_created_column(name));
-        fields.created = created.map(|(_, value)| value.clone());
+        fields.created = created.cloned();
         Ok(Some(Row {
             number: self.rows,
             place,

@@ -14,7 +14,7 @@ use super::error::ImportError;
 use super::input::{Kept, OpenFile};
 use super::line::reason;
 use super::rows::{Broken, COLUMNS_MAX, Fields, ROW_MAX_BYTES, Row};
-use crate::fields::RUN_ID;
+use crate::fields::{RUN_ID, is_created_column};
 use crate::run_id::clip;
 
 /// The name that a record's own id has in the API. It is no field of the table.
@@ -111,7 +111,12 @@ fn read_fields(line: &[u8]) -> Result<Fields, Broken> {
         }
     }
     if let Some(raw) = part(CREATED_TIME) {
-        fields.created = text_of(raw).map_err(|error| not_json(&error))?;
+        let text = text_of(raw).map_err(|error| not_json(&error))?;
+        fields.created = text.map(|text| (Arc::from(CREATED_TIME), text));
+    }
+    if fields.created.is_none() {
+        let shown = fields.pairs.iter().find(|(name, _)| is_created_column(name));
+        fields.created = shown.cloned();
     }
     Ok(fields)
 }
@@ -188,7 +193,11 @@ mod tests {
                     .iter()
                     .map(|(name, value)| format!("{name}={value}"))
                     .collect();
-                format!("{} {}", pairs.join("|"), fields.created.unwrap_or_default())
+                format!(
+                    "{} {}",
+                    pairs.join("|"),
+                    fields.created.map_or(String::new(), |(_, text)| text)
+                )
             }
             Err(broken) => broken.reason.to_owned(),
         };

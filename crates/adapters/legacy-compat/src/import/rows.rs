@@ -64,8 +64,8 @@ impl Broken {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Fields {
     pub(super) pairs: Vec<(Arc<str>, String)>,
-    /// When Airtable says that the row was created, as it stands.
-    pub(super) created: Option<String>,
+    /// What says when Airtable created the row, by its name, as it stands.
+    pub(super) created: Option<(Arc<str>, String)>,
 }
 
 impl Fields {

@@ -10,3 +10,5 @@ mod held;
 mod odd_files;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod values;

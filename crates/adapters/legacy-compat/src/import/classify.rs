@@ -363,13 +363,13 @@ fn created(fields: &Fields) -> (Option<Timestamp>, Vec<String>) {
     match &fields.created {
         None => (None, Vec::new()),
         Some((_, text)) if text.is_empty() => (None, Vec::new()),
-        Some((column, text)) => match time(column, text) {
-            Ok(created) => (created, Vec::new()),
-            Err(_) => {
-                let remark = format!("{column} {:?} not used: not RFC 3339", clip(text));
-                (None, vec![remark])
+        Some((column, text)) => {
+            if let Ok(created) = time(column, text) {
+                return (created, Vec::new());
             }
-        },
+            let remark = format!("{column} {:?} not used: not RFC 3339", clip(text));
+            (None, vec![remark])
+        }
     }
 }
 

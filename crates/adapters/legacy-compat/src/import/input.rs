@@ -130,9 +130,9 @@ impl Place {
 
 /// How much of a line was kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kept {
-    All,
-    Part,
+pub(super) enum LineRead {
+    Whole,
+    Cut,
 }
 
 impl OpenFile {
@@ -180,7 +180,7 @@ impl OpenFile {
 
     /// Reads to the end of the line, and keeps at most `limit` bytes of it in `line`, its end not counted. `None` at the
     /// end of the file; else whether all of it was kept.
-    pub(super) fn read_line(&mut self, line: &mut Vec<u8>, limit: usize) -> Result<Option<Kept>, ImportError> {
+    pub(super) fn read_line(&mut self, line: &mut Vec<u8>, limit: usize) -> Result<Option<LineRead>, ImportError> {
         line.clear();
         let mut found = None;
         loop {
@@ -196,29 +196,33 @@ impl OpenFile {
             let content = &buffer[..end.unwrap_or(buffer.len())];
             let room = limit - line.len();
             line.extend_from_slice(&content[..content.len().min(room)]);
-            let kept = if content.len() > room { Kept::Part } else { Kept::All };
-            found = Some(if found == Some(Kept::Part) { Kept::Part } else { kept });
+            let kept = if content.len() > room {
+                LineRead::Cut
+            } else {
+                LineRead::Whole
+            };
+            found = Some(if found == Some(LineRead::Cut) {
+                LineRead::Cut
+            } else {
+                kept
+            });
             let used = content.len() + usize::from(end.is_some());
             self.place.advance(&buffer[..used]);
             self.reader.consume(used);
             if end.is_some() {
-                return self.pass_line_feed().map(|()| found);
+                self.pass_line_feed();
+                return Ok(found);
             }
         }
     }
 
-    /// A line feed behind a carriage return belongs to the same line end.
-    fn pass_line_feed(&mut self) -> Result<(), ImportError> {
-        if self.place.behind != Behind::CarriageReturn {
-            return Ok(());
-        }
-        let buffer = self.reader.fill_buf();
-        if matches!(buffer, Ok([b'\n', ..])) {
+    /// A line feed behind a carriage return belongs to the same line end. What cannot be read now is an error when the
+    /// next line is read.
+    fn pass_line_feed(&mut self) {
+        if self.place.behind == Behind::CarriageReturn && matches!(self.reader.fill_buf(), Ok([b'\n', ..])) {
             self.place.advance(b"\n");
             self.reader.consume(1);
         }
-        // What cannot be read now cannot be read at the next line either, and is an error there.
-        Ok(())
     }
 
     pub(super) fn failed(&self, source: io::Error) -> ImportError {

@@ -11,7 +11,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::ImportError;
-use super::input::{Kept, OpenFile};
+use super::input::{LineRead, OpenFile};
 use super::line::reason;
 use super::rows::{Broken, COLUMNS_MAX, Fields, ROW_MAX_BYTES, Row};
 use crate::fields::{RUN_ID, is_created_column};
@@ -56,8 +56,8 @@ impl JsonRows {
             }
             self.rows += 1;
             let read = match kept {
-                Kept::All => read_fields(&self.bytes),
-                Kept::Part => {
+                LineRead::Whole => read_fields(&self.bytes),
+                LineRead::Cut => {
                     let detail = format!("the line has more than {ROW_MAX_BYTES} bytes");
                     Err(Broken::of_row(reason::TOO_LONG, &self.bytes, detail))
                 }

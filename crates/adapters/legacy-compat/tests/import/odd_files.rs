@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use runledger_domain::Status;
-use runledger_legacy::import::{Import, ImportError, Input, Merge, Mode, NotTaken, Phase, Why};
+use runledger_legacy::import::{Import, ImportError, Input, Mode, NotTaken, Phase, Why};
 
 use crate::support::{Files, Target, run};
 
@@ -250,88 +250,6 @@ async fn the_earliest_start_is_kept_then_the_earliest_created_then_the_first() {
             .find(|row| row.get("effect") == "would create" && !row.get("row").is_empty());
         assert_eq!(found.unwrap().get("row"), kept, "{rows:?}");
     }
-}
-
-#[tokio::test]
-async fn merge_max_takes_the_highest_of_each_metric_and_of_no_refused_row() {
-    let files = Files::new();
-    let rows = [
-        "251001-151758-acme,acme,,Completed,,,5,0.30",
-        "251001-151758-Cacme,acme,,Running,,,9,0.10",
-        "251001-151758-acme,acme,,Done!,,,1000,9",
-        "251001-151758,acme,,Running,,,,0.20,8MSTBAfqMzuXPvgB3",
-        "251001-151758-other,other,,Completed,,,7,1",
-    ];
-    let import = Import {
-        merge: Merge::Max,
-        ..files.clients("c.csv", table(&rows))
-    };
-    let target = Target::new();
-    let (report, rows) = target.import(&import).await;
-    let record = target.record("251001-151758-acme").await;
-    let metrics: Vec<_> = record
-        .metrics()
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    assert_eq!(metrics, ["apify_api_costs=0.3", "total_posts_harvested=9"]);
-    assert_eq!(report.unwrap().raised, 1);
-    let line = rows.iter().find(|row| row.is("client", "1")).unwrap();
-    assert!(line.get("detail").contains("raised total_posts_harvested from 5 to 9"));
-    assert_eq!(target.import(&import).await.0.unwrap().already_there, 3);
-}
-
-#[tokio::test]
-async fn a_key_that_the_ledger_holds_by_another_creation_is_a_duplicate_of_it() {
-    let files = Files::new();
-    let target = Target::new();
-    let first = files.clients("one.csv", table(&["251001-151758-acme,acme,Acme,Completed,,,5"]));
-    let _ = target.import(&first).await;
-    let second = files.clients(
-        "two.csv",
-        table(&[
-            "251001-151758-acme,acme,Acme Ltd,Completed,,,6",
-            "251001-151758-b,b,,Completed",
-        ]),
-    );
-    let (report, rows) = target.import(&second).await;
-    let report = report.unwrap();
-    let line = rows.iter().find(|row| row.is("client", "1")).unwrap();
-    assert_eq!(
-        (line.verdict().as_str(), line.get("kept_row")),
-        ("duplicate:in-ledger", "ledger")
-    );
-    assert_eq!(line.get("differs_in"), "client_name; status, times or metrics");
-    assert_eq!((report.created_now, report.already_there), (1, 1));
-    assert_eq!(
-        target
-            .record("251001-151758-acme")
-            .await
-            .metrics()
-            .get("total_posts_harvested"),
-        "5".parse().ok()
-    );
-}
-
-#[tokio::test]
-async fn a_job_that_the_ledger_has_is_not_missing() {
-    let files = Files::new();
-    let target = Target::new();
-    let jobs = Import {
-        jobs: Some(files.write("jobs.csv", "Run ID,Status,Stream\r\n251001-151758.0,Failed,2\r\n")),
-        ..Import::default()
-    };
-    let (_, rows) = target.import(&jobs).await;
-    assert_eq!(rows[0].verdict(), "normalised:dot-zero");
-    let clients = files.clients("c.csv", table(&["251001-151758-acme,acme,,Completed"]));
-    let (report, rows) = target.import(&clients).await;
-    assert_eq!((rows.len(), rows[0].verdict().as_str()), (1, "created"));
-    assert_eq!(report.unwrap().reconstructed, 0);
-    let job = target.record("251001-151758").await;
-    assert_eq!(
-        (job.status().as_str(), job.batch().unwrap().as_str()),
-        ("failed", "stream-2")
-    );
 }
 
 #[tokio::test]

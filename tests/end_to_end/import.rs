@@ -110,3 +110,82 @@ fn an_import_needs_the_ledger_for_itself_and_a_file_that_is_there() {
     // Nobody may import through the API, not even under the name of the command.
     place.run_as("import", &["job", "create", "nightly"]).expect(3);
 }
+
+#[test]
+fn a_dry_run_compares_with_the_ledger_that_is_there() {
+    let place = Place::new();
+    let (jobs, clients) = (export("job_tracking.csv"), export("client_run_results.csv"));
+    let import = ["import", "airtable-csv", "--jobs", &jobs, "--clients", &clients];
+    let dry = [&import[..], &["--dry-run"]].concat();
+    place
+        .run(&dry)
+        .expect(0)
+        .says(&["There is no ledger yet to compare with"]);
+    place.run(&import).expect(0);
+    let before = place.records();
+    let second = place.run(&[&dry[..], &["--json"]].concat()).expect(0).json().remove(0);
+    assert_eq!(
+        (&second["would_create"], &second["compared"]),
+        (&0.into(), &true.into())
+    );
+    assert_eq!(second["already_there"], before.len());
+    assert_eq!(place.records(), before);
+    // Also beside a server, which holds the ledger (and sweeps what is stalled).
+    let server = place.serve();
+    place.run(&dry).expect(0).says(&["0 records would be created"]);
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn an_import_that_fails_leaves_the_earlier_report_alone() {
+    let place = Place::new();
+    let clients = export("client_run_results.csv");
+    let report = place.beside("report");
+    let directory = report.to_str().unwrap().to_owned();
+    place
+        .run(&["import", "airtable-csv", "--clients", &clients, "--report", &directory])
+        .expect(0);
+    let before = fs::read_to_string(report.join("import.csv")).unwrap();
+    place
+        .run(&[
+            "import",
+            "airtable-csv",
+            "--clients",
+            "/no/such",
+            "--report",
+            &directory,
+        ])
+        .expect(2);
+    let server = place.serve();
+    place
+        .run(&["import", "airtable-csv", "--clients", &clients, "--report", &directory])
+        .expect(6);
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(fs::read_to_string(report.join("import.csv")).unwrap(), before);
+}
+
+#[test]
+fn a_table_of_the_other_format_is_an_error_that_says_so() {
+    let place = Place::new();
+    let csv = place.beside("clients.txt");
+    fs::copy(export("client_run_results.csv"), &csv).unwrap();
+    place
+        .run(&["import", "airtable-jsonl", "--clients", csv.to_str().unwrap()])
+        .expect(2)
+        .says(&["it looks like CSV", "import airtable-csv"]);
+    let json = export("client_run_results.jsonl");
+    place
+        .run(&["import", "airtable-csv", "--clients", &json])
+        .expect(2)
+        .says(&["has no column \"Run ID\""]);
+    assert!(place.records().is_empty());
+}
+
+#[test]
+fn the_usage_text_asks_for_the_tables_and_for_nothing_else() {
+    let place = Place::new();
+    let help = place.run(&["import", "airtable-csv", "--help"]).expect(0).out;
+    let usage = help.lines().find(|line| line.starts_with("Usage:")).unwrap();
+    assert!(usage.ends_with("[OPTIONS] <--jobs <FILE>|--clients <FILE>>"), "{usage}");
+    place.run(&["import", "airtable-csv", "--dry-run"]).expect(2);
+}

@@ -1,5 +1,6 @@
 //! The creation point: the only object that can create, and the only one that mints permits (I2).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,6 +100,12 @@ pub enum CreationError {
     Unavailable(#[from] Unavailable),
 }
 
+fn no_answer() -> Unavailable {
+    Unavailable::Failed {
+        reason: "the store gave no answer for a permit".into(),
+    }
+}
+
 fn fields(fields: &[CreationField]) -> String {
     fields.iter().map(|field| field.as_str()).collect::<Vec<_>>().join(", ")
 }
@@ -180,19 +187,47 @@ impl CreationPoint {
         self.create_all(intents.collect()).await
     }
 
-    /// Creates a record that has a history. The policy allows it to the import command alone.
+    /// Creates records that have a history, as many as possible at once. The policy allows it to the import command
+    /// alone.
+    ///
+    /// Each record is decided by itself: what stands against one of them is answered in its place and keeps no other
+    /// from being created. All that are created become durable together.
     ///
     /// # Errors
-    /// [`CreationError`].
+    /// [`CreationError`] when none of the answers is known; the same call is safe at any time (I10). In the place of a
+    /// record only [`CreationError::Conflict`] and [`CreationError::Refused`].
     pub async fn import(
         &self,
         source: &Source,
-        key: RunKey,
-        attempt: AttemptId,
-        content: CreationContent,
-    ) -> Result<Started, CreationError> {
-        let intent = CreationIntent::new(key, source.clone(), attempt, self.shared.clock.now());
-        self.create_one(intent.with_content(content)).await
+        attempt: &AttemptId,
+        records: Vec<(RunKey, CreationContent)>,
+    ) -> Result<Vec<Result<Started, CreationError>>, CreationError> {
+        let at = self.shared.clock.now();
+        let mut answers: Vec<_> = records.iter().map(|_| None).collect();
+        let mut waiting: Vec<_> = (0..records.len()).collect();
+        while !waiting.is_empty() {
+            let intents = waiting.iter().map(|place| {
+                let (key, content) = records[*place].clone();
+                CreationIntent::new(key, source.clone(), attempt.clone(), at).with_content(content)
+            });
+            let mut withheld = Vec::new();
+            for (place, sorted) in waiting.iter().zip(self.spend(intents.collect()).await?) {
+                match sorted {
+                    Sorted::Started(started) => answers[*place] = Some(Ok(started)),
+                    Sorted::Failed(error) => answers[*place] = Some(Err(error)),
+                    // A store creates all of a batch or nothing: what nothing stands against is sent again without the rest.
+                    Sorted::Withheld => withheld.push(*place),
+                }
+            }
+            if withheld.len() == waiting.len() {
+                return Err(no_answer().into());
+            }
+            waiting = withheld;
+        }
+        answers
+            .into_iter()
+            .map(|answer| answer.ok_or_else(|| no_answer().into()))
+            .collect()
     }
 
     /// Chooses the first free second, at most a minute ahead. Whether it is free is decided by the create itself.
@@ -228,11 +263,7 @@ impl CreationPoint {
 
     async fn create_one(&self, intent: CreationIntent) -> Result<Started, CreationError> {
         let mut started = self.create_all(vec![intent]).await?;
-        started.pop().ok_or_else(|| {
-            CreationError::Unavailable(Unavailable::Failed {
-                reason: "the store gave no answer for a permit".into(),
-            })
-        })
+        started.pop().ok_or_else(|| no_answer().into())
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that mints permits (I2)")]
@@ -272,58 +303,88 @@ impl CreationPoint {
         Err(refused)
     }
 
+    /// Creates all of the records, or none.
     async fn create_all(&self, intents: Vec<CreationIntent>) -> Result<Vec<Started>, CreationError> {
-        let Some(first) = intents.first() else {
+        if intents.is_empty() {
             return Err(CreationError::BatchSize { count: 0 });
+        }
+        let mut started = Vec::with_capacity(intents.len());
+        let mut refused = None;
+        for sorted in self.spend(intents).await? {
+            match sorted {
+                Sorted::Started(record) => started.push(record),
+                Sorted::Withheld => {}
+                Sorted::Failed(error) => {
+                    refused.get_or_insert(error);
+                }
+            }
+        }
+        refused.map_or(Ok(started), Err)
+    }
+
+    /// Has the intents authorised and spends the permits in one batch. What became of each, in their order.
+    async fn spend(&self, intents: Vec<CreationIntent>) -> Result<Vec<Sorted>, CreationError> {
+        let Some(first) = intents.first() else {
+            return Ok(Vec::new());
         };
-        let (run_key, source, began) = (first.key.clone(), first.source.clone(), first.at);
+        let (source, began) = (first.source.clone(), first.at);
         let keys: Vec<_> = intents.iter().map(|intent| intent.key.clone()).collect();
         let permits = self.authorise(intents).await?;
+        let trace = |key: &RunKey, word| self.shared.trace("create", key, source.as_str(), word, began);
         if let [permit] = &permits[..]
             && let Some(started) = self.repeated(permit).await?
         {
-            self.shared
-                .trace("create", &run_key, source.as_str(), "replayed", began);
-            return Ok(vec![started]);
+            trace(permit.key(), "replayed");
+            return Ok(vec![Sorted::Started(started)]);
         }
-        let lane = if keys.len() > 1 { run_key.job() } else { run_key.clone() };
+        let lane = if let [key] = &keys[..] {
+            key.clone()
+        } else {
+            keys[0].job()
+        };
         let turn = self.shared.turns.take(&lane).await?;
-        let announced = self.shared.registry.announce(&run_key, keys.len() > 1);
+        let mut announced = Vec::new();
+        let mut runs = BTreeSet::new();
+        for key in &keys {
+            if runs.insert(key.run()) {
+                announced.push(self.shared.registry.announce(key, keys.len() > 1));
+            }
+        }
         let created = self.creator.create(permits).await;
         drop(turn);
         let outcomes = match created {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                announced.finish(&[]);
+                for announced in announced {
+                    announced.finish(&[]);
+                }
                 Stats::count(&self.shared.stats.in_doubt);
-                self.shared
-                    .trace("create", &run_key, source.as_str(), "in_doubt", began);
+                trace(&keys[0], "in_doubt");
                 return Err(match error {
                     CreateError::Indeterminate { reason, .. } => CreationError::Indeterminate { reason },
                     CreateError::Unavailable(unavailable) => CreationError::Unavailable(unavailable),
                 });
             }
         };
-        let mut started = Vec::with_capacity(outcomes.len());
-        let mut refused = None;
+        let mut sorted = Vec::with_capacity(outcomes.len());
+        let mut records = Vec::new();
         for (key, outcome) in keys.iter().zip(outcomes) {
-            let word = match self.sort(key, outcome) {
-                Sorted::Started(record) => {
-                    let word = if record.replayed { "replayed" } else { "created" };
-                    started.push(record);
-                    word
+            let outcome = self.sort(key, outcome);
+            let word = match &outcome {
+                Sorted::Started(started) => {
+                    records.push(Arc::clone(&started.record));
+                    if started.replayed { "replayed" } else { "created" }
                 }
                 Sorted::Withheld => "withheld",
-                Sorted::Failed(error) => {
-                    refused.get_or_insert(error);
-                    "refused"
-                }
+                Sorted::Failed(_) => "refused",
             };
-            self.shared.trace("create", key, source.as_str(), word, began);
+            trace(key, word);
+            sorted.push(outcome);
         }
-        let records: Vec<_> = started.iter().map(|started| Arc::clone(&started.record)).collect();
-        announced.finish(&records);
-        refused.map_or(Ok(started), Err)
+        for announced in announced {
+            announced.finish(&records);
+        }
+        Ok(sorted)
     }
 
     /// A creation whose record is remembered needs no store to be recognised as a repetition: the record is there for

@@ -4,15 +4,21 @@
 //! canonical spelling), *duplicate* (another row, or the ledger, holds the key), *refused* (with field, value and
 //! reason). Nothing is merged, guessed or left out in silence.
 //!
-//! The files are read twice, one row at a time. The first reading decides which row is kept for each key: the one that
-//! was created earliest, or the first in the file where nothing says. The second writes the report and creates. What
-//! stays in memory is the keys with a row number each (150 to 400 bytes a key), never the rows.
+//! The files are read twice, one row at a time. The first reading decides which row is kept for each key. The second
+//! writes the report and creates. What stays in memory is the keys with a row number each (150 to 400 bytes a key),
+//! never the rows.
+//!
+//! Of the rows of one key the one is kept that was created first: the one with the earliest *Start Time*, which the older
+//! system wrote when it created the row; where that is equal or missing, the one with the earliest `createdTime` of the
+//! API (or the column *Created*); and where that says nothing either, the first in the file. A row without a time comes
+//! behind one with it. So the same rows are kept from CSV and from JSON lines.
 //!
 //! Creation goes through the creation point alone (I2), by the source [`SOURCE`] and with one fixed attempt, so that
 //! the same import may be repeated, also after it was killed at any moment: what is in the ledger is answered as
 //! *already there* (I7), and the rest is created.
 //!
-//! It must never hold a store, and it must never change a record.
+//! It must never hold a store. It changes a record in one case alone: the highest metrics were asked for
+//! ([`Merge::Max`]), and the record that holds the key came from an import and is open.
 
 mod classify;
 mod csv_rows;
@@ -22,14 +28,17 @@ mod json_rows;
 mod line;
 mod pass;
 mod plan;
+mod raw_row;
 mod reconstruct;
 mod report;
 mod rows;
+mod take;
 
 use std::io::Write;
 
-use runledger_app::CreationPoint;
+use runledger_app::Ledger;
 use runledger_domain::RecordKind;
+use runledger_ports::RunReader;
 
 pub use error::ImportError;
 pub use input::{Format, Input};
@@ -43,8 +52,9 @@ pub const SOURCE: &str = "import";
 /// The attempt of every imported record: the same one for ever, so that a repeated import is recognised (I7).
 pub const ATTEMPT: &str = "import";
 
-/// How many creations are under way at once, so that the store can make many durable with one flush.
-pub const IN_FLIGHT: usize = 256;
+/// How many rows are settled before their records are created, so that the store makes all of them durable with one
+/// flush.
+pub const BATCH: usize = 256;
 
 /// What to import, and how.
 ///
@@ -56,7 +66,7 @@ pub const IN_FLIGHT: usize = 256;
 /// # let path = dir.path().join("clients.csv");
 /// # std::fs::write(&path, "Run ID,Client ID,Status\r\n250925-231841-acme,acme,Completed\r\nundefined,acme,Running\r\n")?;
 /// let import = Import { clients: Some(Input::csv(path)), ..Import::default() };
-/// let report = import.run(Mode::DryRun, &mut std::io::sink(), &mut |_| {}).await?;
+/// let report = import.run(Mode::DryRun(None), &mut std::io::sink(), &mut |_| {}).await?;
 /// let clients = report.clients.unwrap();
 /// assert_eq!((clients.rows, clients.created, clients.refused), (2, 1, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -78,17 +88,18 @@ pub enum Merge {
     /// They are reported and stay out of the ledger.
     #[default]
     Nothing,
-    /// The kept record's metrics become the highest of all rows of its key. The report says which were raised.
+    /// The kept record's metrics become the highest of all rows of its key. The report says which were raised, and
+    /// which were not, because the record has ended in the ledger.
     Max,
 }
 
 /// Whether to write.
 #[derive(Clone, Copy)]
 pub enum Mode<'a> {
-    /// Classify and report; no ledger is needed and none is touched.
-    DryRun,
-    /// Create through this creation point.
-    Into(&'a CreationPoint),
+    /// Classify and report; nothing is written. With a ledger to read, the report says what is there already.
+    DryRun(Option<&'a dyn RunReader>),
+    /// Create through the creation point of this ledger, and raise metrics where that is asked for.
+    Into(&'a Ledger),
 }
 
 /// How far the import is. For a progress bar.

@@ -13,6 +13,7 @@ use std::fmt;
 use runledger_domain::{ClientId, RunId, RunIdError, RunIdReason, RunKey};
 
 pub use refused::RefusedForm;
+pub(crate) use refused::{is_apify_id, is_missing_value};
 
 /// How many bytes `YYMMDD-HHMMSS` has.
 const BASE_BYTES: usize = 13;
@@ -31,14 +32,16 @@ pub enum Form {
     Canonical,
     /// B1 in a client's row: the client is given apart.
     Bare,
-    /// B3: `YYMMDD-HHMMSS-C<client>`.
+    /// B3: `YYMMDD-HHMMSS-C<client>`; also with the prefix twice.
     CPrefix,
-    /// B4: the client twice.
+    /// B4: the client twice, or more often.
     DoubleSuffix,
     /// B5: the client behind a colon.
     Colon,
     /// B6: `.0` at the end, as a spreadsheet leaves it.
     DotZero,
+    /// More than one of B3, B4 and B6 together, such as `YYMMDD-HHMMSS-<client>-C<client>.0`.
+    Combined,
 }
 
 /// A run id that names no record of the ledger, and why.
@@ -53,13 +56,14 @@ pub struct LegacyIdError {
 
 impl Form {
     /// All accepted spellings.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Canonical,
         Self::Bare,
         Self::CPrefix,
         Self::DoubleSuffix,
         Self::Colon,
         Self::DotZero,
+        Self::Combined,
     ];
 
     /// A stable word for reports, e.g. `c-prefix`.
@@ -71,6 +75,7 @@ impl Form {
             Self::DoubleSuffix => "double-suffix",
             Self::Colon => "colon",
             Self::DotZero => "dot-zero",
+            Self::Combined => "combined",
         }
     }
 }
@@ -165,30 +170,83 @@ fn split_base(text: &str) -> Result<Option<(RunId, &str)>, RefusedForm> {
     }
 }
 
+/// Whether the text is a timestamp id with anything behind it, also of a day that does not exist.
+pub(crate) fn is_timestamp_id(text: &str) -> bool {
+    !matches!(split_base(text), Ok(None))
+}
+
+/// Whether the text is an id of a run, accepted or refused, as far as its form tells.
+pub(crate) fn has_known_form(text: &str) -> bool {
+    use RefusedForm::{Empty, NearMiss, Unknown, Whitespace};
+    is_timestamp_id(text) || !matches!(RefusedForm::of(text), Empty | NearMiss | Unknown | Whitespace)
+}
+
 /// Which spelling of this client's record stands behind the base, if any.
+///
+/// One rule for B2, B3, B4, B6 and what they come to together: `.0` is taken from the end, then the client, with or
+/// without the prefix and as often as it stands there, and nothing may be left. What the client itself ends with goes
+/// first, so that a client `acme.0` keeps its name.
 fn form_for(rest: &str, client: &str) -> Option<Form> {
-    if rest.is_empty() {
-        return Some(Form::Bare);
-    }
-    if let Some(suffix) = rest.strip_prefix('-') {
-        if suffix == client {
-            return Some(Form::Canonical);
-        }
-        if suffix.strip_prefix('C') == Some(client) {
-            return Some(Form::CPrefix);
-        }
-        let twice = suffix.strip_prefix(client).and_then(|s| s.strip_prefix('-'));
-        if twice == Some(client) {
-            return Some(Form::DoubleSuffix);
-        }
-        if suffix.strip_suffix(".0") == Some(client) {
-            return Some(Form::DotZero);
-        }
-    }
     if rest.strip_prefix(':') == Some(client) {
         return Some(Form::Colon);
     }
-    (rest == ".0").then_some(Form::DotZero)
+    if let Some(suffixes) = Suffixes::of(rest, client) {
+        return Some(suffixes.form());
+    }
+    match Suffixes::of(rest.strip_suffix(".0")?, client)? {
+        Suffixes {
+            plain: 0 | 1,
+            prefixed: 0,
+        } => Some(Form::DotZero),
+        _ => Some(Form::Combined),
+    }
+}
+
+/// How often a client stands behind a base, as it is and with a prefix.
+#[derive(Clone, Copy)]
+struct Suffixes {
+    plain: usize,
+    prefixed: usize,
+}
+
+impl Suffixes {
+    /// `None` when anything else stands there too.
+    fn of(mut rest: &str, client: &str) -> Option<Self> {
+        let mut found = Self { plain: 0, prefixed: 0 };
+        while !rest.is_empty() {
+            let before = rest.strip_suffix(client)?;
+            // The prefix was hung before one that was there already (B10).
+            let prefixed = ["-CC", "-C"].iter().find_map(|prefix| before.strip_suffix(prefix));
+            (rest, found) = match (prefixed, before.strip_suffix('-')) {
+                (Some(left), _) => (
+                    left,
+                    Self {
+                        prefixed: found.prefixed + 1,
+                        ..found
+                    },
+                ),
+                (None, Some(left)) => (
+                    left,
+                    Self {
+                        plain: found.plain + 1,
+                        ..found
+                    },
+                ),
+                (None, None) => return None,
+            };
+        }
+        Some(found)
+    }
+
+    const fn form(self) -> Form {
+        match (self.plain, self.prefixed) {
+            (0, 0) => Form::Bare,
+            (1, 0) => Form::Canonical,
+            (_, 0) => Form::DoubleSuffix,
+            (0, 1) => Form::CPrefix,
+            _ => Form::Combined,
+        }
+    }
 }
 
 fn begins_like_base(text: &str) -> bool {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use runledger_app::{CreationError, Ledger, Registry, StartClient, StartJob};
-use runledger_domain::{CreationContent, CreationPermit, CreationPolicy};
+use runledger_domain::{CreationContent, CreationPermit, CreationPolicy, Imported, Initial, Metrics, Status};
 use runledger_memory::MemoryStore;
 use runledger_ports::{ActivityFilter, CreateError, CreateOutcome, PageSize, RunCreator, RunReader};
 
@@ -223,4 +223,55 @@ async fn a_batch_has_a_size() {
         .await
         .unwrap_err();
     assert_eq!(refused, CreationError::BatchSize { count: 0 });
+}
+
+#[tokio::test]
+async fn each_record_of_an_import_is_decided_by_itself_and_many_reach_the_store_at_once() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at(NIGHT));
+    let asked = Arc::new(Asked {
+        store: store.clone(),
+        times: AtomicU64::new(0),
+    });
+    let mut ports = ports(&store, &clock);
+    ports.creator = asked.clone();
+    let import = source("import");
+    let policy = CreationPolicy::default().allow_import(import.clone());
+    let ledger = Ledger::new(ports, policy, Registry::new(10, true));
+    let record = |run: &str, batch: &str| {
+        let content = CreationContent {
+            batch: Some(batch.parse().unwrap()),
+            initial: Initial::Imported(Box::new(
+                Imported::new(Status::Running, None, None, Metrics::default()).unwrap(),
+            )),
+            ..CreationContent::default()
+        };
+        (run.parse().unwrap(), content)
+    };
+    let attempt = "import".parse().unwrap();
+    let send = async |records| {
+        let answers = ledger.creation.import(&import, &attempt, records).await.unwrap();
+        let words = answers.into_iter().map(|answer| match answer {
+            Ok(started) if started.replayed => "replayed",
+            Ok(_) => "created",
+            Err(CreationError::Conflict { .. }) => "conflict",
+            Err(error) => panic!("{error}"),
+        });
+        words.collect::<Vec<_>>()
+    };
+    assert_eq!(send(vec![]).await, [""; 0]);
+    let first = vec![record("250925-231841", "one"), record("250925-231842", "one")];
+    assert_eq!(send(first).await, ["created", "created"]);
+    assert_eq!(asked.times.load(Ordering::Relaxed), 1);
+    let second = vec![
+        record("250925-231843", "one"),
+        record("250925-231841", "two"),
+        record("250925-231842", "one"),
+        record("250925-231844", "one"),
+    ];
+    assert_eq!(send(second).await, ["created", "conflict", "replayed", "created"]);
+    // Once with the one that stands against the batch, once without it.
+    assert_eq!(asked.times.load(Ordering::Relaxed), 3);
+    for run in ["250925-231843", "250925-231844"] {
+        assert_eq!(ledger.runs.get(&run.parse().unwrap()).await.unwrap().version(), 1);
+    }
 }

@@ -25,15 +25,10 @@ Example:
 
 /// What an import takes.
 #[derive(Args, Debug)]
-#[group(id = "tables", required = true, multiple = true, args = ["jobs", "clients"])]
 pub(crate) struct ImportArgs {
-    /// The table of runs
-    #[arg(long, value_name = "FILE")]
-    pub(crate) jobs: Option<PathBuf>,
-    /// The table of client run results
-    #[arg(long, value_name = "FILE")]
-    pub(crate) clients: Option<PathBuf>,
-    /// Say what would be done, and do nothing
+    #[command(flatten)]
+    pub(crate) tables: Tables,
+    /// Say what would be done, and do nothing; compared with the ledger, if there is one
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Write what became of every row into this directory, as CSV
@@ -42,6 +37,18 @@ pub(crate) struct ImportArgs {
     /// What to do with the counters of duplicates: without it they are only reported
     #[arg(long, value_name = "HOW")]
     pub(crate) merge: Option<Merge>,
+}
+
+/// The tables: one, or better both in one command.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Tables {
+    /// The table of runs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jobs: Option<PathBuf>,
+    /// The table of client run results
+    #[arg(long, value_name = "FILE")]
+    pub(crate) clients: Option<PathBuf>,
 }
 
 /// What to do with the counters of duplicates.

@@ -8,7 +8,10 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runledger_domain::{RecordKind, Source};
+use runledger_embedded::{EmbeddedStore, OpenError, ReadOnlyStore};
 use runledger_legacy::import::{Import, ImportError, Input, Merge, Mode, Phase, Progress, Report, SOURCE};
+
+use runledger_ports::RunReader;
 
 use super::Context;
 use crate::cli;
@@ -19,6 +22,8 @@ use crate::server_file;
 
 /// The name of the report in the directory of `--report`.
 const REPORT_FILE: &str = "import.csv";
+/// Its name while it is being written.
+const REPORT_DRAFT: &str = "import.csv.part";
 
 /// Takes over records from the older tables.
 ///
@@ -38,23 +43,43 @@ pub(crate) async fn import(context: &Context<'_>, command: &cli::Import) -> Outc
     let bar = progress_bar(context);
     let mut progress = |progress| show(&bar, progress);
     let report = if args.dry_run {
-        import.run(Mode::DryRun, lines, &mut progress).await
+        match open_to_compare(context) {
+            Ok(store) => {
+                let mode = Mode::DryRun(store.as_ref().map(|store| store as &dyn RunReader));
+                let report = import.run(mode, lines, &mut progress).await;
+                report.map_err(|error| failure_of(&error))
+            }
+            Err(failure) => Err(failure),
+        }
     } else {
-        let OpenLedger { ledger, store } = open(context)?;
-        let report = import.run(Mode::Into(&ledger.creation), lines, &mut progress).await;
-        store.close();
-        report
+        match open(context) {
+            Ok(OpenLedger { ledger, store }) => {
+                let report = import.run(Mode::Into(&ledger), lines, &mut progress).await;
+                store.close();
+                report.map_err(|error| failure_of(&error))
+            }
+            Err(failure) => Err(failure),
+        }
     };
     bar.finish_and_clear();
-    let report = report.map_err(|error| failure_of(&error))?;
-    print(context, &report)?;
-    report_file.map_or(Ok(()), |file| file.finish(context))
+    match report {
+        Ok(report) => {
+            print(context, &report)?;
+            report_file.map_or(Ok(()), |file| file.finish(context))
+        }
+        Err(failure) => {
+            if let Some(file) = report_file {
+                file.give_up(context, &failure);
+            }
+            Err(failure)
+        }
+    }
 }
 
 fn plan(args: &cli::ImportArgs, input: impl Fn(&Path) -> Input) -> Import {
     Import {
-        jobs: args.jobs.as_deref().map(&input),
-        clients: args.clients.as_deref().map(&input),
+        jobs: args.tables.jobs.as_deref().map(&input),
+        clients: args.tables.clients.as_deref().map(&input),
         merge: match args.merge {
             None => Merge::Nothing,
             Some(cli::Merge::Max) => Merge::Max,
@@ -70,12 +95,21 @@ fn open(context: &Context<'_>) -> Outcome<OpenLedger> {
             "the server at {} (process {}) holds this ledger; nothing was imported",
             server.url, server.pid
         ))
-        .advise("stop the server, import, and start it again; a --dry-run needs no ledger"));
+        .advise("stop the server, import, and start it again; a --dry-run only reads it"));
     }
     let source: Source = SOURCE
         .parse()
         .map_err(|error| Failure::new(Exit::Fault, format_args!("{SOURCE}: {error}")))?;
     hold(settings, Use::Server, &settings.policy()?.allow_import(source))
+}
+
+/// The ledger that a dry run compares with, if there is one. A server may hold it.
+fn open_to_compare(context: &Context<'_>) -> Outcome<Option<ReadOnlyStore>> {
+    match EmbeddedStore::open_read_only(&context.settings.data) {
+        Ok(store) => Ok(Some(store)),
+        Err(OpenError::Absent { .. }) => Ok(None),
+        Err(error) => Err(crate::ledger::failure_of(&error)),
+    }
 }
 
 fn print(context: &Context<'_>, report: &Report) -> Outcome {
@@ -97,14 +131,14 @@ fn failure_of(error: &ImportError) -> Failure {
         cause = error.source();
     }
     let exit = match error {
-        ImportError::Store { .. } => Exit::Unavailable,
+        ImportError::Store { .. } | ImportError::Raise { .. } | ImportError::Compare { .. } => Exit::Unavailable,
         ImportError::Report { .. } | ImportError::NotAllowed { .. } => Exit::Fault,
         _ => Exit::Usage,
     };
     Failure::new(exit, what)
 }
 
-/// The report on every row.
+/// The report on every row. It takes the place of an earlier one only when it is complete.
 struct ReportFile<'a> {
     directory: &'a Path,
     file: BufWriter<File>,
@@ -112,22 +146,45 @@ struct ReportFile<'a> {
 
 impl<'a> ReportFile<'a> {
     fn open(directory: &'a Path) -> Outcome<Self> {
-        let path = directory.join(REPORT_FILE);
+        let path = directory.join(REPORT_DRAFT);
         fs::create_dir_all(directory)
             .and_then(|()| File::create(&path))
             .map(|file| Self {
                 directory,
                 file: BufWriter::new(file),
             })
-            .map_err(|error| Failure::usage(format_args!("cannot write the report {}: {error}", path.display())))
+            .map_err(|error| cannot_write(&path, &error))
     }
 
-    fn finish(mut self, context: &Context<'_>) -> Outcome {
-        self.file.flush()?;
-        let path = self.directory.join(REPORT_FILE);
+    fn finish(self, context: &Context<'_>) -> Outcome {
+        let (draft, path) = (self.directory.join(REPORT_DRAFT), self.directory.join(REPORT_FILE));
+        let file = self
+            .file
+            .into_inner()
+            .map_err(|error| cannot_write(&draft, error.error()))?;
+        drop(file);
+        fs::rename(&draft, &path).map_err(|error| cannot_write(&path, &error))?;
         context.output.tell(&format!("report on every row: {}", path.display()));
         Ok(())
     }
+
+    /// The import failed. What it did before is in the draft; when nothing was begun there is nothing to keep.
+    fn give_up(self, context: &Context<'_>, failure: &Failure) {
+        let draft = self.directory.join(REPORT_DRAFT);
+        drop(self.file);
+        if failure.exit() == Exit::Usage {
+            // A draft that cannot be removed does no harm.
+            let _ = fs::remove_file(&draft);
+        } else {
+            context
+                .output
+                .tell(&format!("report on the rows up to there: {}", draft.display()));
+        }
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format_args!("cannot write the report {}: {error}", path.display()))
 }
 
 /// Drawn on a terminal only, never between the lines of a log.

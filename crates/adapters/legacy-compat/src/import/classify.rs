@@ -4,7 +4,7 @@
 
 use runledger_domain::{
     BatchLabel, ClientId, ClientName, CreationContent, ExternalId, Imported, Initial, MetricName, MetricValue, Metrics,
-    NoteText, RecordKind, RunKey, Status, TextError, Timestamp,
+    NoteText, RecordKind, RunKey, Status, TextError, Timestamp, TimestampError,
 };
 
 use super::line::reason;
@@ -13,7 +13,7 @@ use crate::fields::{
     APIFY_RUN_ID, CLIENT_ID, CLIENT_NAME, END_TIME, JOB_TOTALS, METRICS, RUN_ID, START_TIME, STATUS, STREAM,
     SYSTEM_NOTES,
 };
-use crate::run_id::clip;
+use crate::run_id::{clip, is_apify_id, is_missing_value};
 use crate::{Form, LegacyId, RefusedForm, status};
 
 /// The system that Apify run ids are references to.
@@ -28,10 +28,12 @@ pub(super) struct Accepted {
     pub(super) started_at: Option<Timestamp>,
     /// The end of what has ended.
     pub(super) ended_at: Option<Timestamp>,
+    /// A start that stands beside a status that has none, as it stands.
+    start_of_queued: Option<String>,
     /// An end that stands beside a status that has none, as it stands.
     pub(super) end_of_open: Option<String>,
-    /// When the row was created, as far as anything says.
-    pub(super) created_at: Option<Timestamp>,
+    /// What decides between rows of one key.
+    pub(super) began: Began,
     pub(super) metrics: Metrics,
     pub(super) client_name: Option<ClientName>,
     batch: Option<BatchLabel>,
@@ -39,6 +41,14 @@ pub(super) struct Accepted {
     note: Option<NoteText>,
     /// What else the reader of the report should know.
     pub(super) remarks: Vec<String>,
+}
+
+/// When the row came into being, as far as anything says. The older system wrote the Start Time when it created the
+/// row, and every export has it; Airtable's own time of creation is in the API's answers only, unless a column shows it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Began {
+    pub(super) start: Option<Timestamp>,
+    pub(super) created: Option<Timestamp>,
 }
 
 /// Reads rows of one table.
@@ -79,9 +89,9 @@ impl Classifier {
         let id = self.id(fields)?;
         let word = fields.get(STATUS);
         let status = status::read(word).map_err(|e| refuse(reason::UNKNOWN_STATUS, STATUS, word, &e))?;
-        let started_at = time(START_TIME, fields.get(START_TIME))?;
+        let start = time(START_TIME, fields.get(START_TIME))?;
         let end = time(END_TIME, fields.get(END_TIME))?;
-        if let (Some(start), Some(end)) = (started_at, end)
+        if let (Some(start), Some(end)) = (start, end)
             && end < start
         {
             let detail = format!("the end lies before the start {start}");
@@ -92,29 +102,31 @@ impl Classifier {
                 &detail,
             ));
         }
-        let created_at = match fields.created.as_deref() {
-            None | Some("") => started_at,
-            Some(text) => time("Created", text)?,
-        };
+        let (created, mut remarks) = created(fields);
+        let began = Began { start, created };
         let (ended_at, end_of_open) = if status.is_open() {
             (None, end.map(|_| fields.get(END_TIME).to_owned()))
         } else {
             (end, None)
         };
+        let start_of_queued = start
+            .filter(|_| status == Status::Queued)
+            .map(|_| fields.get(START_TIME).to_owned());
         let mut accepted = Accepted {
             form: id.form(),
             key: id.into_key(),
             status,
-            started_at,
+            started_at: started_at(status, began, &mut remarks),
             ended_at,
+            start_of_queued,
             end_of_open,
-            created_at,
+            began,
             metrics: self.metrics(fields)?,
             client_name: None,
             batch: None,
             external_ids: Vec::new(),
             note: note(fields)?,
-            remarks: Vec::new(),
+            remarks,
         };
         match self.table {
             RecordKind::Job => accepted.add_job(fields)?,
@@ -140,7 +152,12 @@ impl Classifier {
             return LegacyId::parse(text, None).map_err(refused);
         }
         let client = fields.get(CLIENT_ID);
-        match client.parse::<ClientId>() {
+        let read = if is_missing_value(client) {
+            Err("the client id stands for a missing value; give the real one".to_owned())
+        } else {
+            client.parse::<ClientId>().map_err(|e| e.to_string())
+        };
+        match read {
             Ok(client) => LegacyId::parse(text, Some(&client)).map_err(refused),
             // What the run id is by itself says more than what the client is not.
             Err(error) => match LegacyId::parse(text, None) {
@@ -194,11 +211,7 @@ impl Accepted {
                 .map_err(|e| refuse(reason::BAD_CLIENT_NAME, CLIENT_NAME, name, &e));
             self.client_name = Some(name?);
         }
-        let id = fields.get(APIFY_RUN_ID);
-        if !id.is_empty() {
-            let id = ExternalId::new(APIFY, id).map_err(|e| refuse(reason::BAD_APIFY_ID, APIFY_RUN_ID, id, &e));
-            self.external_ids.push(id?);
-        }
+        self.external_ids = apify_ids(fields.get(APIFY_RUN_ID), &mut self.remarks)?;
         Ok(())
     }
 
@@ -229,10 +242,9 @@ impl Accepted {
     /// The record that the row makes, with these metrics, and a remark when something had to stay out of it.
     pub(super) fn content(&self, metrics: Metrics) -> (CreationContent, Option<&'static str>) {
         let (note, remark) = self.note();
-        // An end is only ever given for what has ended, and not before its start: both were looked at when reading.
-        // What waits has not begun, whatever its Start Time says.
-        let started_at = self.started_at.filter(|_| self.status != Status::Queued);
-        let past = Imported::new(self.status, started_at, self.ended_at, metrics)
+        // An end is only ever given for what has ended, and not before its start, and a start for what has begun: that
+        // was looked at when reading.
+        let past = Imported::new(self.status, self.started_at, self.ended_at, metrics)
             .unwrap_or_else(|e| unreachable!("the row was checked: {e}"));
         let content = CreationContent {
             client_name: self.client_name.clone(),
@@ -245,18 +257,22 @@ impl Accepted {
         (content, remark)
     }
 
-    /// The note byte for byte; behind it the end time that an open record cannot have.
+    /// The note byte for byte; behind it the times that the record cannot have.
     fn note(&self) -> (Option<NoteText>, Option<&'static str>) {
-        let Some(end) = &self.end_of_open else {
-            return (self.note.clone(), None);
+        let status = match self.status {
+            Status::Queued => "Queued",
+            Status::Running | Status::Ended(_) => "Running",
         };
-        let sentence = format!(
-            "Imported: the older table said End Time <{end}> while {}",
-            match self.status {
-                Status::Queued => "Queued",
-                Status::Running | Status::Ended(_) => "Running",
-            }
-        );
+        let times = [(START_TIME, &self.start_of_queued), (END_TIME, &self.end_of_open)];
+        let said = times.iter().filter_map(|(field, time)| {
+            let time = time.as_ref()?;
+            Some(format!("{field} <{time}>"))
+        });
+        let said = said.collect::<Vec<_>>().join(" and ");
+        if said.is_empty() {
+            return (self.note.clone(), None);
+        }
+        let sentence = format!("Imported: the older table said {said} while {status}");
         let text = match &self.note {
             None => sentence,
             Some(note) => format!("{note}\n\n{sentence}"),
@@ -265,9 +281,31 @@ impl Accepted {
             Ok(note) => (Some(note), None),
             Err(_) => (
                 self.note.clone(),
-                Some("the End Time is not in the note, which is full"),
+                Some("the time that the record cannot have is not in the note, which is full"),
             ),
         }
+    }
+}
+
+/// When the work began. A time that nobody wrote is never made up in silence.
+fn started_at(status: Status, began: Began, remarks: &mut Vec<String>) -> Option<Timestamp> {
+    match (status, began.start, began.created) {
+        (Status::Queued, Some(start), _) => {
+            remarks.push(format!("{START_TIME} {start} is in the note: what waits has not begun"));
+            None
+        }
+        (Status::Queued, None, _) => None,
+        (Status::Running, None, Some(created)) => {
+            remarks.push(format!(
+                "no {START_TIME}: {created}, when the row was created, stands for it"
+            ));
+            Some(created)
+        }
+        (Status::Running, None, None) => {
+            remarks.push(format!("no {START_TIME}: the time of the import stands for it"));
+            None
+        }
+        (_, start, _) => start,
     }
 }
 
@@ -275,9 +313,64 @@ fn time(field: &str, text: &str) -> Result<Option<Timestamp>, Broken> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse()
-        .map(Some)
-        .map_err(|e: runledger_domain::TimestampError| refuse(reason::BAD_TIME, field, text, &e))
+    text.parse().map(Some).map_err(|e: TimestampError| {
+        if is_rfc3339_in_shape(text) {
+            let detail = "there is no such time, or it is later than 9999-12-30T22:00:00Z, the last that is kept";
+            return refuse(reason::BAD_TIME, field, text, &detail);
+        }
+        refuse(reason::BAD_TIME, field, text, &e)
+    })
+}
+
+/// Whether the text is written like a time in RFC 3339, whatever its numbers.
+fn is_rfc3339_in_shape(text: &str) -> bool {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    let Some(behind) = shape.strip_prefix("9999-99-99T99:99:99") else {
+        return false;
+    };
+    let offset = behind
+        .strip_prefix('.')
+        .map_or(behind, |fraction| fraction.trim_start_matches('9'));
+    matches!(offset, "Z" | "+99:99" | "-99:99")
+}
+
+/// The references to Apify runs: one, or several in one cell if each of them has the form of one.
+fn apify_ids(text: &str, remarks: &mut Vec<String>) -> Result<Vec<ExternalId>, Broken> {
+    if is_missing_value(text) {
+        remarks.push(format!(
+            "{APIFY_RUN_ID} {text:?} not taken: it stands for a missing value"
+        ));
+        return Ok(Vec::new());
+    }
+    let separators = [',', ';', ' ', '\n', '\r', '\t'];
+    let parts: Vec<_> = text.split(separators).filter(|part| !part.is_empty()).collect();
+    if parts.len() > 1 && !parts.iter().all(|part| is_apify_id(part)) {
+        let detail = "more than one id, and not all of them have the form of one: 17 letters and digits";
+        return Err(refuse(reason::BAD_APIFY_ID, APIFY_RUN_ID, text, &detail));
+    }
+    let texts = if parts.len() > 1 { parts } else { vec![text] };
+    let ids = texts.into_iter().filter(|text| !text.is_empty());
+    let ids: Result<Vec<_>, _> = ids.map(|id| ExternalId::new(APIFY, id)).collect();
+    let mut ids = ids.map_err(|e| refuse(reason::BAD_APIFY_ID, APIFY_RUN_ID, text, &e))?;
+    // In the one order in which records hold them.
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// When Airtable created the row. A table that shows it in a form of its own is no worse than one that does not show it.
+fn created(fields: &Fields) -> (Option<Timestamp>, Vec<String>) {
+    match &fields.created {
+        None => (None, Vec::new()),
+        Some((_, text)) if text.is_empty() => (None, Vec::new()),
+        Some((column, text)) => {
+            if let Ok(created) = time(column, text) {
+                return (created, Vec::new());
+            }
+            let remark = format!("{column} {:?} not used: not RFC 3339", clip(text));
+            (None, vec![remark])
+        }
+    }
 }
 
 fn note(fields: &Fields) -> Result<Option<NoteText>, Broken> {

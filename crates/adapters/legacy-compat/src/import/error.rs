@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use runledger_app::CreationError;
 use runledger_domain::RunKey;
+use runledger_ports::{ChangeError, Unavailable};
 
 /// Why an import stopped.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,14 @@ pub enum ImportError {
         /// The columns that there are, separated by commas.
         found: String,
     },
+    /// No line of a file of JSON lines is a record.
+    #[error("no line of {} is a record of the Airtable API, {{\"fields\":{{..}}}}; {looks_like}", path.display())]
+    NoRecords {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like instead, and what to do.
+        looks_like: &'static str,
+    },
     /// The file could not be read to its end.
     #[error("cannot read {} past line {line}; what was created stays, and repeating the import is safe", path.display())]
     Read {
@@ -90,5 +99,21 @@ pub enum ImportError {
         key: RunKey,
         /// What the ledger said.
         source: CreationError,
+    },
+    /// The metrics of a record could not be raised, or the ledger could not say whether they are.
+    #[error(
+        "the ledger did not raise the metrics of {key}; what was done stays, and repeating the same import is safe"
+    )]
+    Raise {
+        /// The record.
+        key: RunKey,
+        /// What the ledger said.
+        source: ChangeError,
+    },
+    /// The ledger cannot be read, so a dry run cannot compare with it.
+    #[error("the ledger cannot be read to compare with it; nothing was written. Check it with `runledger verify`")]
+    Compare {
+        /// What the ledger said.
+        source: Unavailable,
     },
 }

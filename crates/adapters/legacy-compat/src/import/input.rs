@@ -77,21 +77,62 @@ pub(super) struct OpenFile {
     pub(super) bytes_total: u64,
 }
 
-/// A place in a file: how many bytes lie before it, and which line it is on, counted from 1.
+/// A place in a file: how many bytes lie before it, and which line it is on, counted from 1. A line feed ends a line, a
+/// carriage return does, and both together do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Place {
     pub(super) offset: u64,
     pub(super) line: u64,
+    behind: Behind,
+}
+
+/// The byte before a place, as far as lines are concerned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Behind {
+    CarriageReturn,
+    LineFeed,
+    Other,
 }
 
 impl Place {
-    pub(super) const START: Self = Self { offset: 0, line: 1 };
+    pub(super) const START: Self = Self {
+        offset: 0,
+        line: 1,
+        behind: Behind::Other,
+    };
 
     /// Moves the place behind these bytes.
     pub(super) fn advance(&mut self, bytes: &[u8]) {
         self.offset += bytes.len() as u64;
-        self.line += bytes.split(|byte| *byte == b'\n').skip(1).count() as u64;
+        for byte in bytes {
+            let ends_line = match byte {
+                b'\r' => true,
+                b'\n' => self.behind != Behind::CarriageReturn,
+                _ => false,
+            };
+            self.line += u64::from(ends_line);
+            self.behind = match byte {
+                b'\r' => Behind::CarriageReturn,
+                b'\n' => Behind::LineFeed,
+                _ => Behind::Other,
+            };
+        }
     }
+
+    /// The line of the byte before it.
+    pub(super) const fn line_before(self) -> u64 {
+        match self.behind {
+            Behind::CarriageReturn | Behind::LineFeed => self.line - 1,
+            Behind::Other => self.line,
+        }
+    }
+}
+
+/// How much of a line was kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum LineRead {
+    Whole,
+    Cut,
 }
 
 impl OpenFile {
@@ -127,11 +168,61 @@ impl OpenFile {
         (&mut self.reader, &mut self.place)
     }
 
-    /// Goes to a place at which a row was found to begin.
+    /// Goes to a place that was passed before. Near by, nothing has to be read again.
     pub(super) fn seek(&mut self, place: Place) -> Result<(), ImportError> {
-        let sought = self.reader.seek(SeekFrom::Start(place.offset));
+        let sought = match i64::try_from(i128::from(place.offset) - i128::from(self.place.offset)) {
+            Ok(way) => self.reader.seek_relative(way),
+            Err(_) => self.reader.seek(SeekFrom::Start(place.offset)).map(drop),
+        };
         self.place = place;
-        sought.map(drop).map_err(|source| self.failed(source))
+        sought.map_err(|source| self.failed(source))
+    }
+
+    /// Reads to the end of the line, and keeps at most `limit` bytes of it in `line`, its end not counted. `None` at the
+    /// end of the file; else whether all of it was kept.
+    pub(super) fn read_line(&mut self, line: &mut Vec<u8>, limit: usize) -> Result<Option<LineRead>, ImportError> {
+        line.clear();
+        let mut found = None;
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(source) => return Err(self.failed(source)),
+                Ok(buffer) => buffer,
+            };
+            if buffer.is_empty() {
+                return Ok(found);
+            }
+            let end = buffer.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+            let content = &buffer[..end.unwrap_or(buffer.len())];
+            let room = limit - line.len();
+            line.extend_from_slice(&content[..content.len().min(room)]);
+            let kept = if content.len() > room {
+                LineRead::Cut
+            } else {
+                LineRead::Whole
+            };
+            found = Some(if found == Some(LineRead::Cut) {
+                LineRead::Cut
+            } else {
+                kept
+            });
+            let used = content.len() + usize::from(end.is_some());
+            self.place.advance(&buffer[..used]);
+            self.reader.consume(used);
+            if end.is_some() {
+                self.pass_line_feed();
+                return Ok(found);
+            }
+        }
+    }
+
+    /// A line feed behind a carriage return belongs to the same line end. What cannot be read now is an error when the
+    /// next line is read.
+    fn pass_line_feed(&mut self) {
+        if self.place.behind == Behind::CarriageReturn && matches!(self.reader.fill_buf(), Ok([b'\n', ..])) {
+            self.place.advance(b"\n");
+            self.reader.consume(1);
+        }
     }
 
     pub(super) fn failed(&self, source: io::Error) -> ImportError {

@@ -4,7 +4,6 @@
 //! refused row; the rest goes on.
 
 use std::fmt;
-use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -12,9 +11,10 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::ImportError;
-use super::input::OpenFile;
+use super::input::{LineRead, OpenFile};
 use super::line::reason;
 use super::rows::{Broken, COLUMNS_MAX, Fields, ROW_MAX_BYTES, Row};
+use crate::fields::{RUN_ID, is_created_column};
 use crate::run_id::clip;
 
 /// The name that a record's own id has in the API. It is no field of the table.
@@ -22,6 +22,8 @@ pub(super) const RECORD_ID: &str = "id";
 /// The name that the time of a record's creation has in the API.
 pub(super) const CREATED_TIME: &str = "createdTime";
 const FIELDS: &str = "fields";
+/// How the message of an error goes on with its place. The line in it is the one line that was read, never the file's.
+const PLACE_OF_ERROR: &str = " at line ";
 
 /// A file of JSON lines.
 #[derive(Debug)]
@@ -46,22 +48,19 @@ impl JsonRows {
     pub(super) fn next_row(&mut self) -> Result<Option<Row>, ImportError> {
         loop {
             let place = self.file.place;
-            let too_long = match self.read_line() {
-                Ok(None) => return Ok(None),
-                Ok(Some(too_long)) => too_long,
-                Err(source) => return Err(self.file.failed(source)),
+            let Some(kept) = self.file.read_line(&mut self.bytes, ROW_MAX_BYTES)? else {
+                return Ok(None);
             };
             if self.bytes.trim_ascii().is_empty() {
                 continue;
             }
             self.rows += 1;
-            let read = if too_long {
-                Err(broken(
-                    reason::TOO_LONG,
-                    &format!("the line has more than {ROW_MAX_BYTES} bytes"),
-                ))
-            } else {
-                read_fields(&self.bytes)
+            let read = match kept {
+                LineRead::Whole => read_fields(&self.bytes),
+                LineRead::Cut => {
+                    let detail = format!("the line has more than {ROW_MAX_BYTES} bytes");
+                    Err(Broken::of_row(reason::TOO_LONG, &self.bytes, detail))
+                }
             };
             let (fields, broken) = match read {
                 Ok(fields) => (fields, None),
@@ -75,53 +74,71 @@ impl JsonRows {
             }));
         }
     }
-
-    /// Reads one line into `bytes`; says whether it is longer than a row may be, in which case the rest is skipped.
-    fn read_line(&mut self) -> io::Result<Option<bool>> {
-        self.bytes.clear();
-        let (reader, place) = self.file.parts();
-        let limit = ROW_MAX_BYTES as u64 + 1;
-        if reader.by_ref().take(limit).read_until(b'\n', &mut self.bytes)? == 0 {
-            return Ok(None);
-        }
-        place.advance(&self.bytes);
-        let too_long = self.bytes.len() > ROW_MAX_BYTES && self.bytes.last() != Some(&b'\n');
-        let mut at_end = !too_long;
-        while !at_end {
-            let buffer = reader.fill_buf()?;
-            let used = buffer
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map_or(buffer.len(), |end| end + 1);
-            at_end = buffer.is_empty() || buffer[used - 1] == b'\n';
-            place.advance(&buffer[..used]);
-            reader.consume(used);
-        }
-        Ok(Some(too_long))
-    }
 }
 
 fn read_fields(line: &[u8]) -> Result<Fields, Broken> {
+    let broken = |reason, detail: &str| Broken::of_row(reason, line, clip(detail));
     let Ok(text) = std::str::from_utf8(line) else {
         return Err(broken(reason::INVALID_UTF8, "the line is not UTF-8"));
     };
-    let not_json = |error: serde_json::Error| broken(reason::BAD_JSON, &format!("the line is not a record: {error}"));
-    let record: Pairs<'_> = serde_json::from_str(text).map_err(not_json)?;
+    let not_json = |error: &serde_json::Error| {
+        let what = error.to_string();
+        let (what, at) = what.split_once(PLACE_OF_ERROR).unwrap_or((&what, ""));
+        let at = at.split_once(" column ").map_or("", |(_, column)| column);
+        broken(
+            reason::BAD_JSON,
+            &format!("the line is not a record: {what}, at byte {at} of it"),
+        )
+    };
+    let not_fields = |error: &serde_json::Error| {
+        let what = error.to_string();
+        let what = what.split(PLACE_OF_ERROR).next().unwrap_or(&what);
+        broken(
+            reason::BAD_JSON,
+            &format!("the \"{FIELDS}\" of the record cannot be read: {what}"),
+        )
+    };
+    let record: Pairs<'_> = serde_json::from_str(text).map_err(|error| not_json(&error))?;
     let part = |name: &str| record.0.iter().find(|(known, _)| known == name).map(|(_, raw)| *raw);
     let Some(raw) = part(FIELDS) else {
         return Err(broken(reason::BAD_JSON, "the record has no \"fields\""));
     };
-    let pairs: Pairs<'_> = serde_json::from_str(raw.get()).map_err(not_json)?;
+    let pairs: Pairs<'_> = serde_json::from_str(raw.get()).map_err(|error| not_fields(&error))?;
     let mut fields = Fields::default();
     for (name, raw) in pairs.0 {
-        if let Some(value) = text_of(raw).map_err(not_json)? {
+        if let Some(value) = text_of(raw).map_err(|error| not_fields(&error))? {
             fields.pairs.push((Arc::from(name), value));
         }
     }
     if let Some(raw) = part(CREATED_TIME) {
-        fields.created = text_of(raw).map_err(not_json)?;
+        let text = text_of(raw).map_err(|error| not_json(&error))?;
+        fields.created = text.map(|text| (Arc::from(CREATED_TIME), text));
+    }
+    if fields.created.is_none() {
+        let shown = fields.pairs.iter().find(|(name, _)| is_created_column(name));
+        fields.created = shown.cloned();
     }
     Ok(fields)
+}
+
+/// What a file is that holds no record, by the first line of it, and what to do.
+pub(super) fn looks_like(line: &str) -> &'static str {
+    let line = line.trim_start();
+    if line.starts_with("{\"records\"") {
+        "it looks like a page of the API: write each of its \"records\" on a line of its own"
+    } else if line.starts_with('[') {
+        "it looks like a JSON array: write each record on a line of its own"
+    } else if line.starts_with('{') {
+        "it looks like JSON of another shape: write each record on a line of its own, as the API answers it"
+    } else if line.starts_with('<') {
+        "it looks like a web page: export the table again"
+    } else if line.starts_with("PK") {
+        "it looks like a spreadsheet or an archive: export the table again"
+    } else if line.contains(RUN_ID) {
+        "it looks like CSV: use `import airtable-csv`"
+    } else {
+        "export the table again, or use `import airtable-csv` if it is CSV"
+    }
 }
 
 /// The text of a value: a string's content, everything else as it stands; nothing for null.
@@ -130,15 +147,6 @@ fn text_of(raw: &RawValue) -> Result<Option<String>, serde_json::Error> {
         "null" => Ok(None),
         text if text.starts_with('"') => serde_json::from_str(text).map(Some),
         text => Ok(Some(text.to_owned())),
-    }
-}
-
-fn broken(reason: &'static str, detail: &str) -> Broken {
-    Broken {
-        reason,
-        field: String::new(),
-        value: String::new(),
-        detail: clip(detail),
     }
 }
 
@@ -185,7 +193,11 @@ mod tests {
                     .iter()
                     .map(|(name, value)| format!("{name}={value}"))
                     .collect();
-                format!("{} {}", pairs.join("|"), fields.created.unwrap_or_default())
+                format!(
+                    "{} {}",
+                    pairs.join("|"),
+                    fields.created.map_or(String::new(), |(_, text)| text)
+                )
             }
             Err(broken) => broken.reason.to_owned(),
         };

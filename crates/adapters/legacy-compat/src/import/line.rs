@@ -105,6 +105,10 @@ pub mod reason {
     pub const INVALID_UTF8: &str = "invalid-utf8";
     /// Refused: the line is no JSON record.
     pub const BAD_JSON: &str = "bad-json";
+    /// Refused: text stands behind a closing quote.
+    pub const TEXT_AFTER_QUOTE: &str = "text-after-quote";
+    /// Refused: a quoted field holds what reads as rows of the table, as two stray quotes make it.
+    pub const ROWS_IN_FIELD: &str = "rows-in-field";
     /// Refused: a quote is opened and never closed.
     pub const UNCLOSED_QUOTE: &str = "unclosed-quote";
     /// Refused: longer than any row can be.
@@ -118,7 +122,10 @@ pub(super) enum Effect {
     None,
     Created,
     AlreadyThere,
+    /// It was there, and its metrics are higher now.
+    Raised,
     WouldCreate,
+    WouldRaise,
 }
 
 impl Effect {
@@ -127,7 +134,9 @@ impl Effect {
             Self::None => "",
             Self::Created => "created",
             Self::AlreadyThere => "already there",
+            Self::Raised => "raised",
             Self::WouldCreate => "would create",
+            Self::WouldRaise => "would raise",
         }
     }
 }
@@ -151,8 +160,12 @@ pub(super) struct Line {
     pub(super) field: String,
     pub(super) value: String,
     pub(super) detail: Vec<String>,
-    /// Whether its metrics were raised to those of its duplicates.
+    /// Whether its metrics are raised to those of its duplicates.
     pub(super) raised: bool,
+    /// Whether they are not, because the ledger's record has ended.
+    pub(super) not_raised: bool,
+    /// Whether the ledger's record was made because its clients name it.
+    pub(super) meets_reconstructed: bool,
 }
 
 impl Line {
@@ -173,6 +186,8 @@ impl Line {
             value: String::new(),
             detail: Vec::new(),
             raised: false,
+            not_raised: false,
+            meets_reconstructed: false,
         }
     }
 

@@ -1,37 +1,25 @@
 //! The second reading: each row is settled, created if it is the kept one, and reported. Jobs come first.
 //!
-//! Creations are under way side by side so that the store can flush many at once; the report keeps the order of the
-//! files all the same. When the ledger cannot take a record, nothing more is begun, what is under way is waited for and
-//! reported, and the import stops.
+//! Rows are taken into the ledger many at a time, so that all of them become durable together, in the order of the file.
+//! When the ledger cannot take a record, nothing more is begun, what is known is reported, and the import stops.
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesOrdered;
-use runledger_app::{CreationError, CreationPoint};
-use runledger_domain::{
-    AttemptId, CreationContent, CreationField, CreationRefusal, Initial, Metrics, RecordKind, RunId, RunKey, RunRecord,
-    Source,
-};
-use runledger_ports::Unavailable;
+use runledger_domain::{Metrics, RecordKind, RunId, RunKey};
 
 use super::classify::{Accepted, Classifier};
 use super::error::ImportError;
 use super::input::Input;
-use super::line::{Class, Effect, Line, Lines, reason};
+use super::line::{Class, Line, Lines, reason};
 use super::plan::{Found, Plan, highest, report_end, report_progress};
 use super::reconstruct::reconstruct;
 use super::report::{Report, TableReport, plural};
 use super::rows::{Fields, Row, Rows};
-use super::{ATTEMPT, IN_FLIGHT, Import, Mode, Phase, Progress, SOURCE};
+use super::take::{Candidate, Step, Taker};
+use super::{BATCH, Import, Merge, Mode, Phase, Progress};
 use crate::fields::{CLIENT_ID, END_TIME, RUN_ID};
 use crate::run_id::clip;
-
-/// How often, and how long apart, a creation is tried again while the store says that it is busy.
-const BUSY_TRIES: u32 = 500;
-const BUSY_WAIT: Duration = Duration::from_millis(20);
 
 /// Settles, creates and reports.
 pub(super) async fn run(
@@ -43,10 +31,12 @@ pub(super) async fn run(
 ) -> Result<Report, ImportError> {
     let mut pass = Pass {
         plan,
-        ledger: Ledger::new(mode),
+        taker: Taker::new(mode),
+        merge: import.merge,
         lines: Lines::begin(report)?,
         report: Report {
-            dry_run: matches!(mode, Mode::DryRun),
+            dry_run: matches!(mode, Mode::DryRun(_)),
+            compared: !matches!(mode, Mode::DryRun(None)),
             ..Report::default()
         },
         jobs_in_ledger: HashSet::new(),
@@ -60,27 +50,13 @@ pub(super) async fn run(
 
 struct Pass<'a> {
     plan: Plan,
-    ledger: Ledger<'a>,
+    taker: Taker<'a>,
+    merge: Merge,
     lines: Lines<'a>,
     report: Report,
     /// Runs without a row in the job table whose job the ledger holds from elsewhere.
     jobs_in_ledger: HashSet<RunId>,
     progress: &'a mut (dyn FnMut(Progress) + Send),
-}
-
-/// A row as it is settled before the ledger is asked.
-enum Step {
-    /// There is nothing to create.
-    Done(Box<Line>),
-    /// This record is to be created.
-    Create(Box<Line>, RunKey, CreationContent),
-}
-
-/// Where records go: with the fixed source and attempt, or nowhere.
-struct Ledger<'a> {
-    mode: Mode<'a>,
-    source: Source,
-    attempt: AttemptId,
 }
 
 impl Pass<'_> {
@@ -111,83 +87,138 @@ impl Pass<'_> {
             not_taken: found.not_taken.clone(),
             ..TableReport::default()
         };
-        let mut in_flight = FuturesOrdered::new();
-        let mut stopped = Ok(());
+        let mut steps = Vec::with_capacity(BATCH);
         let mut read = 0;
-        while stopped.is_ok() {
-            let Some(row) = rows.next_row()? else { break };
+        let unread = loop {
+            let row = match rows.next_row() {
+                Ok(Some(row)) => row,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
             read = row.number;
-            let step = settle(
-                &self.plan,
-                &self.jobs_in_ledger,
-                &classifier,
-                table,
-                &row,
-                &mut kept_rows,
-            )?;
-            in_flight.push_back(self.ledger.take(step));
-            report_progress(&rows, table, Phase::Write, read, self.progress);
-            if in_flight.len() >= IN_FLIGHT
-                && let Some(line) = in_flight.next().await
-            {
-                stopped = self.finish(line, &mut counts);
+            match self.settle(&classifier, table, &row, &mut kept_rows) {
+                Ok(step) => steps.push(step),
+                Err(error) => break Err(error),
             }
-        }
-        while let Some(line) = in_flight.next().await {
-            let finished = self.finish(line, &mut counts);
-            stopped = stopped.and(finished);
-        }
-        stopped?;
+            report_progress(&rows, table, Phase::Write, read, self.progress);
+            if steps.len() >= BATCH {
+                self.take(std::mem::take(&mut steps), &mut counts).await?;
+            }
+        };
+        // What was read before the file failed is still taken, and reported.
+        self.take(steps, &mut counts).await?;
+        unread?;
         report_end(&rows, table, Phase::Write, read, self.progress);
         check_counts(&rows, &found, &counts)?;
         Ok(counts)
     }
 
-    /// Reports a row whose fate is known.
-    fn finish(&mut self, line: Result<Box<Line>, ImportError>, counts: &mut TableReport) -> Result<(), ImportError> {
-        let line = line?;
-        if let Some(class) = line.class {
-            counts.count(class, line.reason);
+    /// Takes settled rows into the ledger, and reports those whose fate is known.
+    async fn take(&mut self, steps: Vec<Step>, counts: &mut TableReport) -> Result<(), ImportError> {
+        let (lines, ended) = self.taker.take(steps).await;
+        for line in lines {
+            // The ledger has a job of its own for the run, so none was missing.
+            if line.class.is_none() && line.reason == reason::IN_LEDGER {
+                self.jobs_in_ledger.extend(line.run_id.parse::<RunId>());
+                continue;
+            }
+            if let Some(class) = line.class {
+                counts.count(class, line.reason);
+            }
+            self.report.count(&line);
+            self.lines.write(&line)?;
         }
-        self.report.count(&line);
-        self.lines.write(&line)
+        ended
     }
 
     /// Makes the jobs that client rows name and the job table does not.
     async fn missing_jobs(&mut self, has_table: bool) -> Result<(), ImportError> {
-        let missing = reconstruct(&std::mem::take(&mut self.plan.orphans));
-        let mut waiting = missing.into_iter();
-        let mut in_flight = FuturesOrdered::new();
         let mut unused = TableReport::default();
-        let mut stopped = Ok(());
-        loop {
-            while stopped.is_ok() && in_flight.len() < IN_FLIGHT {
-                let Some(job) = waiting.next() else { break };
-                let mut line = Line::new(RecordKind::Job);
-                line.reason = reason::NO_JOB;
-                line.run_id = job.run.to_string();
-                line.detail.push(format!(
-                    "made from {} of the run; {}",
-                    plural(job.clients, "kept client row"),
-                    if has_table {
-                        "no row of the job table could be taken for it"
-                    } else {
-                        "no job table was given"
-                    }
-                ));
-                let step = Step::Create(Box::new(line), RunKey::Job(job.run), job.content);
-                in_flight.push_back(self.ledger.take(step));
-            }
-            let Some(line) = in_flight.next().await else { break };
-            match line {
-                // The ledger has a job of its own for the run, so none was missing.
-                Ok(line) if line.reason == reason::IN_LEDGER => {
-                    self.jobs_in_ledger.extend(line.run_id.parse::<RunId>());
+        let mut steps = Vec::new();
+        for job in reconstruct(&std::mem::take(&mut self.plan.orphans)) {
+            let mut line = Line::new(RecordKind::Job);
+            line.reason = reason::NO_JOB;
+            line.run_id = job.run.to_string();
+            line.detail.push(format!(
+                "made from {} of the run; {}",
+                plural(job.clients, "kept client row"),
+                if has_table {
+                    "no row of the job table could be taken for it"
+                } else {
+                    "no job table was given"
                 }
-                line => stopped = stopped.and(self.finish(line, &mut unused)),
+            ));
+            steps.push(Step::Create(Box::new(Candidate {
+                line,
+                key: RunKey::Job(job.run),
+                content: job.content,
+                merged: None,
+            })));
+            if steps.len() >= BATCH {
+                self.take(std::mem::take(&mut steps), &mut unused).await?;
             }
         }
-        stopped
+        self.take(steps, &mut unused).await
+    }
+
+    /// Decides what a row is, as far as the files tell.
+    fn settle(
+        &self,
+        classifier: &Classifier,
+        table: RecordKind,
+        row: &Row,
+        kept_rows: &mut KeptRows,
+    ) -> Result<Step, ImportError> {
+        let mut line = Line::new(table);
+        line.row = row.number;
+        line.begins_on = row.place.line;
+        line.raw_run_id = clip(row.fields.get(RUN_ID));
+        if table == RecordKind::Client {
+            line.client_id = clip(row.fields.get(CLIENT_ID));
+        }
+        let accepted = match classifier.read(row) {
+            Ok(accepted) => accepted,
+            Err(broken) => {
+                line.class = Some(Class::Refused);
+                line.reason = broken.reason;
+                line.field = broken.field;
+                line.value = broken.value;
+                line.detail.push(broken.detail);
+                return Ok(Step::Done(Box::new(line)));
+            }
+        };
+        line.run_id = accepted.key.run().to_string();
+        line.detail.clone_from(&accepted.remarks);
+        let kept = *self.plan.kept(&accepted.key).ok_or_else(|| changed(&kept_rows.rows))?;
+        if kept.row != row.number {
+            line.class = Some(Class::Duplicate);
+            line.kept_row = kept.row.to_string();
+            let other = kept_rows.fields(kept.row, kept.place)?;
+            line.differs_in = row.fields.differs_in(other).join("; ");
+            return Ok(Step::Done(Box::new(line)));
+        }
+        if kept.copies > 1 {
+            line.detail.push(format!("kept of {} rows with this key", kept.copies));
+        }
+        let run = accepted.key.run();
+        let has_job = table == RecordKind::Job || self.plan.has_job(run) || self.jobs_in_ledger.contains(run);
+        name_class(&mut line, &accepted, has_job);
+        let (content, remark) = accepted.content(self.metrics(&accepted));
+        line.detail.extend(remark.map(str::to_owned));
+        Ok(Step::Create(Box::new(Candidate {
+            line,
+            content,
+            merged: (self.merge == Merge::Max).then_some(accepted.metrics),
+            key: accepted.key,
+        })))
+    }
+
+    /// The metrics of the kept row, raised to the highest of its duplicates where that was asked for.
+    fn metrics(&self, accepted: &Accepted) -> Metrics {
+        match self.plan.peaks(&accepted.key) {
+            Some(peaks) => highest(&accepted.metrics, peaks),
+            None => accepted.metrics.clone(),
+        }
     }
 }
 
@@ -206,55 +237,6 @@ fn changed(rows: &Rows) -> ImportError {
     ImportError::Changed {
         path: rows.file().path.clone(),
     }
-}
-
-/// Decides what a row is, as far as the files tell.
-fn settle(
-    plan: &Plan,
-    jobs_in_ledger: &HashSet<RunId>,
-    classifier: &Classifier,
-    table: RecordKind,
-    row: &Row,
-    kept_rows: &mut KeptRows,
-) -> Result<Step, ImportError> {
-    let mut line = Line::new(table);
-    line.row = row.number;
-    line.begins_on = row.place.line;
-    line.raw_run_id = clip(row.fields.get(RUN_ID));
-    if table == RecordKind::Client {
-        line.client_id = clip(row.fields.get(CLIENT_ID));
-    }
-    let accepted = match classifier.read(row) {
-        Ok(accepted) => accepted,
-        Err(broken) => {
-            line.class = Some(Class::Refused);
-            line.reason = broken.reason;
-            line.field = broken.field;
-            line.value = broken.value;
-            line.detail.push(broken.detail);
-            return Ok(Step::Done(Box::new(line)));
-        }
-    };
-    line.run_id = accepted.key.run().to_string();
-    line.detail.clone_from(&accepted.remarks);
-    let kept = *plan.kept(&accepted.key).ok_or_else(|| changed(&kept_rows.rows))?;
-    if kept.row != row.number {
-        line.class = Some(Class::Duplicate);
-        line.kept_row = kept.row.to_string();
-        let other = kept_rows.fields(kept.row, kept.place)?;
-        line.differs_in = row.fields.differs_in(other).join("; ");
-        return Ok(Step::Done(Box::new(line)));
-    }
-    if kept.copies > 1 {
-        line.detail.push(format!("kept of {} rows with this key", kept.copies));
-    }
-    let run = accepted.key.run();
-    let has_job = table == RecordKind::Job || plan.has_job(run) || jobs_in_ledger.contains(run);
-    name_class(&mut line, &accepted, has_job);
-    let metrics = raise(plan, &accepted, &mut line);
-    let (content, remark) = accepted.content(metrics);
-    line.detail.extend(remark.map(str::to_owned));
-    Ok(Step::Create(Box::new(line), accepted.key, content))
 }
 
 /// Says which class the kept row is in, and why.
@@ -279,27 +261,6 @@ fn name_class(line: &mut Line, accepted: &Accepted, has_job: bool) {
     }
 }
 
-/// The metrics of the kept row, raised to the highest of its duplicates where that was asked for.
-fn raise(plan: &Plan, accepted: &Accepted, line: &mut Line) -> Metrics {
-    let Some(peaks) = plan.peaks(&accepted.key) else {
-        return accepted.metrics.clone();
-    };
-    let metrics = highest(&accepted.metrics, peaks);
-    let raised: Vec<_> = metrics
-        .iter()
-        .filter_map(|(name, value)| match accepted.metrics.get(name.as_str()) {
-            Some(own) if own == value => None,
-            Some(own) => Some(format!("{name} from {own} to {value}")),
-            None => Some(format!("{name} to {value}")),
-        })
-        .collect();
-    if !raised.is_empty() {
-        line.raised = true;
-        line.detail.push(format!("raised {}", raised.join(", ")));
-    }
-    metrics
-}
-
 /// Reads kept rows again, to say in what their duplicates differ.
 struct KeptRows {
     rows: Rows,
@@ -316,100 +277,5 @@ impl KeptRows {
             Some((_, fields)) => Ok(fields),
             None => Err(changed(&self.rows)),
         }
-    }
-}
-
-impl<'a> Ledger<'a> {
-    fn new(mode: Mode<'a>) -> Self {
-        Self {
-            mode,
-            source: SOURCE.parse().expect("the import's source is a source"),
-            attempt: ATTEMPT.parse().expect("the import's attempt is visible ASCII"),
-        }
-    }
-
-    /// Takes one settled row into the ledger.
-    fn take(&self, step: Step) -> impl Future<Output = Result<Box<Line>, ImportError>> + Send + use<'a> {
-        let (mode, source, attempt) = (self.mode, self.source.clone(), self.attempt.clone());
-        async move {
-            match (step, mode) {
-                (Step::Done(line), _) => Ok(line),
-                (Step::Create(mut line, ..), Mode::DryRun) => {
-                    line.effect = Effect::WouldCreate;
-                    Ok(line)
-                }
-                (Step::Create(mut line, key, content), Mode::Into(point)) => {
-                    create(point, &source, &attempt, &mut line, key, content).await?;
-                    Ok(line)
-                }
-            }
-        }
-    }
-}
-
-async fn create(
-    point: &CreationPoint,
-    source: &Source,
-    attempt: &AttemptId,
-    line: &mut Line,
-    key: RunKey,
-    content: CreationContent,
-) -> Result<(), ImportError> {
-    let mut tries = 0;
-    let answer = loop {
-        tries += 1;
-        let answer = point
-            .import(source, key.clone(), attempt.clone(), content.clone())
-            .await;
-        match answer {
-            Err(CreationError::Unavailable(Unavailable::Busy)) if tries < BUSY_TRIES => {
-                tokio::time::sleep(BUSY_WAIT).await;
-            }
-            answer => break answer,
-        }
-    };
-    match answer {
-        Ok(started) if started.replayed => line.effect = Effect::AlreadyThere,
-        Ok(_) => line.effect = Effect::Created,
-        Err(CreationError::Conflict { existing, differs_in }) => taken(line, &existing, &differs_in),
-        Err(CreationError::Refused { refusal, .. }) => refuse(line, &refusal),
-        Err(source @ CreationError::NotAuthorised { .. }) => return Err(ImportError::NotAllowed { source }),
-        Err(source) => return Err(ImportError::Store { key, source }),
-    }
-    Ok(())
-}
-
-/// The ledger holds the key by another creation.
-fn taken(line: &mut Line, existing: &RunRecord, differs_in: &[CreationField]) {
-    let by = existing.creation();
-    "ledger".clone_into(&mut line.kept_row);
-    line.differs_in = differs_in
-        .iter()
-        .map(|field| word(*field))
-        .collect::<Vec<_>>()
-        .join("; ");
-    line.detail
-        .push(format!("the ledger's record was created by {} at {}", by.source, by.at));
-    let is_reconstructed = matches!(&by.content.initial, Initial::Imported(past) if past.is_reconstructed());
-    if line.class.is_none() && is_reconstructed {
-        // Made from other rows of the same run, by an import of another part of the table.
-        line.effect = Effect::AlreadyThere;
-    } else {
-        line.class = line.class.map(|_| Class::Duplicate);
-        line.reason = reason::IN_LEDGER;
-    }
-}
-
-fn refuse(line: &mut Line, refusal: &CreationRefusal) {
-    line.class = line.class.map(|_| Class::Refused);
-    line.reason = refusal.code();
-    line.detail.push(refusal.to_string());
-}
-
-/// The history of an imported record is one field of its creation: it holds more than the status.
-const fn word(field: CreationField) -> &'static str {
-    match field {
-        CreationField::Initial => "status, times or metrics",
-        field => field.as_str(),
     }
 }

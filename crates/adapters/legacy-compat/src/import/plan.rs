@@ -4,17 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use runledger_domain::{ClientId, MetricChange, Metrics, RecordKind, RunId, RunKey, Timestamp};
 
-use super::classify::{Accepted, Classifier};
-use super::csv_rows::required;
+use super::classify::{Accepted, Began, Classifier};
 use super::error::ImportError;
 use super::input::{Input, Place};
-use super::json_rows::{CREATED_TIME, RECORD_ID};
+use super::json_rows::{CREATED_TIME, RECORD_ID, looks_like};
 use super::reconstruct::Past;
 use super::report::{NotTaken, Why};
 use super::rows::{COLUMNS_MAX, Fields, Row, Rows};
 use super::{Format, Import, Merge, Phase, Progress};
 use crate::fields::{self, FIELDS, FORMULAS, JOB_TOTALS, METRICS};
-use crate::run_id::clip;
 
 /// How many rows go by between two reports of progress.
 const PROGRESS_ROWS: u64 = 256;
@@ -36,13 +34,15 @@ pub(super) struct Plan {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) rows: u64,
+    /// How many of them could be read as rows at all.
+    readable: u64,
     pub(super) not_taken: Vec<NotTaken>,
 }
 
 /// The row that is kept for a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
-    created_at: Option<Timestamp>,
+    began: Began,
     pub(super) row: u64,
     pub(super) place: Place,
     /// How many rows name the key.
@@ -97,8 +97,11 @@ impl Plan {
         let classifier = Classifier::new(table);
         let mut columns = Columns::new(table);
         let mut found = Found::default();
+        let mut broken = None;
         while let Some(row) = rows.next_row()? {
             found.rows = row.number;
+            found.readable += u64::from(row.broken.is_none());
+            broken = broken.or_else(|| row.broken.clone());
             columns.see(&row.fields);
             if let Ok(accepted) = classifier.read(&row) {
                 self.see(&row, &accepted);
@@ -106,8 +109,14 @@ impl Plan {
             report_progress(&rows, table, Phase::Read, row.number, progress);
         }
         report_end(&rows, table, Phase::Read, found.rows, progress);
-        if input.format == Format::JsonLines {
-            columns.check(&rows, found.rows)?;
+        if input.format == Format::JsonLines
+            && found.readable == 0
+            && let Some(first) = broken
+        {
+            return Err(ImportError::NoRecords {
+                path: input.path.clone(),
+                looks_like: looks_like(&first.value),
+            });
         }
         found.not_taken = columns.not_taken(input.format, found.rows);
         Ok(found)
@@ -116,7 +125,7 @@ impl Plan {
     /// Lets the row compete for its key.
     fn see(&mut self, row: &Row, accepted: &Accepted) {
         let mut kept = Kept {
-            created_at: accepted.created_at,
+            began: accepted.began,
             row: row.number,
             place: row.place,
             copies: 1,
@@ -163,9 +172,11 @@ pub(super) fn highest(one: &Metrics, other: &Metrics) -> Metrics {
 }
 
 impl Kept {
-    /// The least is kept: what says when it was created before what does not, then the earlier, then the first.
-    const fn rank(&self) -> (bool, Option<Timestamp>, u64) {
-        (self.created_at.is_none(), self.created_at, self.row)
+    /// The least is kept: the earliest Start Time, then the earliest creation, then the first of the file. What does
+    /// not say comes behind what does.
+    const fn rank(&self) -> (bool, Option<Timestamp>, bool, Option<Timestamp>, u64) {
+        let Began { start, created } = self.began;
+        (start.is_none(), start, created.is_none(), created, self.row)
     }
 }
 
@@ -211,19 +222,6 @@ impl Columns {
             } else {
                 self.more += has_value;
             }
-        }
-    }
-
-    /// JSON lines name their columns in each row: a column that no row has is a column that the table has not.
-    fn check(&self, rows: &Rows, count: u64) -> Result<(), ImportError> {
-        let missing = required(self.table).iter().find(|name| !self.seen.contains_key(**name));
-        match missing {
-            Some(column) if count > 0 && !self.seen.is_empty() => Err(ImportError::MissingColumn {
-                path: rows.file().path.clone(),
-                column,
-                found: clip(&self.seen.keys().cloned().collect::<Vec<_>>().join(", ")),
-            }),
-            _ => Ok(()),
         }
     }
 

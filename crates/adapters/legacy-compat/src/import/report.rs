@@ -11,20 +11,26 @@ use super::line::{Class, Effect, Line};
 pub struct Report {
     /// Whether nothing was written because nothing was to be.
     pub dry_run: bool,
+    /// Whether the rows were compared with a ledger. A dry run can be made without one.
+    pub compared: bool,
     /// The table of jobs, if it was given.
     pub jobs: Option<TableReport>,
     /// The table of clients, if it was given.
     pub clients: Option<TableReport>,
     /// Jobs that no row of the job table names, made because client rows do.
     pub reconstructed: u64,
+    /// Rows of the job table whose job an earlier import had made from its clients.
+    pub met_reconstructed: u64,
     /// Records that this import created, reconstructed jobs among them.
     pub created_now: u64,
     /// Records that an earlier import of the same rows had created.
     pub already_there: u64,
     /// Records that would be created, in a dry run.
     pub would_create: u64,
-    /// Kept records whose metrics were raised to the highest of their duplicates.
+    /// Kept records whose metrics were raised to the highest of their duplicates; in a dry run, would be.
     pub raised: u64,
+    /// Kept records that were not raised, because they have ended in the ledger.
+    pub not_raised: u64,
 }
 
 /// What became of the rows of one table. The four classes add up to the rows.
@@ -102,20 +108,18 @@ impl Report {
         match line.effect {
             Effect::None => {}
             Effect::Created => self.created_now += 1,
-            Effect::AlreadyThere => self.already_there += 1,
+            Effect::AlreadyThere | Effect::Raised | Effect::WouldRaise => self.already_there += 1,
             Effect::WouldCreate => self.would_create += 1,
         }
-        if line.class.is_none() {
-            self.reconstructed += 1;
-        }
-        if line.raised && line.effect != Effect::None {
-            self.raised += 1;
-        }
+        self.reconstructed += u64::from(line.class.is_none());
+        self.met_reconstructed += u64::from(line.meets_reconstructed);
+        self.raised += u64::from(line.raised);
+        self.not_raised += u64::from(line.not_raised);
     }
 
     /// Whether the ledger is as it was before.
     pub const fn changed_nothing(&self) -> bool {
-        self.created_now == 0
+        self.dry_run || (self.created_now == 0 && self.raised == 0)
     }
 
     fn tables(&self) -> impl Iterator<Item = (&'static str, &TableReport)> {
@@ -151,39 +155,81 @@ impl fmt::Display for Report {
         for (name, table) in self.tables() {
             write_not_taken(f, name, &table.not_taken)?;
         }
+        self.write_reconstructed(f)?;
+        self.write_raised(f)?;
+        self.write_effect(f)
+    }
+}
+
+impl Report {
+    fn write_reconstructed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.reconstructed > 0 {
             writeln!(
                 f,
                 "{} reconstructed from clients whose run is not in the job table",
                 plural(self.reconstructed, "job")
             )?;
+            if self.jobs.is_none() {
+                writeln!(
+                    f,
+                    "  A record is created once: a job table that is imported later cannot complete them. To have its \
+                     rows, import both tables in one command, into a new ledger."
+                )?;
+            }
         }
+        if self.met_reconstructed > 0 {
+            writeln!(
+                f,
+                "{} of the job table not taken: an earlier import reconstructed the job from its clients\n  A record is \
+                 created once. To have these rows, import both tables in one command, into a new ledger.",
+                plural(self.met_reconstructed, "row")
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_raised(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.raised > 0 {
             writeln!(
                 f,
-                "{} raised to the highest metrics of its duplicates",
+                "{} raised to the highest metrics of the rows of its key",
                 plural(self.raised, "kept record")
             )?;
         }
-        self.write_effect(f)
-    }
-}
-
-impl Report {
-    fn write_effect(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.dry_run {
-            return write!(
+        if self.not_raised > 0 {
+            writeln!(
                 f,
-                "Dry run: nothing was written; {} would be created.",
-                plural(self.would_create, "record")
-            );
+                "{} not raised: it has ended in the ledger, and an ended record never changes",
+                plural(self.not_raised, "kept record")
+            )?;
+        }
+        Ok(())
+    }
+
+    fn write_effect(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let there = plural(self.already_there, "record");
+        if self.dry_run {
+            let would = plural(self.would_create, "record");
+            return if self.compared {
+                write!(
+                    f,
+                    "Dry run: nothing was written; {would} would be created, {} already there.",
+                    self.already_there
+                )
+            } else {
+                write!(
+                    f,
+                    "Dry run: nothing was written; {would} would be created. There is no ledger yet to compare with."
+                )
+            };
         }
         match (self.created_now, self.already_there) {
             (0, 0) => write!(
                 f,
                 "Nothing changed: no row makes a record that the ledger does not hold."
             ),
-            (0, there) => write!(f, "Nothing changed: {} already there.", plural(there, "record")),
+            (0, _) if self.raised > 0 => write!(f, "Nothing created: {there} already there."),
+            (0, _) => write!(f, "Nothing changed: {there} already there."),
             (now, 0) => write!(f, "{} created.", plural(now, "record")),
             (now, there) => write!(f, "{} created, {there} already there.", plural(now, "record")),
         }

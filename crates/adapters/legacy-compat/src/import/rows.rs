@@ -6,6 +6,7 @@ use super::csv_rows::CsvRows;
 use super::error::ImportError;
 use super::input::{OpenFile, Place};
 use super::json_rows::JsonRows;
+use crate::run_id::clip;
 
 /// The most bytes that one row may have; what is longer is refused and skipped over. Four text fields of Airtable's
 /// largest size, in the widest characters, have less.
@@ -36,12 +37,35 @@ pub(super) struct Broken {
     pub(super) detail: String,
 }
 
+impl Broken {
+    /// What the reader of a report sees as the field when it is about the row as a whole.
+    const ROW: &'static str = "(row)";
+
+    /// The row as a whole cannot be read. It is shown as it stands, with what cannot be printed made visible.
+    pub(super) fn of_row(reason: &'static str, line: &[u8], detail: String) -> Self {
+        let mut shown = String::new();
+        for c in String::from_utf8_lossy(line).chars() {
+            if c.is_control() {
+                shown.extend(c.escape_unicode());
+            } else {
+                shown.push(c);
+            }
+        }
+        Self {
+            reason,
+            field: Self::ROW.to_owned(),
+            value: clip(&shown),
+            detail,
+        }
+    }
+}
+
 /// The fields of a row by the names of their columns. A field without a value is the empty text.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Fields {
     pub(super) pairs: Vec<(Arc<str>, String)>,
-    /// When Airtable says that the row was created, as it stands.
-    pub(super) created: Option<String>,
+    /// What says when Airtable created the row, by its name, as it stands.
+    pub(super) created: Option<(Arc<str>, String)>,
 }
 
 impl Fields {

@@ -62,8 +62,12 @@ pub enum RefusedForm {
     Unknown,
 }
 
-/// Texts that programs and people wrote when they had no run id. Compared without regard to case.
-const PLACEHOLDERS: [&str; 7] = ["undefined", "null", "nan", "none", "initializing", "unknown", "system"];
+/// Texts that programs wrote in the place of an id that was missing, of a run, a client or anything else. Compared
+/// without regard to case.
+const MISSING_VALUES: [&str; 6] = ["undefined", "null", "nan", "none", "unknown", "system"];
+
+/// What programs and people wrote beside those when they had no run id.
+const PLACEHOLDERS: [&str; 7] = ["initializing", "n/a", "na", "tbd", "false", "true", "(empty)"];
 
 /// How the forms begin that have a word in front.
 const PREFIXES: [(&str, RefusedForm); 16] = [
@@ -229,11 +233,18 @@ impl fmt::Display for RefusedForm {
     }
 }
 
+/// Whether the text stands for a missing value.
+pub(crate) fn is_missing_value(text: &str) -> bool {
+    MISSING_VALUES.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 fn is_placeholder(text: &str) -> bool {
-    let is_word = |text: &str| PLACEHOLDERS.iter().any(|word| text.eq_ignore_ascii_case(word));
-    // `undefined-Guy-Wilson`: a missing run id with a client behind it.
+    let is_word =
+        |text: &str| is_missing_value(text) || PLACEHOLDERS.iter().any(|word| text.eq_ignore_ascii_case(word));
+    // `undefined-Guy-Wilson`, `-Guy-Wilson`: a missing run id with a client behind it.
     let head = text.split_once('-').map_or(text, |(head, _)| head);
-    text.starts_with("[object ") || is_word(text) || is_word(head)
+    let is_object = text.starts_with("[object ") || text.starts_with("Promise {");
+    is_object || is_word(text) || is_word(head) || head.is_empty() || text == "0"
 }
 
 /// Forms that begin with a date in another shape than `YYMMDD`.
@@ -258,7 +269,7 @@ fn dated(text: &str) -> Option<RefusedForm> {
 }
 
 /// 17 letters and digits, not all of them digits.
-fn is_apify_id(text: &str) -> bool {
+pub(crate) fn is_apify_id(text: &str) -> bool {
     text.len() == APIFY_BYTES
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())

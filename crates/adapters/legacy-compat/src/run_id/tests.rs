@@ -90,6 +90,41 @@ fn i15_the_client_given_is_matched_exactly_before_any_other_reading() {
     );
 }
 
+#[test]
+fn i15_combinations_of_b2_b3_b4_and_b6_lead_to_the_same_key() {
+    for (behind, form) in [
+        ("-Guy-Wilson-Guy-Wilson-Guy-Wilson", "double-suffix"),
+        ("-CCGuy-Wilson", "c-prefix"),
+        ("-CGuy-Wilson.0", "combined"),
+        ("-Guy-Wilson-Guy-Wilson.0", "combined"),
+        ("-CGuy-Wilson-CGuy-Wilson", "combined"),
+        ("-Guy-Wilson-CGuy-Wilson", "combined"),
+        ("-CGuy-Wilson-Guy-Wilson", "combined"),
+        ("-CCGuy-Wilson-CGuy-Wilson-Guy-Wilson.0", "combined"),
+    ] {
+        let text = format!("250925-231841{behind}");
+        check(
+            "B2-B6",
+            &text,
+            "Guy-Wilson",
+            &format!("250925-231841-Guy-Wilson {form}"),
+        );
+        check("job", &text, "", "ClientOnJob");
+    }
+    // The client's own beginning and end are never taken for a prefix or an ending.
+    for (behind, client, form) in [
+        ("-CC", "C", "c-prefix"),
+        ("-C-C", "C", "double-suffix"),
+        ("-CCC", "CC", "c-prefix"),
+        ("-acme.0-acme.0", "acme.0", "double-suffix"),
+        ("-acme.0-acme.0.0", "acme.0", "combined"),
+        ("-a-a-a-a-a-a", "a-a", "double-suffix"),
+    ] {
+        let expected = format!("250925-231841-{client} {form}");
+        check("own", &format!("250925-231841{behind}"), client, &expected);
+    }
+}
+
 /// Row of the catalogue, name of the refusal, examples.
 const REFUSED: &[(&str, &str, &[&str])] = &[
     (
@@ -184,6 +219,15 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
             "[object Object]",
             "[object Promise]",
             "undefined-Guy-Wilson",
+            "-Guy-Wilson",
+            "N/A",
+            "n/a",
+            "TBD",
+            "-",
+            "false",
+            "0",
+            "(empty)",
+            "Promise { <pending> }",
         ],
     ),
     ("B25", "Empty", &["", "   ", "\n"]),
@@ -250,7 +294,14 @@ fn another_client_behind_the_base_is_never_rewritten() {
         ("250925-231841-Guy-Wilson", "Guy"),
         ("250925-231841-CDean-Hobin", "Guy-Wilson"),
         ("250925-231841-cGuy-Wilson", "Guy-Wilson"),
-        ("250925-231841-Guy-Wilson-Guy-Wilson-Guy-Wilson", "Guy-Wilson"),
+        ("250925-231841-Guy-Wilson-Dean-Hobin", "Guy-Wilson"),
+        ("250925-231841-Dean-Hobin-Guy-Wilson", "Guy-Wilson"),
+        ("250925-231841-Dean-Hobin-CGuy-Wilson.0", "Guy-Wilson"),
+        ("250925-231841-CCCGuy-Wilson", "Guy-Wilson"),
+        ("250925-231841:CGuy-Wilson", "Guy-Wilson"),
+        ("250925-231841:Guy-Wilson.0", "Guy-Wilson"),
+        ("250925-231841.0-Guy-Wilson", "Guy-Wilson"),
+        ("250925-231841-Guy-Wilson-", "Guy-Wilson"),
         ("250925-231841-Guy-Wilson.00", "Guy-Wilson"),
         ("250925-231841:Dean-Hobin", "Guy-Wilson"),
         ("250925-231841.1", "Guy-Wilson"),
@@ -282,6 +333,10 @@ fn spellings(base: &str, client: &str) -> Vec<String> {
         format!("{base}:{client}"),
         format!("{base}.0"),
         format!("{base}-{client}.0"),
+        format!("{base}-C{client}.0"),
+        format!("{base}-CC{client}"),
+        format!("{base}-{client}-C{client}"),
+        format!("{base}-C{client}-C{client}-{client}.0"),
     ]
 }
 

@@ -4,15 +4,15 @@ use std::fmt::Write as _;
 use std::fs;
 
 use runledger_domain::Status;
-use runledger_legacy::import::{Import, ImportError, Input, Merge, Mode, NotTaken, Phase, Why};
+use runledger_legacy::import::{Import, ImportError, Input, Mode, NotTaken, Phase, Why};
 
 use crate::support::{Files, Target, run};
 
-const HEADER: &str = "Run ID,Client ID,Client Name,Status,Start Time,End Time,Total Posts Harvested,Apify API \
+pub(crate) const HEADER: &str = "Run ID,Client ID,Client Name,Status,Start Time,End Time,Total Posts Harvested,Apify API \
                       Costs,Apify Run ID,System Notes";
 
 /// A table of clients from rows of `run id,client id,...`; missing fields at the end are empty.
-fn table(rows: &[&str]) -> String {
+pub(crate) fn table(rows: &[&str]) -> String {
     let mut text = HEADER.to_owned();
     for row in rows {
         let commas = HEADER.matches(',').count().saturating_sub(row.matches(',').count());
@@ -24,7 +24,7 @@ fn table(rows: &[&str]) -> String {
 /// One row of a table of clients, and its verdict.
 async fn check(row: &str, expected: &str) {
     let files = Files::new();
-    let (report, rows) = run(&files.clients("c.csv", table(&[row])), Mode::DryRun).await;
+    let (report, rows) = run(&files.clients("c.csv", table(&[row])), Mode::DryRun(None)).await;
     assert_eq!(report.unwrap().clients.unwrap().rows, 1);
     let line = rows.iter().find(|line| line.is("client", "1")).unwrap();
     assert_eq!(line.verdict(), expected, "{row}");
@@ -117,7 +117,7 @@ async fn a_row_that_cannot_be_read_is_refused_and_the_rest_goes_on() {
     bytes.extend(
         b"\r\n\r\n251001-151758-d,d,,Completed,,,,,,\"line\nbreak\"\r\n251001-151758-e,e,,Completed,,,,,,\"cut",
     );
-    let (report, rows) = run(&files.clients("c.csv", bytes), Mode::DryRun).await;
+    let (report, rows) = run(&files.clients("c.csv", bytes), Mode::DryRun(None)).await;
     let found: Vec<_> = rows
         .iter()
         .filter(|row| row.get("table") == "client")
@@ -192,7 +192,7 @@ async fn json_lines_that_are_no_records_are_refused_rows() {
 }
 
 #[tokio::test]
-async fn the_earliest_created_row_is_kept_and_what_says_nothing_comes_last() {
+async fn the_earliest_start_is_kept_then_the_earliest_created_then_the_first() {
     let header = "Run ID,Client ID,Status,Start Time,Created Time";
     let run_id = "251001-151758-acme,acme";
     for (rows, kept) in [
@@ -208,8 +208,30 @@ async fn the_earliest_created_row_is_kept_and_what_says_nothing_comes_last() {
         ),
         (
             vec![
+                "Running,2025-10-01T10:00:02Z,2025-10-01T10:00:01Z",
+                "Completed,2025-10-01T10:00:01Z,2025-10-01T10:00:03Z",
+            ],
+            "2",
+        ),
+        (
+            vec![
                 "Running,2025-10-01T10:00:01Z,2025-10-01T10:00:03Z",
-                "Completed,2025-10-01T10:00:02Z,2025-10-01T10:00:01Z",
+                "Completed,2025-10-01T10:00:01Z,2025-10-01T10:00:02Z",
+            ],
+            "2",
+        ),
+        (
+            vec!["Running,,2025-10-01T10:00:03Z", "Completed,,2025-10-01T10:00:02Z"],
+            "2",
+        ),
+        (
+            vec!["Running,,2025-10-01T10:00:01Z", "Completed,2025-10-01T10:00:02Z,"],
+            "2",
+        ),
+        (
+            vec![
+                "Running,2025-10-01T10:00:01Z,",
+                "Completed,2025-10-01T10:00:01Z,2025-10-01T10:00:02Z",
             ],
             "2",
         ),
@@ -222,94 +244,12 @@ async fn the_earliest_created_row_is_kept_and_what_says_nothing_comes_last() {
         let lines: Vec<_> = rows.iter().map(|row| format!("{run_id},{row}")).collect();
         let files = Files::new();
         let import = files.clients("c.csv", format!("{header}\n{}\n", lines.join("\n")));
-        let (_, report) = run(&import, Mode::DryRun).await;
+        let (_, report) = run(&import, Mode::DryRun(None)).await;
         let found = report
             .iter()
             .find(|row| row.get("effect") == "would create" && !row.get("row").is_empty());
         assert_eq!(found.unwrap().get("row"), kept, "{rows:?}");
     }
-}
-
-#[tokio::test]
-async fn merge_max_takes_the_highest_of_each_metric_and_of_no_refused_row() {
-    let files = Files::new();
-    let rows = [
-        "251001-151758-acme,acme,,Completed,,,5,0.30",
-        "251001-151758-Cacme,acme,,Running,,,9,0.10",
-        "251001-151758-acme,acme,,Done!,,,1000,9",
-        "251001-151758,acme,,Running,,,,0.20,8MSTBAfqMzuXPvgB3",
-        "251001-151758-other,other,,Completed,,,7,1",
-    ];
-    let import = Import {
-        merge: Merge::Max,
-        ..files.clients("c.csv", table(&rows))
-    };
-    let target = Target::new();
-    let (report, rows) = target.import(&import).await;
-    let record = target.record("251001-151758-acme").await;
-    let metrics: Vec<_> = record
-        .metrics()
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    assert_eq!(metrics, ["apify_api_costs=0.3", "total_posts_harvested=9"]);
-    assert_eq!(report.unwrap().raised, 1);
-    let line = rows.iter().find(|row| row.is("client", "1")).unwrap();
-    assert!(line.get("detail").contains("raised total_posts_harvested from 5 to 9"));
-    assert_eq!(target.import(&import).await.0.unwrap().already_there, 3);
-}
-
-#[tokio::test]
-async fn a_key_that_the_ledger_holds_by_another_creation_is_a_duplicate_of_it() {
-    let files = Files::new();
-    let target = Target::new();
-    let first = files.clients("one.csv", table(&["251001-151758-acme,acme,Acme,Completed,,,5"]));
-    let _ = target.import(&first).await;
-    let second = files.clients(
-        "two.csv",
-        table(&[
-            "251001-151758-acme,acme,Acme Ltd,Completed,,,6",
-            "251001-151758-b,b,,Completed",
-        ]),
-    );
-    let (report, rows) = target.import(&second).await;
-    let report = report.unwrap();
-    let line = rows.iter().find(|row| row.is("client", "1")).unwrap();
-    assert_eq!(
-        (line.verdict().as_str(), line.get("kept_row")),
-        ("duplicate:in-ledger", "ledger")
-    );
-    assert_eq!(line.get("differs_in"), "client_name; status, times or metrics");
-    assert_eq!((report.created_now, report.already_there), (1, 1));
-    assert_eq!(
-        target
-            .record("251001-151758-acme")
-            .await
-            .metrics()
-            .get("total_posts_harvested"),
-        "5".parse().ok()
-    );
-}
-
-#[tokio::test]
-async fn a_job_that_the_ledger_has_is_not_missing() {
-    let files = Files::new();
-    let target = Target::new();
-    let jobs = Import {
-        jobs: Some(files.write("jobs.csv", "Run ID,Status,Stream\r\n251001-151758.0,Failed,2\r\n")),
-        ..Import::default()
-    };
-    let (_, rows) = target.import(&jobs).await;
-    assert_eq!(rows[0].verdict(), "normalised:dot-zero");
-    let clients = files.clients("c.csv", table(&["251001-151758-acme,acme,,Completed"]));
-    let (report, rows) = target.import(&clients).await;
-    assert_eq!((rows.len(), rows[0].verdict().as_str()), (1, "created"));
-    assert_eq!(report.unwrap().reconstructed, 0);
-    let job = target.record("251001-151758").await;
-    assert_eq!(
-        (job.status().as_str(), job.batch().unwrap().as_str()),
-        ("failed", "stream-2")
-    );
 }
 
 #[tokio::test]
@@ -321,7 +261,7 @@ async fn totals_of_a_job_are_not_written_but_said_and_its_id_carries_no_client()
         jobs: Some(files.write("jobs.csv", text)),
         ..Import::default()
     };
-    let (report, rows) = run(&import, Mode::DryRun).await;
+    let (report, rows) = run(&import, Mode::DryRun(None)).await;
     let verdicts: Vec<_> = rows.iter().map(super::support::Row::verdict).collect();
     assert_eq!(
         verdicts,
@@ -394,26 +334,34 @@ async fn files_that_cannot_be_imported_stop_it_with_a_clear_error() {
             "a quote is opened and never closed",
         ),
         (
-            files.write("f.jsonl", "{\"fields\":{\"Client ID\":\"a\",\"Run ID\":\"x\"}}\n"),
-            "has no column \"Status\"",
+            files.write(
+                "f.jsonl",
+                "Run ID,Client ID,Status\n251001-151758-acme,acme,Completed\n",
+            ),
+            "it looks like CSV: use `import airtable-csv`",
+        ),
+        (files.write("g.jsonl", "[\n{\"fields\":{}},\n]\n"), "a JSON array"),
+        (
+            files.write("h.jsonl", "{\"records\":[{\"fields\":{}}]}\n"),
+            "a page of the API",
         ),
     ] {
         let import = Import {
             clients: Some(input.clone()),
             ..Import::default()
         };
-        let (error, _) = run(&import, Mode::DryRun).await;
+        let (error, _) = run(&import, Mode::DryRun(None)).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
         assert!(error.contains(&input.path.display().to_string()), "{error}");
     }
-    let (nothing, _) = run(&Import::default(), Mode::DryRun).await;
+    let (nothing, _) = run(&Import::default(), Mode::DryRun(None)).await;
     assert!(matches!(nothing, Err(ImportError::NoInput)));
     let import = Import {
         clients: Some(good),
         ..Import::default()
     };
-    assert_eq!(run(&import, Mode::DryRun).await.0.unwrap().would_create, 2);
+    assert_eq!(run(&import, Mode::DryRun(None)).await.0.unwrap().would_create, 2);
 }
 
 #[tokio::test]
@@ -449,7 +397,9 @@ async fn a_file_that_changes_while_it_is_read_stops_the_import() {
             fs::write(&path, table(&["251001-151759-b,b,,Completed"])).unwrap();
         }
     };
-    let error = import.run(Mode::DryRun, &mut std::io::sink(), &mut progress).await;
+    let error = import
+        .run(Mode::DryRun(None), &mut std::io::sink(), &mut progress)
+        .await;
     assert!(matches!(error, Err(ImportError::Changed { .. })), "{error:?}");
 }
 
@@ -462,7 +412,7 @@ async fn progress_ends_at_the_end_of_each_file() {
     let import = files.clients("c.csv", table(&rows.iter().map(String::as_str).collect::<Vec<_>>()));
     let mut seen = Vec::new();
     let _ = import
-        .run(Mode::DryRun, &mut std::io::sink(), &mut |at| seen.push(at))
+        .run(Mode::DryRun(None), &mut std::io::sink(), &mut |at| seen.push(at))
         .await
         .unwrap();
     for phase in [Phase::Read, Phase::Write] {
@@ -478,5 +428,5 @@ fn an_import_can_be_spawned() {
     fn is_send<T: Send>(_: &T) {}
     let import = Import::default();
     let (mut report, mut progress) = (std::io::sink(), |_| {});
-    is_send(&import.run(Mode::DryRun, &mut report, &mut progress));
+    is_send(&import.run(Mode::DryRun(None), &mut report, &mut progress));
 }

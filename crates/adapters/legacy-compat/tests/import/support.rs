@@ -23,6 +23,8 @@ pub(crate) struct Target {
 /// The store in memory; after some creations every further one fails.
 pub(crate) struct Failing {
     pub(crate) inner: Arc<MemoryStore>,
+    /// How many calls reached the store.
+    pub(crate) calls: AtomicI64,
     left: AtomicI64,
     busy: AtomicI64,
     in_doubt: bool,
@@ -34,7 +36,9 @@ impl RunCreator for Failing {
         if self.busy.fetch_sub(1, Ordering::SeqCst) > 0 {
             return Err(Unavailable::Busy.into());
         }
-        if self.left.fetch_sub(1, Ordering::SeqCst) > 0 {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let records = i64::try_from(permits.len()).unwrap();
+        if self.left.fetch_sub(records, Ordering::SeqCst) >= records {
             return self.inner.create(permits).await;
         }
         if self.in_doubt {
@@ -62,6 +66,7 @@ impl Target {
             CreationPolicy::default().allow_import(SOURCE.parse().unwrap()),
             Failing {
                 inner: Arc::new(MemoryStore::new()),
+                calls: AtomicI64::new(0),
                 left: AtomicI64::new(after),
                 busy: AtomicI64::new(busy),
                 in_doubt,
@@ -75,6 +80,7 @@ impl Target {
             CreationPolicy::default(),
             Failing {
                 inner: Arc::new(MemoryStore::new()),
+                calls: AtomicI64::new(0),
                 left: AtomicI64::new(i64::MAX),
                 busy: AtomicI64::new(0),
                 in_doubt: false,
@@ -104,7 +110,7 @@ impl Target {
     }
 
     pub(crate) async fn import(&self, import: &Import) -> (Result<Report, ImportError>, Rows) {
-        run(import, Mode::Into(&self.ledger.creation)).await
+        run(import, Mode::Into(&self.ledger)).await
     }
 
     /// All records by their keys.

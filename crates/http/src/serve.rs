@@ -33,7 +33,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections: 16_384,
-            head_time: Duration::from_secs(60),
+            head_time: Duration::from_mins(1),
             drain: Duration::from_secs(30),
         }
     }

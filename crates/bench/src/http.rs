@@ -28,6 +28,8 @@ pub(crate) fn run(plan: &Plan, binary: &Path) -> anyhow::Result<()> {
         .worker_threads(2)
         .enable_all()
         .build()?;
+    // One thread keeps all connections busy, and leaves the rest of the machine to the server.
+    let load = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for connections in [1_usize, 16, 64] {
         let mut rates: [Vec<f64>; 5] = std::array::from_fn(|_| Vec::new());
         for _ in 0..plan.rounds {
@@ -37,7 +39,7 @@ pub(crate) fn run(plan: &Plan, binary: &Path) -> anyhow::Result<()> {
                 .into_iter()
                 .enumerate()
             {
-                rates[at].push(runtime.block_on(measure(server.address, kind, connections, plan.window))?);
+                rates[at].push(load.block_on(measure(server.address, kind, connections, plan.window))?);
             }
             server.stop()?;
             rates[4].push(runtime.block_on(measure_floor(plan, connections))?);

@@ -236,9 +236,14 @@ impl RunChanger for EmbeddedStore {
 #[async_trait]
 impl ActivityLog for EmbeddedStore {
     async fn record(&self, line: NewActivity) -> Result<(), Unavailable> {
-        if matches!(line.verdict, Verdict::Replayed | Verdict::Unchanged) {
-            return self.writer.submit_deferred(line);
-        }
+        let line = match line.verdict {
+            Verdict::Replayed | Verdict::Unchanged => match self.writer.submit_deferred(line)? {
+                None => return Ok(()),
+                // The disk is slower than the callers: from here on they wait for it.
+                Some(line) => line,
+            },
+            Verdict::Created | Verdict::Changed | Verdict::Refused(_) => line,
+        };
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Operation::Line(Box::new(line), reply))?;
         answer.await.unwrap_or_else(|_| {

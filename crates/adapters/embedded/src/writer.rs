@@ -27,7 +27,7 @@ const GROUP_MAX: usize = 1_024;
 const DEFERRED_WAIT: Duration = Duration::from_millis(20);
 /// How many such lines wait before they are written whatever else happens.
 const DEFERRED_MAX: usize = 1_024;
-/// How many may wait while a commit is under way, before the next one is answered that the ledger is busy.
+/// How many may wait while a commit is under way, before the next one has to wait for a commit itself.
 const DEFERRED_WAITING_MAX: usize = 16 * DEFERRED_MAX;
 
 type Reply<T> = oneshot::Sender<T>;
@@ -146,8 +146,8 @@ impl Writer {
         self.enqueue(operation)
     }
 
-    /// Takes a line that need not be durable at once. Never waits and never commits.
-    pub(crate) fn submit_deferred(&self, line: NewActivity) -> Result<(), Unavailable> {
+    /// Takes a line that need not be durable at once; never waits and never commits. Hands it back when too many wait.
+    pub(crate) fn submit_deferred(&self, line: NewActivity) -> Result<Option<NewActivity>, Unavailable> {
         self.must_go_on()?;
         let mut handed_in = self.state.handed_in();
         if handed_in.closed {
@@ -156,7 +156,7 @@ impl Writer {
             });
         }
         if handed_in.lines.len() >= DEFERRED_WAITING_MAX {
-            return Err(Unavailable::Busy);
+            return Ok(Some(line));
         }
         handed_in.lines.push(line);
         let waiting = handed_in.lines.len();
@@ -164,7 +164,7 @@ impl Writer {
         if waiting == 1 || waiting == DEFERRED_MAX {
             self.wake();
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Has the thread look after lines that wait. A full queue has it awake anyway.

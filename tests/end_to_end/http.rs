@@ -1,5 +1,6 @@
 //! A client of the HTTP API that says whether an answer came: the one thing that a crash test must not have hidden.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -33,18 +34,33 @@ impl Connection {
 
     /// Asks, and waits for the whole answer. An error says that nothing is known about the effect.
     pub(crate) fn ask(&mut self, method: &str, path: &str, key: Option<&str>, body: &Value) -> io::Result<Answer> {
-        let body = body.to_string();
-        let key = key.map(|key| format!("Idempotency-Key: {key}\r\n")).unwrap_or_default();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nRunledger-Source: orchestrator\r\n{key}\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
+        let mut headers = vec![("Runledger-Source", "orchestrator")];
+        headers.extend(key.map(|key| ("Idempotency-Key", key)));
+        let (status, text) = self.send(method, path, &headers, &body.to_string())?;
+        let body = serde_json::from_str(&text)?;
+        Ok(Answer { status, body })
+    }
+
+    /// Sends these headers and this body, and waits for the whole answer: its status and its text.
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> io::Result<(u16, String)> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
+        for (name, value) in headers {
+            write!(request, "{name}: {value}\r\n").map_err(io::Error::other)?;
+        }
+        let length = body.len();
+        let rest = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
+        request.push_str(&rest);
         self.stream.get_mut().write_all(request.as_bytes())?;
         self.answer()
     }
 
-    fn answer(&mut self) -> io::Result<Answer> {
+    fn answer(&mut self) -> io::Result<(u16, String)> {
         let status = self.line()?;
         let status = status.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or(io::ErrorKind::InvalidData)?;
@@ -60,10 +76,8 @@ impl Connection {
         }
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
-        Ok(Answer {
-            status,
-            body: serde_json::from_slice(&body)?,
-        })
+        let text = String::from_utf8(body).map_err(|_| io::ErrorKind::InvalidData)?;
+        Ok((status, text))
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -14,5 +14,6 @@ mod import;
 mod kill;
 mod output;
 mod program;
+mod seeing;
 mod servers;
 mod tokens;

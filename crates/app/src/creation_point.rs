@@ -12,7 +12,7 @@ use runledger_domain::{
 use runledger_ports::{CreateError, CreateOutcome, IdSource, RunCreator, Unavailable};
 
 use crate::shared::Shared;
-use crate::stats::Stats;
+use crate::stats::{Effect, Operation};
 
 /// The most client run records that one call creates.
 pub const CLIENTS_MAX: usize = 1_000;
@@ -276,7 +276,9 @@ impl CreationPoint {
                 Err(not) => {
                     let line = not.intent.refused(not.reason.code(), not.reason.to_string());
                     self.shared.log.record(line).await?;
-                    Stats::count(&self.shared.stats.refused);
+                    self.shared
+                        .stats
+                        .count_refused(Operation::Create, not.intent.source.as_str(), not.reason.code());
                     self.shared.trace(
                         "create",
                         &not.intent.key,
@@ -295,10 +297,14 @@ impl CreationPoint {
         // All or nothing: what would have been allowed is withheld, and says so in the log.
         for permit in permits {
             let intent = permit.into_intent();
+            let source = intent.source.clone();
             self.shared
                 .log
                 .record(intent.refused("withheld", "another record of the same call was refused".into()))
                 .await?;
+            self.shared
+                .stats
+                .count(Operation::Create, source.as_str(), Effect::Withheld);
         }
         Err(refused)
     }
@@ -342,7 +348,8 @@ impl CreationPoint {
         } else {
             keys[0].job()
         };
-        let turn = self.shared.turns.take(&lane).await?;
+        let turn = self.shared.turns.take(&lane).await;
+        let turn = turn.map_err(|busy| self.not_done(&keys[0], &source, busy.into(), began))?;
         let mut announced = Vec::new();
         let mut runs = BTreeSet::new();
         for key in &keys {
@@ -358,18 +365,13 @@ impl CreationPoint {
                 for announced in announced {
                     announced.finish(&[]);
                 }
-                Stats::count(&self.shared.stats.in_doubt);
-                trace(&keys[0], "in_doubt");
-                return Err(match error {
-                    CreateError::Indeterminate { reason, .. } => CreationError::Indeterminate { reason },
-                    CreateError::Unavailable(unavailable) => CreationError::Unavailable(unavailable),
-                });
+                return Err(self.not_done(&keys[0], &source, error, began));
             }
         };
         let mut sorted = Vec::with_capacity(outcomes.len());
         let mut records = Vec::new();
         for (key, outcome) in keys.iter().zip(outcomes) {
-            let outcome = self.sort(key, outcome);
+            let outcome = self.sort(key, &source, outcome);
             let word = match &outcome {
                 Sorted::Started(started) => {
                     records.push(Arc::clone(&started.record));
@@ -385,6 +387,23 @@ impl CreationPoint {
             announced.finish(&records);
         }
         Ok(sorted)
+    }
+
+    /// Counts and logs a creation that the store has not done, or not for certain.
+    fn not_done(&self, key: &RunKey, source: &Source, error: CreateError, began: Timestamp) -> CreationError {
+        let stats = &self.shared.stats;
+        let (word, error) = match error {
+            CreateError::Indeterminate { reason, .. } => {
+                stats.count(Operation::Create, source.as_str(), Effect::InDoubt);
+                (Effect::InDoubt.as_str(), CreationError::Indeterminate { reason })
+            }
+            CreateError::Unavailable(unavailable) => {
+                stats.count_unavailable(Operation::Create, source.as_str(), &unavailable);
+                (unavailable.code(), CreationError::Unavailable(unavailable))
+            }
+        };
+        self.shared.trace("create", key, source.as_str(), word, began);
+        error
     }
 
     /// A creation whose record is remembered needs no store to be recognised as a repetition: the record is there for
@@ -409,36 +428,42 @@ impl CreationPoint {
             detail: String::new(),
         };
         self.shared.log.record(line).await?;
-        Stats::count(&self.shared.stats.replayed);
+        self.shared
+            .stats
+            .count(Operation::Create, permit.intent().source.as_str(), Effect::Replayed);
         Ok(Some(Started { record, replayed: true }))
     }
 
-    fn sort(&self, key: &RunKey, outcome: CreateOutcome) -> Sorted {
+    fn sort(&self, key: &RunKey, source: &Source, outcome: CreateOutcome) -> Sorted {
         let stats = &self.shared.stats;
+        let count = |effect| stats.count(Operation::Create, source.as_str(), effect);
         match outcome {
             CreateOutcome::Created(record) => {
-                Stats::count(&stats.created);
+                count(Effect::Created);
                 Sorted::Started(Started {
                     record,
                     replayed: false,
                 })
             }
             CreateOutcome::Replayed(record) => {
-                Stats::count(&stats.replayed);
+                count(Effect::Replayed);
                 Sorted::Started(Started { record, replayed: true })
             }
             CreateOutcome::Conflict { existing, differs_in } => {
-                Stats::count(&stats.conflicts);
+                count(Effect::Conflict);
                 Sorted::Failed(CreationError::Conflict { existing, differs_in })
             }
             CreateOutcome::Refused(refusal) => {
-                Stats::count(&stats.refused);
+                stats.count_refused(Operation::Create, source.as_str(), refusal.code());
                 Sorted::Failed(CreationError::Refused {
                     key: key.clone(),
                     refusal,
                 })
             }
-            CreateOutcome::Withheld => Sorted::Withheld,
+            CreateOutcome::Withheld => {
+                count(Effect::Withheld);
+                Sorted::Withheld
+            }
         }
     }
 }

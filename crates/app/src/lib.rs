@@ -2,7 +2,8 @@
 //!
 //! [`CreationPoint`] is the one place where records come into being: it alone holds the store's creating side and the
 //! policy (I2). [`RunService`] does everything else and holds nothing that could create (I3). Both share a
-//! [`Registry`], which saves reads of the store, and [`Stats`]. [`Tokens`] says who asks.
+//! [`Registry`], which saves reads of the store, and the counters.
+//! [`Tokens`] says who asks.
 //!
 //! Nothing here knows a database, a socket or a file; a clock and an id source come in as ports. [`system`] has the
 //! real ones.
@@ -24,6 +25,9 @@ pub use recent::{RECENT_READS, RecentRead};
 pub use registry::{Registry, RegistryStats};
 pub use run_service::{Attempt, ReadError, RunService};
 pub use shared::{Ledger, Ports};
-pub use stats::{Stats, StatsSnapshot};
+pub use stats::{
+    Counted, Effect, OTHER_REASONS, OTHER_SOURCES, Operation, SOURCES_NAMED, SourceStats, StatsSnapshot, SweeperStats,
+};
 pub use sweeper::{SweepReport, Sweeper};
 pub use tokens::{Identity, IdentityError, MadeToken, NewToken, TOKENS_MAX, TokenWriteError, Tokens};
+pub use turns::TurnStats;

@@ -8,14 +8,16 @@ use runledger_domain::{
     Timestamp, Verdict, Version,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityPage, ChangeError, ChangeRequest, Changed, Cursor, ListFilter, PageSize, RecordPage,
-    RunChanger, StalledFilter, Unavailable,
+    ActivityFilter, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, Cursor, ListFilter, PageSize,
+    RecordPage, RunChanger, StalledFilter, StoreFigures, Unavailable,
 };
 
 use crate::recent::RecentRead;
 use crate::registry::{Lookup, RegistryStats};
 use crate::shared::Shared;
-use crate::stats::{Stats, StatsSnapshot};
+use crate::stats::{Counted, Effect, OTHER_SOURCES, Operation, SourceStats, StatsSnapshot, SweeperStats};
+use crate::sweeper::SweepReport;
+use crate::turns::TurnStats;
 
 /// Why a record cannot be shown.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -67,7 +69,7 @@ impl RunService {
     /// # Errors
     /// [`ReadError`]: not found and cannot say are different answers.
     pub async fn get(&self, key: &RunKey) -> Result<Arc<RunRecord>, ReadError> {
-        Stats::count(&self.shared.stats.reads);
+        self.shared.stats.count_read();
         let found = match self.shared.registry.look_up(key) {
             Lookup::Hit(record) => Some(record),
             Lookup::Miss(ticket) => {
@@ -96,7 +98,7 @@ impl RunService {
         after: Option<Cursor>,
         size: PageSize,
     ) -> Result<RecordPage, Unavailable> {
-        Stats::count(&self.shared.stats.reads);
+        self.shared.stats.count_read();
         self.shared.reader.list(filter, after, size).await
     }
 
@@ -111,7 +113,7 @@ impl RunService {
         after: Option<Cursor>,
         size: PageSize,
     ) -> Result<RecordPage, Unavailable> {
-        Stats::count(&self.shared.stats.reads);
+        self.shared.stats.count_read();
         let filter = StalledFilter {
             deadline_before: self.shared.clock.now(),
             within,
@@ -119,12 +121,20 @@ impl RunService {
         self.shared.reader.stalled(&filter, after, size).await
     }
 
+    /// How many records and lines there are. Cheap, whatever the size of the ledger.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    pub async fn counts(&self) -> Result<Counts, Unavailable> {
+        self.shared.reader.counts(self.shared.clock.now()).await
+    }
+
     /// What a run comes to, derived from its records (I19).
     ///
     /// # Errors
     /// [`ReadError::NotFound`] when the run has no record at all.
     pub async fn summary(&self, run: &RunId) -> Result<JobSummary, ReadError> {
-        Stats::count(&self.shared.stats.reads);
+        self.shared.stats.count_read();
         let summary = self.shared.reader.summary(run).await?;
         summary.ok_or_else(|| ReadError::NotFound {
             key: RunKey::Job(run.clone()),
@@ -163,32 +173,49 @@ impl RunService {
             at,
             expected,
         };
-        let turn = self.shared.turns.take(&key).await?;
-        let announced = self.shared.registry.announce(&key, whole_run);
-        let result = self
-            .changer
-            .change(ChangeRequest {
-                key: key.clone(),
-                context,
-                command,
-            })
-            .await;
+        let request = ChangeRequest {
+            key: key.clone(),
+            context,
+            command,
+        };
+        let result = self.change_in_turn(request, whole_run).await;
+        let word = self.count_change(source, &result);
+        self.shared.trace(action.as_str(), &key, source.as_str(), word, at);
+        result
+    }
+
+    async fn change_in_turn(&self, request: ChangeRequest, whole_run: bool) -> Result<Changed, ChangeError> {
+        let turn = self.shared.turns.take(&request.key).await?;
+        let announced = self.shared.registry.announce(&request.key, whole_run);
+        let result = self.changer.change(request).await;
         drop(turn);
         match &result {
             Ok(changed) => announced.finish(std::slice::from_ref(changed.record())),
             Err(_) => announced.finish(&[]),
         }
-        let stats = &self.shared.stats;
-        let (counter, word) = match &result {
-            Ok(Changed::Applied { .. }) => (&stats.changed, "changed"),
-            Ok(Changed::Unchanged(_)) => (&stats.unchanged, "unchanged"),
-            Err(ChangeError::NotFound { .. }) => (&stats.not_found, "not_found"),
-            Err(ChangeError::Refused { refusal, .. }) => (&stats.refused, refusal.code()),
-            Err(ChangeError::Indeterminate { .. } | ChangeError::Unavailable(_)) => (&stats.in_doubt, "in_doubt"),
-        };
-        Stats::count(counter);
-        self.shared.trace(action.as_str(), &key, source.as_str(), word, at);
         result
+    }
+
+    /// Counts what came of a change; answers the word for it.
+    fn count_change(&self, source: &Source, result: &Result<Changed, ChangeError>) -> &'static str {
+        let stats = &self.shared.stats;
+        let source = source.as_str();
+        let effect = match result {
+            Ok(Changed::Applied { .. }) => Effect::Changed,
+            Ok(Changed::Unchanged(_)) => Effect::Unchanged,
+            Err(ChangeError::NotFound { .. }) => Effect::NotFound,
+            Err(ChangeError::Indeterminate { .. }) => Effect::InDoubt,
+            Err(ChangeError::Refused { refusal, .. }) => {
+                stats.count_refused(Operation::Change, source, refusal.code());
+                return refusal.code();
+            }
+            Err(ChangeError::Unavailable(unavailable)) => {
+                stats.count_unavailable(Operation::Change, source, unavailable);
+                return unavailable.code();
+            }
+        };
+        stats.count(Operation::Change, source, effect);
+        effect.as_str()
     }
 
     /// Keeps the line of an attempt that failed before it could be aimed at a record (I6).
@@ -203,8 +230,11 @@ impl RunService {
             code,
             detail,
         } = attempt;
-        Stats::count(&self.shared.stats.refused);
-        tracing::info!(source = %source, run.id = %subject.run, outcome = code, "{action} refused");
+        // Only what is a source can have counters of its own; any other text is counted with the rest.
+        let counted_as = source.parse::<Source>();
+        let counted_as = counted_as.as_ref().map_or(OTHER_SOURCES, Source::as_str);
+        self.shared.stats.count_refused(Operation::of(action), counted_as, code);
+        tracing::info!(source = %source, run.id = %subject.run, outcome = code, "{action} {} refused", subject.run);
         let line = NewActivity {
             at: self.shared.clock.now(),
             action,
@@ -233,6 +263,47 @@ impl RunService {
     /// Counters since the start.
     pub fn stats(&self) -> StatsSnapshot {
         self.shared.stats.snapshot()
+    }
+
+    /// What each source did since the start. Bounded: see [`OTHER_SOURCES`](crate::OTHER_SOURCES).
+    pub fn stats_by_source(&self) -> Vec<SourceStats> {
+        self.shared.stats.sources()
+    }
+
+    /// Why requests were turned away before anybody looked at what they ask for, and how often.
+    pub fn turned_away(&self) -> Vec<Counted> {
+        self.shared.stats.turned_away()
+    }
+
+    /// What sweeps did since the start.
+    pub fn sweeper_stats(&self) -> SweeperStats {
+        self.shared.stats.sweeper()
+    }
+
+    /// When this ledger began to count.
+    pub fn started(&self) -> Timestamp {
+        self.shared.stats.started()
+    }
+
+    /// Notes what a pass of a sweeper came to.
+    pub(crate) fn swept(&self, pass: Result<&SweepReport, &Unavailable>) {
+        match pass {
+            Ok(report) => self
+                .shared
+                .stats
+                .count_sweep(report.lost.len(), report.failed.len(), self.now()),
+            Err(_) => self.shared.stats.count_failed_sweep(),
+        }
+    }
+
+    /// How many writes are under way, and how many wait for their turn.
+    pub fn turn_stats(&self) -> TurnStats {
+        self.shared.turns.stats()
+    }
+
+    /// What the store says about its own work, if it does.
+    pub fn store_figures(&self) -> Option<StoreFigures> {
+        self.shared.meter.as_ref().map(|meter| meter.figures())
     }
 
     /// What the registry saved.

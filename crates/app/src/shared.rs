@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_domain::{CreationPolicy, RunKey};
-use runledger_ports::{ActivityLog, Clock, IdSource, RunChanger, RunCreator, RunReader, SecretSource, TokenStore};
+use runledger_ports::{
+    ActivityLog, Clock, IdSource, RunChanger, RunCreator, RunReader, SecretSource, StoreMeter, TokenStore,
+};
 
 use crate::creation_point::CreationPoint;
 use crate::recent::Recent;
@@ -74,6 +76,16 @@ pub struct Ledger {
 impl Ledger {
     /// Puts an app together.
     pub fn new(ports: Ports, policy: CreationPolicy, registry: Registry) -> Self {
+        Self::measured(ports, policy, registry, None)
+    }
+
+    /// Puts an app together over a store that says how its own work goes.
+    pub fn measured(
+        ports: Ports,
+        policy: CreationPolicy,
+        registry: Registry,
+        meter: Option<Arc<dyn StoreMeter>>,
+    ) -> Self {
         let Ports {
             reader,
             changer,
@@ -84,13 +96,15 @@ impl Ledger {
             tokens,
             secrets,
         } = ports;
+        let started = clock.now();
         let shared = Arc::new(Shared {
             reader,
             log,
             clock,
             registry,
-            stats: Stats::default(),
+            stats: Stats::new(&policy, started),
             recent: Recent::default(),
+            meter,
             turns: Turns::default(),
         });
         Self {
@@ -108,6 +122,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) stats: Stats,
     pub(crate) recent: Recent,
+    pub(crate) meter: Option<Arc<dyn StoreMeter>>,
     pub(crate) turns: Turns,
 }
 

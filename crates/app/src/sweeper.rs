@@ -37,6 +37,12 @@ impl Sweeper {
     /// # Errors
     /// [`Unavailable`] when the stalled records cannot be listed; a record that cannot be closed is in the report.
     pub async fn sweep(&self, runs: &RunService) -> Result<SweepReport, Unavailable> {
+        let pass = self.pass(runs).await;
+        runs.swept(pass.as_ref());
+        pass
+    }
+
+    async fn pass(&self, runs: &RunService) -> Result<SweepReport, Unavailable> {
         let mut report = SweepReport::default();
         let mut jobs = Vec::new();
         let mut after: Option<Cursor> = None;

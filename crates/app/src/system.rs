@@ -1,6 +1,8 @@
-//! The real clock and the real source of ids: the one lawful place for time and randomness.
+//! The real clock, the real source of ids, and what the operating system says about this process: the one lawful place
+//! for time and randomness.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -70,4 +72,35 @@ impl SecretSource for RandomIds {
         })?;
         Ok(seed)
     }
+}
+
+/// What the operating system says about this process; `None` where it does not say.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ProcessFigures {
+    /// Memory that is really held, in bytes.
+    pub resident_bytes: Option<u64>,
+    /// Open files and connections.
+    pub open_fds: Option<u64>,
+    /// How many may be open.
+    pub max_fds: Option<u64>,
+}
+
+impl ProcessFigures {
+    /// Asks for them. Takes longer the more files are open, so ask apart from what must not wait.
+    pub fn read() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let open = fs::read_dir("/proc/self/fd").ok();
+        Self {
+            resident_bytes: number_after(&status, "VmRSS:").and_then(|kib| kib.checked_mul(1_024)),
+            // The listing itself holds one open.
+            open_fds: open.and_then(|open| u64::try_from(open.count()).ok()?.checked_sub(1)),
+            max_fds: number_after(&limits, "Max open files"),
+        }
+    }
+}
+
+fn number_after(text: &str, label: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(label))?;
+    line.split_whitespace().next()?.parse().ok()
 }

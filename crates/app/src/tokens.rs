@@ -15,6 +15,7 @@ use runledger_domain::{Source, Timestamp};
 use runledger_ports::{SecretSource, TokenStore, TokenStoreError, Unavailable};
 
 use crate::shared::Shared;
+use crate::stats::{Effect, Operation};
 
 /// The most tokens that a ledger holds, ended ones included: all of them are known in memory.
 pub const TOKENS_MAX: usize = 10_000;
@@ -43,6 +44,18 @@ pub enum IdentityError {
     /// The tokens cannot be read; nobody is let in.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl IdentityError {
+    /// A stable word for it, for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "token_missing",
+            Self::Malformed(_) | Self::Unknown => "token_invalid",
+            Self::Ended { .. } => "token_ended",
+            Self::Unavailable(unavailable) => unavailable.code(),
+        }
+    }
 }
 
 fn ended(end: &TokenEnd) -> String {
@@ -141,6 +154,19 @@ impl Tokens {
     /// # Errors
     /// [`IdentityError`]; then it is nobody.
     pub async fn identify(&self, sent: Option<&str>) -> Result<Identity, IdentityError> {
+        let identified = self.find(sent).await;
+        if let Err(error) = &identified {
+            self.count_turned_away(error.code());
+        }
+        identified
+    }
+
+    /// Counts a request that was turned away before anybody looked at what it asks for.
+    pub fn count_turned_away(&self, reason: &'static str) {
+        self.shared.stats.count_turned_away(reason);
+    }
+
+    async fn find(&self, sent: Option<&str>) -> Result<Identity, IdentityError> {
         let now = self.shared.clock.now();
         let Some(sent) = sent else {
             let is_open = self.is_open().await?;
@@ -190,6 +216,7 @@ impl Tokens {
         let record = TokenRecord::new(&text, new.name, new.grant, by.clone(), now, new.expires_at);
         self.store.add_token(record.clone()).await?;
         self.keep(record.clone());
+        self.shared.stats.count(Operation::Token, by.as_str(), Effect::Created);
         tracing::info!(token.id = %record.id(), source = %by, "token {} made", record.id());
         Ok(MadeToken { record, text })
     }
@@ -242,6 +269,7 @@ impl Tokens {
         self.ask(|_| ()).await?;
         let record = self.store.end_token(id, change, by, now).await?;
         self.keep(record.clone());
+        self.shared.stats.count(Operation::Token, by.as_str(), Effect::Changed);
         tracing::info!(token.id = %id, source = %by, "token {id} ended");
         Ok(record)
     }

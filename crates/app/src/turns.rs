@@ -43,6 +43,15 @@ pub(crate) struct Turns {
     bounds: Bounds,
 }
 
+/// How many writes are under way and wait.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct TurnStats {
+    /// Writes that the store is at.
+    pub under_way: usize,
+    /// Writes that wait for their turn.
+    pub waiting: usize,
+}
+
 /// How many may be under way and wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
@@ -138,6 +147,15 @@ impl Turns {
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are now.
+    pub(crate) fn stats(&self) -> TurnStats {
+        let queues = self.queues();
+        TurnStats {
+            under_way: queues.under_way,
+            waiting: queues.lanes.values().map(|lane| lane.waiting.len()).sum(),
+        }
     }
 
     /// Waits for a turn to write to the record.

@@ -65,6 +65,7 @@ macro_rules! each_rule_of_the_contract {
             pages_hold_each_record_once in lists ["I8"];
             pages_hold_each_record_once_while_others_are_created in lists ["I8"];
             pages_of_open_records_hold_each_once_while_delivered_ones_end in lists ["I8"];
+            counts_are_those_of_records_and_lines in counts ["I2", "I6"];
             stalled_records_come_longest_overdue_first in stalled ["I8"];
             pages_of_stalled_records_hold_each_once_while_delivered_ones_recover in stalled ["I8"];
             stalled_records_of_some_clients_come_alone in stalled ["I12"];

@@ -6,6 +6,7 @@
 pub mod batches;
 pub mod cancelled;
 pub mod changes;
+pub mod counts;
 pub mod crashes;
 pub mod creation;
 pub mod doubt;

@@ -17,7 +17,7 @@ use crate::wire::page::{CreatedRecords, Lines, Records};
 use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
 use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
-use crate::{change, create, meta, read, tokens};
+use crate::{change, create, meta, metrics, read, tokens};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
 ///
@@ -48,7 +48,7 @@ pub fn openapi() -> String {
         change::heartbeat_job, change::heartbeat_client,
         read::get_job, read::get_client, read::list, read::stalled, read::summary, read::activity,
         tokens::create, tokens::list, tokens::revoke, tokens::rotate,
-        meta::stats, meta::livez, meta::readyz, meta::description, meta::explain,
+        meta::stats, metrics::metrics, meta::livez, meta::readyz, meta::description, meta::explain,
     ),
     components(schemas(
         Record<'_>, Records<'_>, CreatedRecords<'_>, Lines<'_>, ActivityOut<'_>, SummaryOut<'_>, StatsOut<'_>,
@@ -378,6 +378,7 @@ answers! {
     RecordsListed: [(200, "A page.", Some("RecordPage"), [])];
     ActivityListed: [(200, "A page.", Some("ActivityPage"), [])];
     SummaryRead: [(200, "The summary.", Some("Summary"), [])];
+    MetricsRead: [(200, "The metrics, in the text format of Prometheus (version 0.0.4).", None, [])];
     StatsRead: [(200, "The counters.", Some("Stats"), [])];
     TokenMade: [(201, "Made. The secret is shown this once.", Some("TokenWithSecret"), [])];
     TokensListed: [(200, "All tokens.", Some("TokenList"), [])];

@@ -87,9 +87,10 @@ impl Api {
         match self.ledger.tokens.identify(sent).await {
             Ok(Identity { access, token }) => {
                 if let (Some(token), Some(limit)) = (token, self.options.token_rate) {
-                    self.buckets
-                        .take(&token, limit, self.now())
-                        .map_err(|seconds| too_many(limit, seconds))?;
+                    self.buckets.take(&token, limit, self.now()).map_err(|seconds| {
+                        self.ledger.tokens.count_turned_away(problem::RATE_LIMITED.code);
+                        too_many(limit, seconds)
+                    })?;
                 }
                 Ok(Caller {
                     access,

@@ -9,7 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Uri};
-use runledger_domain::access::{Access, AccessError, Scope};
+use runledger_domain::access::{Access, AccessError, Scope, TOKEN_PREFIX};
 use runledger_domain::{RunKey, Source, Version};
 
 use crate::api::Api;
@@ -191,6 +191,7 @@ impl Incoming {
             .headers
             .get(&SOURCE)
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let text = text.map(|text| if is_token(&text) { TOKEN_PREFIX.into() } else { text });
         text.map(String::from)
             .or_else(|| self.access.source(None).ok().map(|source| source.to_string()))
             .unwrap_or_default()
@@ -205,6 +206,12 @@ impl Incoming {
     pub(crate) fn source(&self, scope: Scope) -> Result<Source, Problem> {
         let named = match self.header(&SOURCE, &problem::SOURCE_INVALID)? {
             None => None,
+            // It has the form of a source, and would stand in the log and in the metrics.
+            Some(text) if is_token(text) => {
+                let detail = "the header Runledger-Source holds a token; send it as Authorization: Bearer rlt_..., \
+                              and name the program or step that asks here";
+                return Err(Problem::new(&problem::SOURCE_INVALID, detail).at("Runledger-Source"));
+            }
             Some(text) => Some(text.parse().map_err(|error: runledger_domain::SourceError| {
                 Problem::new(&problem::SOURCE_INVALID, error.to_string()).at("Runledger-Source")
             })?),
@@ -268,6 +275,11 @@ impl Incoming {
             .map(Some)
             .map_err(|_| wrong("holds other than visible ASCII characters; send it without"))
     }
+}
+
+/// Whether a text that should be something else is a token, by its beginning.
+fn is_token(text: &str) -> bool {
+    text.trim_start().starts_with(TOKEN_PREFIX)
 }
 
 /// Reads an `ETag` of a record: its version in quotes.

@@ -21,6 +21,7 @@ mod identity;
 mod incoming;
 mod json_path;
 mod meta;
+mod metrics;
 mod options;
 mod problem;
 mod query;
@@ -107,6 +108,7 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/tokens/{token}/revoke", post(tokens::revoke))
         .route("/v1/tokens/{token}/rotate", post(tokens::rotate))
         .route("/v1/stats", get(meta::stats))
+        .route("/metrics", get(metrics::metrics))
         .route("/livez", get(meta::livez))
         .route("/readyz", get(meta::readyz))
         .route("/openapi.json", get(meta::description))

@@ -46,7 +46,7 @@ pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> Result<Response, Prob
     Ok(json(StatusCode::OK, &Health { status: "ready" }))
 }
 
-/// Shows what the server did since it started.
+/// Shows what the ledger holds, and what the server did since it started.
 #[utoipa::path(
     get,
     path = "/v1/stats",
@@ -58,11 +58,9 @@ pub(crate) async fn stats(State(api): State<Arc<Api>>, reading: Reading) -> Resu
     reading.allow_whole()?;
     check_none(&reading.uri)?;
     let runs = &api.ledger.runs;
-    let reads = runs.recent_reads();
-    Ok(json(
-        StatusCode::OK,
-        &StatsOut::of(runs.stats(), runs.registry_stats(), &reads),
-    ))
+    let (counts, reads) = (runs.counts().await?, runs.recent_reads());
+    let stats = StatsOut::of(&counts, runs.stats(), runs.registry_stats(), &reads);
+    Ok(json(StatusCode::OK, &stats))
 }
 
 /// Shows this description.

@@ -24,6 +24,15 @@ pub enum Unavailable {
 }
 
 impl Unavailable {
+    /// A stable word for it, for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Stopped { .. } => "stopped",
+            Self::Failed { .. } => "store_failed",
+        }
+    }
+
     /// Whether the same call may succeed in a moment, without anybody doing anything.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Busy)

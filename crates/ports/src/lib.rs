@@ -5,7 +5,7 @@
 //! a record. Changer and creator are siblings; neither gives the other. A function that is handed a reader or a
 //! changer cannot create: there is no such method, and it cannot mint a permit (I3).
 //!
-//! [`TokenStore`] keeps what is to be known of tokens. [`Clock`], [`IdSource`] and [`SecretSource`] are the only doors to
+//! [`StoreMeter`] lets a store say how its own work goes. [`TokenStore`] keeps what is to be known of tokens. [`Clock`], [`IdSource`] and [`SecretSource`] are the only doors to
 //! time and randomness.
 //!
 //! # Writing a store
@@ -20,6 +20,7 @@ mod activity;
 mod changer;
 mod creator;
 mod error;
+mod figures;
 mod reader;
 mod time;
 mod tokens;
@@ -28,9 +29,10 @@ pub use activity::ActivityLog;
 pub use changer::{ChangeError, ChangeRequest, Changed, RunChanger};
 pub use creator::{CreateError, CreateOutcome, RunCreator};
 pub use error::Unavailable;
+pub use figures::{Distribution, StoreFigures, StoreMeter};
 pub use reader::{
-    ActivityFilter, ActivityPage, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,
-    StalledFilter,
+    ActivityFilter, ActivityPage, Counts, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,
+    STALLED_COUNTED_MAX, StalledFilter,
 };
 pub use time::{Clock, IdSource, SecretSource};
 pub use tokens::{TokenStore, TokenStoreError};

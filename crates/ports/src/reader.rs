@@ -1,6 +1,6 @@
 //! The capability to read. Reading never creates and never changes (I3).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -114,6 +114,20 @@ pub struct ActivityPage {
     pub next: Option<Cursor>,
 }
 
+/// The most stalled records that are counted. A count that reaches it says: as many, or more.
+pub const STALLED_COUNTED_MAX: u64 = 10_000;
+
+/// How much a store holds.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// How many records have each status; what is not there has none.
+    pub records: BTreeMap<Status, u64>,
+    /// How many lines the activity log has.
+    pub lines: u64,
+    /// How many records are stalled, [`STALLED_COUNTED_MAX`] at most.
+    pub stalled: u64,
+}
+
 /// A store that can be read.
 ///
 /// # Contract
@@ -123,6 +137,8 @@ pub struct ActivityPage {
 ///   commit of unknown outcome (I10).
 /// - Pages MUST hold each matching record once, in the order of creation, also while others are created and while
 ///   delivered ones cease to match (`stalled`: in the order of the deadlines).
+/// - `counts` MUST be those of the records and lines that the listings would show, and MUST NOT need to look at all of
+///   them (a store for tests may).
 #[async_trait]
 pub trait RunReader: Send + Sync {
     /// The record under the key.
@@ -171,4 +187,10 @@ pub trait RunReader: Send + Sync {
         after: Option<Cursor>,
         size: PageSize,
     ) -> Result<ActivityPage, Unavailable>;
+
+    /// How many records and lines there are; stalled are open records whose deadline lies before the given point.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    async fn counts(&self, stalled_before: Timestamp) -> Result<Counts, Unavailable>;
 }

@@ -58,6 +58,7 @@ impl OpenLedger {
             error => Problem::Store(error),
         })?;
         let store = Arc::new(store);
+        store.time_commits_by(Arc::new(SystemClock));
         let registry = Registry::new(records, true);
         Ok(Self {
             ledger: put_together(&store, policy, registry, Arc::new(SystemClock))?,
@@ -116,7 +117,7 @@ pub(crate) fn put_together(
         tokens: store.clone(),
         secrets: ids,
     };
-    Ok(Arc::new(Ledger::new(ports, policy, registry)))
+    Ok(Arc::new(Ledger::measured(ports, policy, registry, Some(store.clone()))))
 }
 
 /// The source of attempt ids.

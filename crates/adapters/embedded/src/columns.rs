@@ -25,6 +25,11 @@ pub(crate) const fn status_code(status: Status) -> i64 {
     }
 }
 
+/// The status that a number stands for.
+pub(crate) fn status_of(code: i64) -> Option<Status> {
+    Status::ALL.into_iter().find(|status| status_code(*status) == code)
+}
+
 /// Whether a status number stands for an open record.
 pub(crate) const fn is_open(code: i64) -> bool {
     code < 2

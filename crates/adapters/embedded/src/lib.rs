@@ -25,6 +25,7 @@
 mod columns;
 mod error;
 mod listing;
+mod meter;
 mod open;
 mod read;
 mod schema;

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runledger_domain::access::TokenRecord;
-use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source};
+use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source, Timestamp};
+use runledger_ports::{Counts, STALLED_COUNTED_MAX};
 use rusqlite::{Connection, params};
 
-use crate::columns::{decode, decode_token, key_columns};
+use crate::columns::{decode, decode_token, key_columns, status_of};
 use crate::error::{OpenError, StoreError};
 use crate::open::open_reader;
 
@@ -84,6 +85,36 @@ pub(crate) fn find_minted(
     )?;
     let mut rows = statement.query(params![source.as_str(), attempt.as_str()])?;
     rows.next()?.map(record).transpose()
+}
+
+/// One statement, so that all of it is of one moment. It looks at eight rows, the end of the log, and as many stalled
+/// records as are counted at most.
+pub(crate) fn counts(connection: &Connection, stalled_before: Timestamp) -> Result<Counts, StoreError> {
+    const LINES: i64 = -1;
+    const STALLED: i64 = -2;
+    let mut statement = connection.prepare_cached(
+        "SELECT status, records FROM tally WHERE records > 0
+         UNION ALL SELECT -1, coalesce(max(seq), 0) FROM activity
+         UNION ALL SELECT -2, count(*) FROM (
+           SELECT 1 FROM run INDEXED BY run_deadline WHERE status < 2 AND deadline < ?1 LIMIT ?2)",
+    )?;
+    let most = i64::try_from(STALLED_COUNTED_MAX).unwrap_or(i64::MAX);
+    let mut rows = statement.query([stalled_before.as_micros(), most])?;
+    let mut counts = Counts::default();
+    while let Some(row) = rows.next()? {
+        let (what, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let count = u64::try_from(count).unwrap_or(0);
+        match what {
+            LINES => counts.lines = count,
+            STALLED => counts.stalled = count,
+            code => {
+                let status = status_of(code)
+                    .ok_or_else(|| StoreError::Inconsistent(format!("records are counted under status {code}")))?;
+                counts.records.insert(status, count);
+            }
+        }
+    }
+    Ok(counts)
 }
 
 /// All tokens, in the order of their ids.

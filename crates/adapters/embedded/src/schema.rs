@@ -11,10 +11,10 @@ use crate::error::OpenError;
 /// Marks the file as a run ledger (`RLDG`).
 pub(crate) const APPLICATION_ID: i64 = 0x524C_4447;
 /// The newest schema: that of the last migration.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 
 /// Each schema version with the statements that lead to it from the one before.
-const MIGRATIONS: [(i64, &str); 2] = [(1, "
+const MIGRATIONS: [(i64, &str); 3] = [(1, "
 CREATE TABLE run(
   id        INTEGER PRIMARY KEY,       -- the order of creation: cursor of the listings
   run_id    TEXT    NOT NULL,
@@ -78,13 +78,20 @@ CREATE TRIGGER activity_is_kept BEFORE DELETE ON activity
   BEGIN SELECT RAISE(ABORT, 'the log only grows (I6)'); END;
 CREATE TRIGGER activity_is_final BEFORE UPDATE ON activity
   BEGIN SELECT RAISE(ABORT, 'the log only grows (I6)'); END;
-"), (SCHEMA_VERSION, "
+"), (2, "
 CREATE TABLE token(
   id   TEXT PRIMARY KEY,
   body TEXT NOT NULL                   -- what is kept of the token, as JSON; of its secret only the hash
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER token_is_kept BEFORE DELETE ON token
   BEGIN SELECT RAISE(ABORT, 'tokens are ended, never deleted (I6)'); END;
+"), (SCHEMA_VERSION, "
+-- How many records have each status, kept with every write: counting a large ledger would take seconds.
+CREATE TABLE tally(
+  status  INTEGER PRIMARY KEY,
+  records INTEGER NOT NULL CHECK(records >= 0)
+) STRICT;
+INSERT INTO tally SELECT value, (SELECT count(*) FROM run WHERE status = value) FROM json_each('[0,1,2,3,4,5,6,7]');
 ")];
 
 /// Brings the file to the newest schema, or refuses it: newer files and foreign files are left alone (I17).

@@ -1,7 +1,8 @@
 //! The store as the app sees it: the writer for what writes, the readers for what reads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
@@ -9,9 +10,9 @@ use runledger_domain::{
     AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp, Verdict,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
-    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore, TokenStoreError,
-    Unavailable,
+    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, Clock, Counts, CreateError,
+    CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter,
+    StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::columns::{ACTIVITY, activity};
 use crate::error::{OpenError, StoreError};
 use crate::listing;
+use crate::meter;
 use crate::open::open_writer;
 use crate::read::{self, Readers};
 use crate::transaction::{Prepared, TokenOrder};
@@ -48,6 +50,8 @@ impl Default for EmbeddedOptions {
 pub struct EmbeddedStore {
     writer: Writer,
     readers: Arc<Readers>,
+    directory: PathBuf,
+    queue_max: usize,
 }
 
 /// The store, open for reading, beside whoever writes to it.
@@ -78,7 +82,18 @@ impl EmbeddedStore {
             path: directory.to_owned(),
             source,
         })?;
-        Ok(Self { writer, readers })
+        Ok(Self {
+            writer,
+            readers,
+            directory: directory.to_owned(),
+            queue_max: options.queue,
+        })
+    }
+
+    /// Times commits by this clock, for [`StoreMeter`]. Without one they are counted and not timed; a second clock is
+    /// left alone.
+    pub fn time_commits_by(&self, clock: Arc<dyn Clock>) {
+        self.writer.meter().time_by(clock);
     }
 
     /// Opens the ledger in `directory` for reading only; never makes one.
@@ -254,6 +269,24 @@ impl ActivityLog for EmbeddedStore {
     }
 }
 
+impl StoreMeter for EmbeddedStore {
+    fn figures(&self) -> StoreFigures {
+        let meter = self.writer.meter();
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        StoreFigures {
+            queue: meter.queued.load(Ordering::Relaxed),
+            queue_max: count(self.queue_max),
+            lines_waiting: count(self.writer.lines_waiting()),
+            is_stopped: self.writer.is_stopped(),
+            commits_failed: meter.commits_failed.load(Ordering::Relaxed),
+            group_size: meter.group_size(),
+            commit_micros: meter.commit_micros(),
+            bytes_used: meter::bytes_used(&self.directory),
+            bytes_free: meter::bytes_free(&self.directory),
+        }
+    }
+}
+
 #[async_trait]
 impl TokenStore for EmbeddedStore {
     async fn tokens(&self) -> Result<Vec<TokenRecord>, Unavailable> {
@@ -344,6 +377,11 @@ macro_rules! run_reader {
                     listing::activity_page(connection, &filter, after, size)
                 })
                 .await
+            }
+
+            async fn counts(&self, stalled_before: Timestamp) -> Result<Counts, Unavailable> {
+                $(self.$settle().await;)?
+                in_background(&self.readers, move |connection| read::counts(connection, stalled_before)).await
             }
         }
     };

@@ -1,9 +1,9 @@
 //! Checking a whole ledger: that records and log say the same, and that the log is whole (I2, I5, I6).
 
-use runledger_domain::ChainHead;
+use runledger_domain::{ChainHead, Status};
 use rusqlite::Connection;
 
-use crate::columns::{ACTIVITY, activity, decode, key_columns, status_code};
+use crate::columns::{ACTIVITY, activity, decode, key_columns, status_code, status_of};
 use crate::error::StoreError;
 
 /// The most findings that are listed; the rest are counted.
@@ -61,6 +61,7 @@ fn verify_snapshot(connection: &Connection) -> Result<VerifyReport, StoreError> 
     check_file(connection, &mut report)?;
     check_chain(connection, &mut report)?;
     check_records(connection, &mut report)?;
+    check_tally(connection, &mut report)?;
     check_orphans(connection, &mut report)?;
     check_tokens(connection, &mut report)?;
     Ok(report)
@@ -152,6 +153,26 @@ fn check_records(connection: &Connection, report: &mut VerifyReport) -> Result<(
         if row.get::<_, Option<i64>>(7)? != Some(version) || row.get::<_, Option<i64>>(8)? != Some(version) {
             report.found(&subject, format!("is at version {version}, which its lines do not say"));
         }
+    }
+    Ok(())
+}
+
+/// The kept numbers of records against the records.
+fn check_tally(connection: &Connection, report: &mut VerifyReport) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT status, sum(kept), sum(there) FROM (
+           SELECT status, records AS kept, 0 AS there FROM tally
+           UNION ALL SELECT status, 0, count(*) FROM run GROUP BY status
+         ) GROUP BY status HAVING sum(kept) <> sum(there)",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (code, kept, there): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let status = status_of(code).map_or("of no known status", Status::as_str);
+        report.found(
+            format!("the number of records that are {status}"),
+            format!("is kept as {kept}, but there are {there}"),
+        );
     }
     Ok(())
 }

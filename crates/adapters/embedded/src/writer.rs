@@ -18,6 +18,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
+use crate::meter::Meter;
 use crate::open::WriteLock;
 use crate::transaction::{Prepared, TokenOrder, Transaction};
 
@@ -76,6 +77,7 @@ struct WriterState {
     deferred: AtomicUsize,
     /// How many operations the last group had. More than one: callers come together, and the thread collects them.
     last_group: AtomicUsize,
+    meter: Meter,
 }
 
 #[derive(Default)]
@@ -173,12 +175,32 @@ impl Writer {
     }
 
     fn enqueue(&self, operation: Operation) -> Result<(), Unavailable> {
-        self.queue.try_send(operation).map_err(|refused| match refused {
-            TrySendError::Full(_) => Unavailable::Busy,
-            TrySendError::Disconnected(_) => Unavailable::Stopped {
-                reason: SHUTTING_DOWN.into(),
-            },
+        // Before it is sent, so that whoever takes it out never counts below nothing.
+        self.state.meter.queued.fetch_add(1, Ordering::Relaxed);
+        self.queue.try_send(operation).map_err(|refused| {
+            self.state.meter.queued.fetch_sub(1, Ordering::Relaxed);
+            match refused {
+                TrySendError::Full(_) => Unavailable::Busy,
+                TrySendError::Disconnected(_) => Unavailable::Stopped {
+                    reason: SHUTTING_DOWN.into(),
+                },
+            }
         })
+    }
+
+    /// What is measured of the work.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.state.meter
+    }
+
+    /// How many lines wait to be written with others.
+    pub(crate) fn lines_waiting(&self) -> usize {
+        self.state.deferred.load(Ordering::Relaxed) + self.state.handed_in().lines.len()
+    }
+
+    /// Whether nothing more is written.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state.stopped.get().is_some()
     }
 
     /// Whether lines wait to be written.
@@ -229,7 +251,10 @@ fn serve(queue: &Receiver<Operation>, core: &Mutex<Core>, state: &WriterState) {
         match first {
             Ok(Operation::Stop) | Err(RecvTimeoutError::Disconnected) => stopping = true,
             Ok(Operation::LookAfterDeferred) => {}
-            Ok(operation) => group.push(operation),
+            Ok(operation) => {
+                state.meter.queued.fetch_sub(1, Ordering::Relaxed);
+                group.push(operation);
+            }
             Err(RecvTimeoutError::Timeout) => quiet = true,
         }
         // After a stop, what was accepted before it is still done.
@@ -239,7 +264,10 @@ fn serve(queue: &Receiver<Operation>, core: &Mutex<Core>, state: &WriterState) {
             match operation {
                 Operation::Stop => stopping = true,
                 Operation::LookAfterDeferred => {}
-                operation => group.push(operation),
+                operation => {
+                    state.meter.queued.fetch_sub(1, Ordering::Relaxed);
+                    group.push(operation);
+                }
             }
         }
         if stopping {
@@ -286,8 +314,10 @@ impl Core {
                 return refuse_all(group, &Unavailable::Stopped { reason });
             }
         };
+        let began = self.state.meter.begin();
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             let error = StoreError::from(error);
+            self.state.meter.failed();
             self.stop_if_needed(&error);
             return refuse_all(group, &error.into());
         }
@@ -310,6 +340,9 @@ impl Core {
         if failure.is_none() && flush {
             failure = transaction.write_deferred().err();
         }
+        if failure.is_none() {
+            failure = transaction.write_tally().err();
+        }
         let (wrote, deferred_written) = (transaction.wrote(), transaction.deferred_written());
         if let Some(error) = failure {
             self.roll_back(before, &error);
@@ -322,11 +355,15 @@ impl Core {
             let reason =
                 format!("a commit failed with an outcome that is not known ({error}); restart to check the ledger");
             tracing::error!(%error, "commit failed; no more writes are accepted");
+            self.state.meter.failed();
             let _ = self.state.stopped.set(reason.clone());
             for finished in done {
                 finished.doubt(&reason, wrote);
             }
         } else {
+            if wrote {
+                self.state.meter.committed(done.len(), began);
+            }
             self.deferred.drain(..deferred_written);
             // Before the answers: whoever is answered may ask for the log at once.
             self.state.deferred.store(self.deferred.len(), Ordering::Release);
@@ -339,6 +376,7 @@ impl Core {
 
     fn roll_back(&mut self, (head, deferred): (ChainHead, usize), error: &StoreError) {
         tracing::error!(%error, "a transaction failed and is rolled back");
+        self.state.meter.failed();
         self.head = head;
         self.deferred.truncate(deferred);
         self.stop_if_needed(error);

@@ -38,9 +38,9 @@ use runledger_domain::{
     AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
-    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore, TokenStoreError,
-    Unavailable,
+    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, CreateError, CreateOutcome,
+    Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore,
+    TokenStoreError, Unavailable,
 };
 
 use crate::ledger::Ledger;
@@ -103,6 +103,10 @@ impl RunReader for MemoryStore {
         size: PageSize,
     ) -> Result<ActivityPage, Unavailable> {
         Ok(read::activity(&self.transaction(), filter, after, size))
+    }
+
+    async fn counts(&self, stalled_before: Timestamp) -> Result<Counts, Unavailable> {
+        Ok(read::counts(&self.transaction(), stalled_before))
     }
 }
 

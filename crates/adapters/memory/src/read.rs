@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use runledger_domain::{Activity, ClientId, JobSummary, RunId, RunRecord};
-use runledger_ports::{ActivityFilter, ActivityPage, Cursor, ListFilter, PageSize, RecordPage, StalledFilter};
+use runledger_domain::{Activity, ClientId, JobSummary, RunId, RunRecord, Timestamp};
+use runledger_ports::{
+    ActivityFilter, ActivityPage, Counts, Cursor, ListFilter, PageSize, RecordPage, STALLED_COUNTED_MAX, StalledFilter,
+};
 
 use crate::ledger::{Ledger, RecordNumber};
 
@@ -55,6 +57,19 @@ pub(crate) fn activity(
         });
     let (lines, next) = page(found, size);
     ActivityPage { lines, next }
+}
+
+pub(crate) fn counts(ledger: &Ledger, stalled_before: Timestamp) -> Counts {
+    let mut counts = Counts::default();
+    for (_, record) in ledger.records(0) {
+        let status = record.status();
+        *counts.records.entry(status).or_default() += 1;
+        if status.is_open() && record.deadline() < stalled_before && counts.stalled < STALLED_COUNTED_MAX {
+            counts.stalled += 1;
+        }
+    }
+    counts.lines = ledger.lines(0).last().map_or(0, |line| line.seq);
+    counts
 }
 
 fn overdue_at(number: RecordNumber, record: &RunRecord) -> Cursor {

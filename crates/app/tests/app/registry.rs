@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use runledger_app::{Ledger, Registry, StartClient, StartJob};
 use runledger_domain::{
     AttemptId, Command, Completion, CreationContent, CreationPolicy, JobSummary, Outcome, RunId, RunKey, RunRecord,
-    Source, Status,
+    Source, Status, Timestamp,
 };
 use runledger_memory::MemoryStore;
 use runledger_ports::{
-    ActivityFilter, ActivityPage, ChangeError, ChangeRequest, Changed, Cursor, ListFilter, PageSize, RecordPage,
-    RunChanger, RunReader, StalledFilter, Unavailable,
+    ActivityFilter, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, Cursor, ListFilter, PageSize,
+    RecordPage, RunChanger, RunReader, StalledFilter, Unavailable,
 };
 
 use crate::{Stopped, ledger, ports, source};
@@ -166,6 +166,10 @@ impl RunReader for SlowReader {
         size: PageSize,
     ) -> Result<ActivityPage, Unavailable> {
         self.0.activity(filter, after, size).await
+    }
+
+    async fn counts(&self, stalled_before: Timestamp) -> Result<Counts, Unavailable> {
+        self.0.counts(stalled_before).await
     }
 }
 

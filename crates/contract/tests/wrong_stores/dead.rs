@@ -9,9 +9,9 @@ use runledger_domain::{
     AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
-    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore, TokenStoreError,
-    Unavailable,
+    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, CreateError, CreateOutcome,
+    Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore,
+    TokenStoreError, Unavailable,
 };
 
 /// The store, and its own opening.
@@ -68,6 +68,10 @@ impl RunReader for DeadStore {
     }
 
     async fn activity(&self, _: &ActivityFilter, _: Option<Cursor>, _: PageSize) -> Result<ActivityPage, Unavailable> {
+        dead()
+    }
+
+    async fn counts(&self, _: Timestamp) -> Result<Counts, Unavailable> {
         dead()
     }
 }

@@ -175,6 +175,11 @@ flaws! {
     ListPagesByPlaceFromTheEnd breaks pages_hold_each_record_once_while_others_are_created,
     ListPagesByPlace breaks pages_of_open_records_hold_each_once_while_delivered_ones_end,
 
+    // What is counted.
+    CountsKnowFirstStatus breaks counts_are_those_of_records_and_lines,
+    CountsForgetRefusals breaks counts_are_those_of_records_and_lines,
+    CountsEndedAsStalled breaks counts_are_those_of_records_and_lines,
+
     // What is stalled.
     StalledInOrderOfCreation breaks stalled_records_come_longest_overdue_first,
     StalledSkipsEquals breaks stalled_records_come_longest_overdue_first,

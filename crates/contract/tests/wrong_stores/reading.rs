@@ -8,8 +8,8 @@ use runledger_domain::{
     Timestamp,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityPage, ChangeRequest, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunReader,
-    StalledFilter, Unavailable,
+    ActivityFilter, ActivityPage, ChangeRequest, Counts, Cursor, ListFilter, PageSize, RecordPage, RunChanger,
+    RunReader, StalledFilter, Unavailable,
 };
 
 use crate::flaws::Flaw;
@@ -110,6 +110,23 @@ impl RunReader for WrongStore {
             answer => answer?,
         }
         Ok(self.shown_activity(filter, after, size).await)
+    }
+
+    async fn counts(&self, stalled_before: Timestamp) -> Result<Counts, Unavailable> {
+        self.must_run()?;
+        let mut counts = self.right.counts(stalled_before).await?;
+        match self.flaw {
+            Flaw::CountsKnowFirstStatus => {
+                counts.records.clear();
+                for record in self.all().await {
+                    *counts.records.entry(self.first(&record).status()).or_default() += 1;
+                }
+            }
+            Flaw::CountsForgetRefusals => counts.lines = counts.records.values().sum(),
+            Flaw::CountsEndedAsStalled => counts.stalled = counts.records.values().sum(),
+            _ => {}
+        }
+        Ok(counts)
     }
 }
 

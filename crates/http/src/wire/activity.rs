@@ -1,7 +1,10 @@
 //! A line of the activity log on the wire, and what the server counted.
 
+use std::collections::BTreeMap;
+
 use runledger_app::{RecentRead, RegistryStats, StatsSnapshot};
-use runledger_domain::{Activity, ChainHash, RunKey};
+use runledger_domain::{Activity, ChainHash, Outcome, RunKey, Status};
+use runledger_ports::Counts;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -70,16 +73,57 @@ fn unless_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// What the server did since it started.
+/// What the ledger holds, and what the server did since it started.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Stats)]
 pub(crate) struct StatsOut<'a> {
-    /// Operations by what came of them.
+    /// How many records the ledger holds, by status.
+    records_by_status: BTreeMap<&'static str, u64>,
+    /// How many records the ledger holds, in the four groups of the older service.
+    record_types: RecordTypesOut,
+    /// How many records are stalled; 10000 says: as many, or more.
+    stalled: u64,
+    /// How many lines the activity log has.
+    activity_log_size: u64,
+    /// Operations by what came of them, since the server started.
     operations: OperationsOut,
     /// Reads that the registry saved.
     registry: RegistryOut,
     /// The last reads of single records, oldest first; bounded, forgotten with the process.
     recent_reads: Vec<RecentReadOut<'a>>,
+}
+
+/// How many records the ledger holds, in the four groups of the older service.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = RecordTypes)]
+struct RecordTypesOut {
+    /// Running.
+    running: u64,
+    /// Succeeded.
+    completed: u64,
+    /// Failed.
+    error: u64,
+    /// All others.
+    other: u64,
+}
+
+impl RecordTypesOut {
+    fn of(counts: &Counts) -> Self {
+        let mut types = Self::default();
+        for (status, count) in &counts.records {
+            match status {
+                Status::Running => types.running += count,
+                Status::Ended(Outcome::Succeeded) => types.completed += count,
+                Status::Ended(Outcome::Failed) => types.error += count,
+                Status::Queued
+                | Status::Ended(Outcome::SucceededWithErrors | Outcome::Skipped | Outcome::Cancelled | Outcome::Lost) =>
+                {
+                    types.other += count;
+                }
+            }
+        }
+        types
+    }
 }
 
 /// Operations by what came of them.
@@ -100,8 +144,10 @@ struct OperationsOut {
     unchanged: u64,
     /// Changes of unknown keys.
     not_found: u64,
-    /// Operations whose outcome is not known, or that the store could not do.
+    /// Operations whose outcome is not known.
     in_doubt: u64,
+    /// Operations that the store did not do.
+    unavailable: u64,
     /// Reads.
     reads: u64,
 }
@@ -133,13 +179,21 @@ struct RecentReadOut<'a> {
 }
 
 impl<'a> StatsOut<'a> {
-    pub(crate) fn of(stats: StatsSnapshot, registry: RegistryStats, reads: &'a [RecentRead]) -> Self {
+    pub(crate) fn of(counts: &Counts, stats: StatsSnapshot, registry: RegistryStats, reads: &'a [RecentRead]) -> Self {
         let recent = |read: &'a RecentRead| RecentReadOut {
             at: Time(read.at),
             key: Shown(&read.key),
             found: read.found,
         };
+        let by_status = |status: Status| {
+            let count = counts.records.get(&status).copied().unwrap_or_default();
+            (status.as_str(), count)
+        };
         Self {
+            records_by_status: Status::ALL.into_iter().map(by_status).collect(),
+            record_types: RecordTypesOut::of(counts),
+            stalled: counts.stalled,
+            activity_log_size: counts.lines,
             operations: OperationsOut {
                 created: stats.created,
                 replayed: stats.replayed,
@@ -149,6 +203,7 @@ impl<'a> StatsOut<'a> {
                 unchanged: stats.unchanged,
                 not_found: stats.not_found,
                 in_doubt: stats.in_doubt,
+                unavailable: stats.unavailable,
                 reads: stats.reads,
             },
             registry: RegistryOut {

@@ -64,6 +64,7 @@ async fn a_schema_has_the_fields_that_are_sent() {
         ("ActivityPage", &log),
         ("Activity", &log["activity"][0]),
         ("Stats", &stats),
+        ("RecordTypes", &stats["record_types"]),
         ("Operations", &stats["operations"]),
         ("RegistryStats", &stats["registry"]),
         ("RecentRead", &stats["recent_reads"][0]),

@@ -10,6 +10,7 @@ mod described;
 mod guard;
 mod identity;
 mod isolation;
+mod metrics;
 mod outage;
 mod pages;
 mod read;

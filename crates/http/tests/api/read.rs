@@ -122,6 +122,14 @@ async fn what_was_done_is_counted() {
     let stats = stats
         .has("/operations/created", 1)
         .has("/operations/not_found", 1)
+        .has("/records_by_status/running", 1)
+        .has("/records_by_status/lost", 0)
+        .has(
+            "/record_types",
+            json!({"running": 1, "completed": 0, "error": 0, "other": 0}),
+        )
+        .has("/stalled", 0)
+        .has("/activity_log_size", 2)
         .has("/operations/reads", 2)
         .has("/registry/hits", 1)
         .has("/registry/misses", 1)

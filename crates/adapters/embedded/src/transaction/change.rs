@@ -113,6 +113,7 @@ impl Transaction<'_> {
         ])?;
         check_rows(rows, "a changed record")?;
         self.wrote = true;
+        self.tally(Some(stored.record.status()), next.status());
         let known = stored.record.external_ids();
         let added: Vec<_> = next
             .external_ids()

@@ -209,6 +209,7 @@ impl Transaction<'_> {
         }
         check_rows(rows, "a new record")?;
         self.wrote = true;
+        self.tally(None, record.status());
         let id = self.connection.last_insert_rowid();
         if record.creation().minted && record.key().kind() == RecordKind::Job {
             let creation = record.creation();

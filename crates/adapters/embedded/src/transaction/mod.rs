@@ -7,18 +7,21 @@ mod change;
 mod create;
 mod token;
 
-use runledger_domain::{ChainHead, ExternalId, NewActivity, RunKey, RunRecord};
+use std::collections::BTreeMap;
+
+use runledger_domain::{ChainHead, ExternalId, NewActivity, RunKey, RunRecord, Status};
 use rusqlite::{Connection, params};
 
 pub(crate) use self::create::Prepared;
 pub(crate) use self::token::TokenOrder;
-use crate::columns::{decode, key_columns, version_column};
+use crate::columns::{decode, key_columns, status_code, version_column};
 use crate::error::StoreError;
 
 const INSERT_ACTIVITY: &str =
     "INSERT INTO activity(seq, at, action, source, run_id, client_id, verdict, code, version, detail, hash)
      VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 const SELECT_RUN: &str = "SELECT id, body FROM run WHERE run_id = ?1 AND client_id = ?2";
+const UPDATE_TALLY: &str = "UPDATE tally SET records = records + ?2 WHERE status = ?1";
 const INSERT_REFERENCE: &str = "INSERT INTO reference(system, external, run) VALUES(?1, ?2, ?3)";
 
 /// One transaction under way.
@@ -29,6 +32,8 @@ pub(crate) struct Transaction<'a> {
     deferred: &'a mut Vec<NewActivity>,
     deferred_written: usize,
     wrote: bool,
+    /// By how much the number of records of each status has changed.
+    tally: BTreeMap<i64, i64>,
 }
 
 struct Stored {
@@ -44,6 +49,7 @@ impl<'a> Transaction<'a> {
             deferred,
             deferred_written: 0,
             wrote: false,
+            tally: BTreeMap::new(),
         }
     }
 
@@ -70,6 +76,28 @@ impl<'a> Transaction<'a> {
     pub(crate) fn line(&mut self, line: NewActivity) -> Result<(), StoreError> {
         self.write_deferred()?;
         self.append(line)
+    }
+
+    /// Notes that a record came to have a status, and which one it had before.
+    fn tally(&mut self, before: Option<Status>, now: Status) {
+        if let Some(before) = before {
+            *self.tally.entry(status_code(before)).or_default() -= 1;
+        }
+        *self.tally.entry(status_code(now)).or_default() += 1;
+    }
+
+    /// Writes how many records have each status, once for the whole group. The last step before the commit.
+    pub(crate) fn write_tally(&mut self) -> Result<(), StoreError> {
+        for (status, difference) in std::mem::take(&mut self.tally) {
+            if difference != 0 {
+                let rows = self
+                    .connection
+                    .prepare_cached(UPDATE_TALLY)?
+                    .execute([status, difference])?;
+                check_rows(rows, "a number of records")?;
+            }
+        }
+        Ok(())
     }
 
     /// Numbers, chains and writes a line (I6).

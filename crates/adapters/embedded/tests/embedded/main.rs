@@ -5,6 +5,7 @@
 )]
 
 mod contract;
+mod figures;
 mod late_lines;
 mod opening;
 mod verify;

@@ -96,6 +96,11 @@ async fn what_was_done_behind_the_ledgers_back_is_found() {
             "0 create lines",
         ),
         ("INSERT INTO reference VALUES('apify', 'x', 77)", "not there"),
+        (
+            "UPDATE tally SET records = 5 WHERE status = 1",
+            "is kept as 5, but there are 2",
+        ),
+        ("DELETE FROM tally WHERE status = 2", "is kept as 0, but there are 1"),
         ("INSERT INTO token VALUES('777777777777', '{}')", "lines of making one"),
     ];
     for (tamper, expected) in cases {

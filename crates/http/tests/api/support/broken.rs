@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
-use runledger_domain::{AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source};
+use runledger_domain::{
+    AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
+};
 use runledger_memory::MemoryStore;
 use runledger_ports::{
-    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
-    ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, Unavailable,
+    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, CreateError, CreateOutcome,
+    Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, Unavailable,
 };
 use tokio::sync::Semaphore;
 
@@ -123,6 +125,11 @@ impl RunReader for Broken {
     ) -> Result<ActivityPage, Unavailable> {
         self.check()?;
         self.store.activity(filter, after, size).await
+    }
+
+    async fn counts(&self, stalled_before: Timestamp) -> Result<Counts, Unavailable> {
+        self.check()?;
+        self.store.counts(stalled_before).await
     }
 }
 

@@ -163,10 +163,11 @@ impl World {
             .unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
-        let json = if text.is_empty() {
-            Value::Null
-        } else {
+        let is_json = |value: &axum::http::HeaderValue| value.to_str().unwrap().ends_with("json");
+        let json = if !text.is_empty() && parts.headers.get("content-type").is_some_and(is_json) {
             serde_json::from_str(&text).unwrap()
+        } else {
+            Value::Null
         };
         Answer {
             status: parts.status.as_u16(),

@@ -159,6 +159,58 @@ fn the_log_holds_no_secret_and_nothing_of_what_records_hold_however_much_is_logg
 }
 
 #[test]
+fn a_line_of_the_log_says_which_trace_it_belongs_to_also_when_callers_meet() {
+    let place = Place::new();
+    let log = place.beside("log");
+    let server = Server::start_logging(&mut place.program(), fs::File::create(&log).unwrap());
+    // At the same time, so that writes wait for each other and go on in tasks of their own.
+    std::thread::scope(|scope| {
+        for caller in 0..8 {
+            let address = &server.address;
+            scope.spawn(move || {
+                let mut connection = Connection::open(address).unwrap();
+                for number in 0..20 {
+                    let trace = format!("00-{:032x}-{:016x}-01", caller * 100 + number + 1, caller + 1);
+                    let headers = [("Runledger-Source", "orchestrator"), ("traceparent", trace.as_str())];
+                    let body = format!(r#"{{"run_id":"run-{caller}-{number}"}}"#);
+                    let (status, text) = connection.send("POST", "/v1/runs", &headers, &body).unwrap();
+                    assert_eq!(status, 201, "{text}");
+                }
+            });
+        }
+    });
+    let mut connection = Connection::open(&server.address).unwrap();
+    let headers = [
+        ("Runledger-Source", "orchestrator"),
+        ("traceparent", "00-nonsense-\"x-01"),
+    ];
+    let (status, _) = connection
+        .send("POST", "/v1/runs", &headers, r#"{"run_id":"untraced"}"#)
+        .unwrap();
+    assert_eq!(status, 201, "a trace that cannot be read is none");
+    drop(connection);
+    assert_eq!(server.stop(), Some(0));
+    let log = fs::read_to_string(&log).unwrap();
+    let mut traced = 0;
+    for line in log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let Some(run) = line["run.key"].as_str() else { continue };
+        let Some((caller, number)) = run.strip_prefix("run-").and_then(|rest| rest.split_once('-')) else {
+            assert_eq!((run, &line["span"]), ("untraced", &Value::Null));
+            continue;
+        };
+        let (caller, number): (u64, u64) = (caller.parse().unwrap(), number.parse().unwrap());
+        assert_eq!(
+            line["span"]["trace_id"],
+            format!("{:032x}", caller * 100 + number + 1),
+            "{line}"
+        );
+        assert_eq!(line["span"]["parent_id"], format!("{:016x}", caller + 1), "{line}");
+        traced += 1;
+    }
+    assert_eq!(traced, 160);
+}
+
+#[test]
 fn a_line_of_the_log_says_which_record_it_is_about_in_message_and_field() {
     let place = Place::new();
     let log = place.beside("log");

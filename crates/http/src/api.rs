@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use runledger_app::{Attempt, Ledger};
 use runledger_domain::activity::printable;
 use runledger_domain::{Action, Subject, Timestamp};
+use tracing::{Instrument as _, Span};
 
 use crate::body;
 use crate::incoming::Incoming;
@@ -73,12 +74,12 @@ fn about(problem: Problem, incoming: &Incoming, action: Action) -> Problem {
 
 /// Does what changes something so that a caller who hangs up stops waiting, but never stops a write, nor what is
 /// remembered of it, half-way (I8, I10): what has to wait goes on in a task of its own. What is done at once, such as a
-/// repeated creation or the commit of a lone caller, needs none.
-pub(crate) async fn carry_out<F>(work: F) -> Response
+/// repeated creation or the commit of a lone caller, needs none. Its lines in the log are those of the trace.
+pub(crate) async fn carry_out<F>(trace: Span, work: F) -> Response
 where
     F: Future<Output = Response> + Send + 'static,
 {
-    let mut work = Box::pin(work);
+    let mut work = Box::pin(work.instrument(trace));
     let begun = poll_fn(|context| Poll::Ready(catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))))).await;
     match begun {
         Ok(Poll::Ready(response)) => response,

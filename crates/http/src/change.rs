@@ -141,7 +141,7 @@ pub(crate) async fn heartbeat_client(State(api): State<Arc<Api>>, incoming: Inco
 type Understand = fn(&Incoming) -> Result<(Command, Option<Version>), Problem>;
 
 async fn change(api: Arc<Api>, mut incoming: Incoming, action: Action, understand: Understand) -> Response {
-    carry_out(async move {
+    carry_out(incoming.trace(), async move {
         let (source, key, expected, command) = match asked(&mut incoming, understand) {
             Ok(asked) => asked,
             Err(problem) => return api.refuse(&incoming, action, problem).await,

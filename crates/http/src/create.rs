@@ -26,7 +26,7 @@ use crate::wire::page::CreatedRecords;
     responses(JobCreated, CreateProblems),
 )]
 pub(crate) async fn create_job(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
-    carry_out(async move {
+    carry_out(incoming.trace(), async move {
         match read_job(&mut incoming) {
             Ok((source, start)) => match api.ledger.creation.start_job(&source, start).await {
                 Ok(started) => created(&api, &started),
@@ -63,7 +63,7 @@ fn read_job(incoming: &mut Incoming) -> Result<(Source, StartJob), Problem> {
     responses(ClientsCreated, CreateProblems),
 )]
 pub(crate) async fn create_clients(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
-    carry_out(async move {
+    carry_out(incoming.trace(), async move {
         let (source, attempt, start) = match read_clients(&mut incoming) {
             Ok(asked) => asked,
             Err(problem) => return api.refuse(&incoming, Action::Create, problem).await,

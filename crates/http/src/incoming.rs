@@ -11,9 +11,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Uri};
 use runledger_domain::access::{Access, AccessError, Scope, TOKEN_PREFIX};
 use runledger_domain::{RunKey, Source, Version};
+use tracing::Span;
 
 use crate::api::Api;
 use crate::problem::{self, Kind};
+use crate::trace;
 use crate::trouble::Problem;
 use crate::wire::input::{client_id, run_key};
 use crate::{body, guard, query};
@@ -195,6 +197,11 @@ impl Incoming {
         text.map(String::from)
             .or_else(|| self.access.source(None).ok().map(|source| source.to_string()))
             .unwrap_or_default()
+    }
+
+    /// The trace that the request belongs to.
+    pub(crate) fn trace(&self) -> Span {
+        trace::span(&self.headers)
     }
 
     /// Takes out what was wrong before the contents were looked at.

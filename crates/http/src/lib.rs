@@ -30,6 +30,7 @@ mod read;
 mod serve;
 mod tls;
 mod tokens;
+mod trace;
 mod trouble;
 mod wire;
 

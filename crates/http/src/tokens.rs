@@ -34,7 +34,7 @@ use crate::wire::token::{NewTokenIn, Rotation, TokenList, TokenOut, TokenWithSec
     responses(TokenMade, CreateProblems),
 )]
 pub(crate) async fn create(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
-    carry_out(async move {
+    carry_out(incoming.trace(), async move {
         let asked = asked(&mut incoming).and_then(|source| {
             let body: NewTokenIn<'_> = read(incoming.json()?)?;
             Ok((source, body.new_token(api.now())?))
@@ -76,7 +76,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, reading: Reading) -> Resul
     responses(TokenShown, ChangeProblems)
 )]
 pub(crate) async fn revoke(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
-    carry_out(async move {
+    carry_out(incoming.trace(), async move {
         let asked = asked(&mut incoming).and_then(|source| {
             let Nothing {} = read(incoming.json()?)?;
             Ok((source, token_id(&incoming)?))
@@ -101,7 +101,7 @@ pub(crate) async fn revoke(State(api): State<Arc<Api>>, mut incoming: Incoming) 
     responses(TokenMade, ChangeProblems),
 )]
 pub(crate) async fn rotate(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
-    carry_out(async move {
+    carry_out(incoming.trace(), async move {
         let asked = asked(&mut incoming).and_then(|source| {
             let Rotation { overlap_seconds } = read(incoming.json()?)?;
             Ok((source, token_id(&incoming)?, overlap_seconds.unwrap_or_default()))

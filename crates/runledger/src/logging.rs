@@ -91,12 +91,7 @@ where
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let started = if is_json {
-        builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .try_init()
+        builder.json().flatten_event(true).with_span_list(false).try_init()
     } else {
         builder
             .with_ansi(is_watched && !no_colour())

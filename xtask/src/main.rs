@@ -1,12 +1,13 @@
 //! `cargo xtask <command>`: the one entry to building, checking, testing and releasing, for people and for CI.
 //!
 //! Each check also runs alone. Nothing here needs more than cargo, rustc and the usual tools of a Unix system; the
-//! tests of the Python client need Python and its package index. Nothing of ours depends on it.
+//! tests of the Python client and of the API's description need Python and its package index. Nothing of ours depends on it.
 
 #![forbid(unsafe_code)]
 
 mod checks;
 mod ci;
+mod contract;
 mod dist;
 mod graph;
 mod layers;
@@ -59,6 +60,8 @@ enum Command {
     Deny,
     /// The types and the tests of the Python client, against the server that is built for them.
     Python,
+    /// Does the server do what the description of its API says? Schemathesis asks it.
+    Contract(contract::Options),
     /// The release archive, its third-party licences and its checksum.
     Dist,
     /// The benchmarks; arguments go to them as they are.
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Command::Openapi { check } => checks::openapi(check),
         Command::Deny => checks::deny().map(|_ran| ()),
         Command::Python => python::run_tests(),
+        Command::Contract(options) => contract::run_all(&options),
         Command::Dist => dist::run(),
         Command::Bench { arguments } => long::bench(&arguments),
         Command::Verify { cases } => long::verify(cases),

@@ -4,6 +4,7 @@
 use crate::workspace::{self, capture, cargo, root, run};
 use anyhow::{Context as _, Result, bail};
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -15,13 +16,14 @@ const MINOR_MIN: u32 = 9;
 
 /// `cargo xtask python`.
 pub(crate) fn run_tests() -> Result<()> {
-    check_version(&capture(
-        Command::new("python3").arg("--version"),
-        "install Python 3: the Python client is tested with it",
-    )?)?;
     let target = PathBuf::from(workspace::metadata()?.target_directory);
     let place = target.join("python");
-    let python = environment(&place)?;
+    let client = format!("{}[test]", root().join(CLIENT).display());
+    let python = environment(
+        &place,
+        &[client.as_ref()],
+        "it takes httpx, pytest, mypy and hatchling from PyPI: is it reachable?",
+    )?;
     run(
         cargo().args(["build", "--locked", "--package", "runledger"]),
         "mend what does not compile",
@@ -46,9 +48,15 @@ pub(crate) fn run_tests() -> Result<()> {
     )
 }
 
-/// Makes the virtual environment, or takes the one that is there, and installs the client with what its tests need.
-/// Answers its Python.
-fn environment(place: &Path) -> Result<PathBuf> {
+/// Makes a virtual environment, or takes the one that is there, and installs these packages. Answers its Python.
+///
+/// # Errors
+/// When Python is missing or too old, or the packages cannot be had; `advice` then says what to do.
+pub(crate) fn environment(place: &Path, packages: &[&OsStr], advice: &str) -> Result<PathBuf> {
+    check_version(&capture(
+        Command::new("python3").arg("--version"),
+        "install Python 3: parts of the product are tested with it",
+    )?)?;
     let place = place.join("venv");
     let python = place.join("bin").join("python");
     let works = Command::new(&python)
@@ -62,20 +70,16 @@ fn environment(place: &Path) -> Result<PathBuf> {
             "install the module venv (on Debian the package python3-venv)",
         )?;
     }
-    let client = format!("{}[test]", root().join(CLIENT).display());
-    run(
-        Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-input",
-            ])
-            .arg(client),
-        "it takes httpx, pytest, mypy and hatchling from PyPI: is it reachable?",
-    )?;
+    let mut install = Command::new(&python);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]);
+    run(install.args(packages), advice)?;
     Ok(python)
 }
 

@@ -12,7 +12,11 @@ use utoipa::ToSchema;
 
 use crate::answer::json;
 use crate::api::Api;
-use crate::describe::{CodePath, Described, ReadProblems, Ready, StatsRead, openapi};
+use crate::describe::answers::{
+    self, Described, DescribedProblems, ExplainedProblems, ListProblems, Ready, ReadyProblems, StatsRead,
+};
+use crate::describe::openapi;
+use crate::describe::parameters::CodePath;
 use crate::incoming::{Asking, Reading};
 use crate::problem::{self, KINDS};
 use crate::query::check_none;
@@ -39,7 +43,7 @@ pub(crate) async fn livez() -> Response {
     path = "/readyz",
     tag = "server",
     operation_id = "ready",
-    responses(Ready, ReadProblems)
+    responses(Ready, ReadyProblems)
 )]
 pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     api.ledger.runs.ready().await?;
@@ -52,7 +56,7 @@ pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> Result<Response, Prob
     path = "/v1/stats",
     tag = "server",
     operation_id = "getStats",
-    responses(StatsRead, ReadProblems)
+    responses(StatsRead, ListProblems)
 )]
 pub(crate) async fn stats(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
     reading.allow_whole()?;
@@ -69,7 +73,7 @@ pub(crate) async fn stats(State(api): State<Arc<Api>>, reading: Reading) -> Resu
     path = "/openapi.json",
     tag = "server",
     operation_id = "describe",
-    responses(Described)
+    responses(Described, DescribedProblems)
 )]
 pub(crate) async fn description(_: Asking) -> Response {
     static TEXT: LazyLock<String> = LazyLock::new(openapi);
@@ -87,7 +91,7 @@ pub(crate) async fn description(_: Asking) -> Response {
     tag = "server",
     operation_id = "explainProblem",
     params(CodePath),
-    responses(Described, ReadProblems)
+    responses(answers::Explained, ExplainedProblems)
 )]
 pub(crate) async fn explain(reading: Asking) -> Result<Response, Problem> {
     let code = reading.path.code();
@@ -105,11 +109,17 @@ pub(crate) async fn explain(reading: Asking) -> Result<Response, Problem> {
 }
 
 /// What there is to say about one kind of problem.
-#[derive(Debug, Serialize)]
-struct Explained {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProblemKind)]
+pub(crate) struct Explained {
+    /// The stable word.
+    #[schema(example = "conflict")]
     code: &'static str,
+    /// The status that it is answered with.
     status: u16,
+    /// What it is, in general.
     title: &'static str,
+    /// What was not done, and what to do.
     advice: &'static str,
 }
 

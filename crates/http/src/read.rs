@@ -13,10 +13,8 @@ use runledger_ports::{ActivityFilter, ListFilter};
 
 use crate::answer::{self, json};
 use crate::api::Api;
-use crate::describe::{
-    ActivityListed, ActivityQuery, ClientPath, JobPath, ListQuery, PageQuery, ReadHeaders, ReadProblems, RecordRead,
-    RecordsListed, SummaryRead,
-};
+use crate::describe::answers::{ActivityListed, ListProblems, ReadProblems, RecordRead, RecordsListed, SummaryRead};
+use crate::describe::parameters::{ActivityQuery, ClientPath, JobPath, ListQuery, PageQuery, ReadHeaders};
 use crate::incoming::{Reading, read_tag};
 use crate::query::{Parameters, check_none};
 use crate::trouble::Problem;
@@ -57,7 +55,7 @@ pub(crate) async fn get_client(State(api): State<Arc<Api>>, reading: Reading) ->
     tag = "read",
     operation_id = "listRecords",
     params(ListQuery, PageQuery),
-    responses(RecordsListed, ReadProblems)
+    responses(RecordsListed, ListProblems)
 )]
 pub(crate) async fn list(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
     const KNOWN: [&str; 9] = [
@@ -95,7 +93,7 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, reading: Reading) -> Resul
     tag = "read",
     operation_id = "listStalled",
     params(PageQuery),
-    responses(RecordsListed, ReadProblems)
+    responses(RecordsListed, ListProblems)
 )]
 pub(crate) async fn stalled(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
     reading.allow()?;
@@ -133,7 +131,7 @@ pub(crate) async fn summary(State(api): State<Arc<Api>>, reading: Reading) -> Re
     tag = "read",
     operation_id = "listActivity",
     params(ActivityQuery, PageQuery),
-    responses(ActivityListed, ReadProblems)
+    responses(ActivityListed, ListProblems)
 )]
 pub(crate) async fn activity(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
     const KNOWN: [&str; 6] = ["run_id", "client_id", "source", "refused", "limit", "cursor"];

@@ -2,7 +2,6 @@
 //! which only programs of this machine can reach.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
@@ -16,9 +15,8 @@ use runledger_ports::TokenStoreError;
 use crate::answer::json;
 use crate::api::{Api, carry_out};
 use crate::body::read;
-use crate::describe::{
-    AdminHeaders, ChangeProblems, CreateProblems, ReadProblems, TokenMade, TokenPath, TokenShown, TokensListed,
-};
+use crate::describe::answers::{ChangeProblems, CreateProblems, ListProblems, TokenMade, TokenShown, TokensListed};
+use crate::describe::parameters::{AdminHeaders, TokenPath};
 use crate::incoming::{Incoming, Reading};
 use crate::problem;
 use crate::query::check_none;
@@ -57,7 +55,7 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, mut incoming: Incoming) 
     path = "/v1/tokens",
     tag = "tokens",
     operation_id = "listTokens",
-    responses(TokensListed, ReadProblems)
+    responses(TokensListed, ListProblems)
 )]
 pub(crate) async fn list(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
     reading.access.allow(Scope::Admin)?;
@@ -103,19 +101,14 @@ pub(crate) async fn revoke(State(api): State<Arc<Api>>, mut incoming: Incoming) 
 pub(crate) async fn rotate(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
     carry_out(incoming.trace(), async move {
         let asked = asked(&mut incoming).and_then(|source| {
-            let Rotation { overlap_seconds } = read(incoming.json()?)?;
-            Ok((source, token_id(&incoming)?, overlap_seconds.unwrap_or_default()))
+            let body: Rotation = read(incoming.json()?)?;
+            Ok((source, token_id(&incoming)?, body.overlap()?))
         });
         let (source, id, overlap) = match asked {
             Ok(asked) => asked,
             Err(problem) => return api.refuse(&incoming, Action::EndToken, problem).await,
         };
-        match api
-            .ledger
-            .tokens
-            .rotate(&source, &id, Duration::from_secs(overlap))
-            .await
-        {
+        match api.ledger.tokens.rotate(&source, &id, overlap).await {
             Ok(made) => answer_made(&made),
             Err(error) => failed(&api, &incoming, Action::EndToken, error).await,
         }

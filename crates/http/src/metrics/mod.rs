@@ -19,7 +19,7 @@ use runledger_ports::{Counts, StoreFigures};
 
 use self::text::{Page, Seconds};
 use crate::api::Api;
-use crate::describe::{MetricsRead, ReadProblems};
+use crate::describe::answers::{ListProblems, MetricsRead};
 use crate::incoming::Reading;
 use crate::query::check_none;
 use crate::trouble::Problem;
@@ -32,7 +32,7 @@ const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0
     path = "/metrics",
     tag = "server",
     operation_id = "getMetrics",
-    responses(MetricsRead, ReadProblems)
+    responses(MetricsRead, ListProblems)
 )]
 pub(crate) async fn metrics(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
     reading.allow_whole()?;

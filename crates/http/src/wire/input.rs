@@ -12,10 +12,12 @@ use runledger_domain::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::describe::forms;
 use crate::problem;
 use crate::trouble::Problem;
 use crate::wire::number::{MetricChangeIn, read_metrics};
 use crate::wire::text::{Object, Text};
+use crate::wire::whole::Whole;
 
 /// A job to create. Everything may be left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -23,22 +25,22 @@ use crate::wire::text::{Object, Text};
 pub(crate) struct NewJob<'a> {
     /// Its run id; chosen by the ledger when left out.
     #[serde(borrow)]
-    #[schema(value_type = Option<String>, example = "250925-231841")]
+    #[schema(value_type = Option<forms::RunId>)]
     run_id: Option<Text<'a>>,
     /// The batch that it belongs to.
-    #[schema(value_type = Option<String>, example = "stream-1")]
+    #[schema(value_type = Option<forms::BatchLabel>)]
     batch: Option<Text<'a>>,
     /// References to other systems, written `system:id`.
-    #[schema(value_type = Option<Vec<String>>, max_items = 64, example = json!(["apify:8MSTBAfqMzuXPvgB3"]))]
+    #[schema(value_type = Option<Vec<forms::ExternalId>>, max_items = 64)]
     external_ids: Option<Vec<Text<'a>>>,
     /// A first note.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::NoteText>)]
     note: Option<Text<'a>>,
     /// How long it may be silent, in seconds; the ledger's span when left out.
-    #[schema(minimum = 1, maximum = 31_622_400)]
-    deadline_after_seconds: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 31_622_400)]
+    deadline_after_seconds: Option<Whole>,
     /// Where it begins: `running` (when left out) or `queued`.
-    #[schema(value_type = Option<String>, example = "running")]
+    #[schema(value_type = Option<forms::Beginning>)]
     status: Option<Text<'a>>,
 }
 
@@ -68,28 +70,28 @@ impl NewJob<'_> {
 pub(crate) struct NewClient<'a> {
     /// The client.
     #[serde(borrow)]
-    #[schema(required, value_type = String, example = "Guy-Wilson")]
+    #[schema(required, value_type = forms::ClientId)]
     client_id: Option<Text<'a>>,
     /// The run, if it is said again; it must be the one in the path.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::RunId>)]
     run_id: Option<Text<'a>>,
     /// The client's name as people read it.
-    #[schema(value_type = Option<String>, example = "Guy Wilson")]
+    #[schema(value_type = Option<forms::ClientName>)]
     client_name: Option<Text<'a>>,
     /// The batch that it belongs to.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::BatchLabel>)]
     batch: Option<Text<'a>>,
     /// References to other systems, written `system:id`.
-    #[schema(value_type = Option<Vec<String>>, max_items = 64)]
+    #[schema(value_type = Option<Vec<forms::ExternalId>>, max_items = 64)]
     external_ids: Option<Vec<Text<'a>>>,
     /// A first note.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::NoteText>)]
     note: Option<Text<'a>>,
     /// How long it may be silent, in seconds; the ledger's span when left out.
-    #[schema(minimum = 1, maximum = 31_622_400)]
-    deadline_after_seconds: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 31_622_400)]
+    deadline_after_seconds: Option<Whole>,
     /// Where it begins: `running` (when left out) or `queued`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::Beginning>)]
     status: Option<Text<'a>>,
 }
 
@@ -134,28 +136,28 @@ pub(crate) struct NewClients<'a> {
     #[schema(value_type = Option<Vec<NewClient>>, min_items = 1, max_items = 1000)]
     clients: Option<Vec<Object<NewClient<'a>>>>,
     /// One: the client.
-    #[schema(value_type = Option<String>, example = "Guy-Wilson")]
+    #[schema(value_type = Option<forms::ClientId>)]
     client_id: Option<Text<'a>>,
     /// The run, if it is said again; it must be the one in the path.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::RunId>)]
     run_id: Option<Text<'a>>,
     /// The client's name as people read it.
-    #[schema(value_type = Option<String>, example = "Guy Wilson")]
+    #[schema(value_type = Option<forms::ClientName>)]
     client_name: Option<Text<'a>>,
     /// The batch that it belongs to.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::BatchLabel>)]
     batch: Option<Text<'a>>,
     /// References to other systems, written `system:id`.
-    #[schema(value_type = Option<Vec<String>>, max_items = 64)]
+    #[schema(value_type = Option<Vec<forms::ExternalId>>, max_items = 64)]
     external_ids: Option<Vec<Text<'a>>>,
     /// A first note.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::NoteText>)]
     note: Option<Text<'a>>,
     /// How long it may be silent, in seconds; the ledger's span when left out.
-    #[schema(minimum = 1, maximum = 31_622_400)]
-    deadline_after_seconds: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 31_622_400)]
+    deadline_after_seconds: Option<Whole>,
     /// Where it begins: `running` (when left out) or `queued`.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::Beginning>)]
     status: Option<Text<'a>>,
 }
 
@@ -240,7 +242,7 @@ struct Content<'b, 'a> {
     batch: Option<&'b Text<'a>>,
     external_ids: Option<&'b [Text<'a>]>,
     note: Option<&'b Text<'a>>,
-    deadline_after_seconds: Option<u64>,
+    deadline_after_seconds: Option<Whole>,
     status: Option<&'b Text<'a>>,
 }
 
@@ -253,7 +255,7 @@ impl Content<'_, '_> {
             note: value("note", self.note)?,
             deadline_after: self
                 .deadline_after_seconds
-                .map(DeadlineAfter::from_secs)
+                .map(|seconds| DeadlineAfter::from_secs(seconds.get()))
                 .transpose()
                 .map_err(|error| Problem::value("deadline_after_seconds", error.to_string()))?,
             initial: match value("status", self.status)? {
@@ -277,20 +279,20 @@ pub(crate) struct RecordChange<'a> {
     #[schema(value_type = Option<MetricChangeIn>)]
     metrics: Option<Object<MetricChangeIn<'a>>>,
     /// A note to append.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::NoteText>)]
     note: Option<Text<'a>>,
     /// Only `running`: begin the work of a queued record. A record is ended by `POST .../complete`.
-    #[schema(value_type = Option<String>, example = "running")]
+    #[schema(value_type = Option<forms::Started>)]
     status: Option<Text<'a>>,
     /// References to add.
-    #[schema(value_type = Option<Vec<String>>, max_items = 64)]
+    #[schema(value_type = Option<Vec<forms::ExternalId>>, max_items = 64)]
     external_ids: Option<Vec<Text<'a>>>,
     /// The name of this update: sent again, it counts once. The header `Idempotency-Key` says the same.
-    #[schema(value_type = Option<String>, max_length = 128)]
+    #[schema(value_type = Option<forms::AttemptId>)]
     update_id: Option<Text<'a>>,
     /// The version that the record must have. The header `If-Match` says the same.
-    #[schema(value_type = Option<u64>)]
-    version: Option<Version>,
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_223_372_036_854_775_807_u64)]
+    version: Option<Whole>,
 }
 
 impl RecordChange<'_> {
@@ -314,7 +316,7 @@ impl RecordChange<'_> {
             external_ids: external_ids(self.external_ids.as_deref())?,
             update_id,
         };
-        Ok((update, self.version))
+        Ok((update, version(self.version)?))
     }
 
     fn starts(&self) -> Result<bool, Problem> {
@@ -336,7 +338,7 @@ impl RecordChange<'_> {
 pub(crate) struct StageFinish<'a> {
     /// How it ended: `succeeded`, `succeeded_with_errors`, `failed`, `skipped`, `cancelled`, `lost`.
     #[serde(borrow)]
-    #[schema(required, value_type = String, example = "succeeded")]
+    #[schema(required, value_type = forms::Outcome)]
     status: Option<Text<'a>>,
     /// What it reports: merged into the record's metrics, once.
     #[schema(value_type = Option<MetricChangeIn>)]
@@ -355,16 +357,16 @@ impl StageFinish<'_> {
 pub(crate) struct RecordCompletion<'a> {
     /// How it ended: `succeeded`, `succeeded_with_errors`, `failed`, `skipped`, `cancelled`, `lost`.
     #[serde(borrow)]
-    #[schema(required, value_type = String, example = "succeeded")]
+    #[schema(required, value_type = forms::Outcome)]
     status: Option<Text<'a>>,
     /// What there is to say about it.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<forms::NoteText>)]
     note: Option<Text<'a>>,
     /// Close what is still open (stages; for a job its client records) as cancelled, instead of refusing.
     close_open: Option<bool>,
     /// The version that the record must have. The header `If-Match` says the same.
-    #[schema(value_type = Option<u64>)]
-    version: Option<Version>,
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_223_372_036_854_775_807_u64)]
+    version: Option<Whole>,
 }
 
 impl RecordCompletion<'_> {
@@ -374,7 +376,7 @@ impl RecordCompletion<'_> {
             note: value("note", self.note.as_ref())?,
             close_open: self.close_open.unwrap_or(false),
         };
-        Ok((completion, self.version))
+        Ok((completion, version(self.version)?))
     }
 }
 
@@ -389,6 +391,18 @@ fn outcome(status: Option<&Text<'_>>) -> Result<Outcome, Problem> {
         return Err(Problem::new(&problem::BODY_INVALID, detail).at("status"));
     };
     parse("status", text.as_str())
+}
+
+/// The version that a body expects; none was ever given out beyond 2^63 - 1.
+fn version(said: Option<Whole>) -> Result<Option<Version>, Problem> {
+    let Some(version) = said.map(Whole::get) else {
+        return Ok(None);
+    };
+    if i64::try_from(version).is_err() {
+        let detail = format!("version is {version}; send the version of the record as it was given");
+        return Err(Problem::value("version", detail));
+    }
+    Ok(Some(version))
 }
 
 fn external_ids(texts: Option<&[Text<'_>]>) -> Result<Vec<ExternalId>, Problem> {

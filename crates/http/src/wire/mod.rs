@@ -10,3 +10,4 @@ pub(crate) mod summary;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod token;
+pub(crate) mod whole;

@@ -11,6 +11,7 @@ use serde::ser::{Error as _, Serialize, SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::describe::forms;
 use crate::problem;
 use crate::trouble::Problem;
 use crate::wire::text::{Object, Text};
@@ -78,13 +79,13 @@ fn read_number(value: &RawValue) -> Result<MetricValue, String> {
 pub(crate) struct MetricChangeIn<'a> {
     /// Deltas, added to the present values.
     #[serde(borrow)]
-    #[schema(value_type = Option<BTreeMap<String, Number>>)]
+    #[schema(value_type = Option<forms::NumbersIn>)]
     add: Option<Numbers<'a>>,
     /// High-water marks: the higher of present and new value stays.
-    #[schema(value_type = Option<BTreeMap<String, Number>>)]
+    #[schema(value_type = Option<forms::NumbersIn>)]
     max: Option<Numbers<'a>>,
     /// Plain values: the new one replaces the present one.
-    #[schema(value_type = Option<BTreeMap<String, Number>>)]
+    #[schema(value_type = Option<forms::NumbersIn>)]
     set: Option<Numbers<'a>>,
 }
 
@@ -110,8 +111,7 @@ pub(crate) fn read_metrics(metrics: Option<&Object<MetricChangeIn<'_>>>) -> Resu
     )
 }
 
-/// An exact number that is never negative: up to 18 digits before the point and 9 behind it. It may also be sent as a
-/// text (`"0.18"`).
+/// An exact number that is never negative.
 #[derive(Clone, Copy, Debug, ToSchema)]
 #[schema(value_type = f64, format = "decimal", minimum = 0, example = json!(0.18))]
 pub(crate) struct Number(MetricValue);

@@ -8,10 +8,12 @@ use runledger_domain::access::{Grant, GrantError, Scope, TokenEnd, TokenRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::describe::forms;
 use crate::problem;
 use crate::trouble::Problem;
 use crate::wire::text::Text;
 use crate::wire::time::Time;
+use crate::wire::whole::Whole;
 
 /// A token to make.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -19,20 +21,20 @@ use crate::wire::time::Time;
 pub(crate) struct NewTokenIn<'a> {
     /// What it is for.
     #[serde(borrow)]
-    #[schema(required, value_type = String, example = "nightly batch")]
+    #[schema(required, value_type = forms::TokenName)]
     name: Option<Text<'a>>,
-    /// The sources that it speaks for; needed for all scopes but `read`.
-    #[schema(value_type = Option<Vec<String>>, max_items = 32, example = json!(["orchestrator"]))]
+    /// The sources that it speaks for; at least one is needed for all scopes but `read`.
+    #[schema(value_type = Option<Vec<forms::Source>>, max_items = 32, example = json!(["orchestrator"]))]
     sources: Option<Vec<Text<'a>>>,
     /// What it may do: `create`, `change`, `read`, `admin`.
-    #[schema(required, value_type = Vec<String>, min_items = 1, example = json!(["create", "change", "read"]))]
+    #[schema(required, value_type = Vec<forms::Scope>, min_items = 1, example = json!(["create", "change", "read"]))]
     scopes: Option<Vec<Text<'a>>>,
-    /// The clients whose records alone it sees and touches; all when left out.
-    #[schema(value_type = Option<Vec<String>>, max_items = 64)]
+    /// The clients whose records alone it sees and touches; all when left out. Not together with the scope `admin`.
+    #[schema(value_type = Option<Vec<forms::ClientId>>, min_items = 1, max_items = 64)]
     clients: Option<Vec<Text<'a>>>,
     /// For how many seconds it counts; for ever when left out.
-    #[schema(minimum = 1, maximum = 315_360_000)]
-    expires_in_seconds: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 315_360_000)]
+    expires_in_seconds: Option<Whole>,
 }
 
 /// The longest time for which a token may be made to count, in seconds: ten years.
@@ -57,7 +59,7 @@ impl NewTokenIn<'_> {
             }
         };
         let grant = grant.map_err(|error: GrantError| Problem::new(&problem::GRANT_INVALID, error.to_string()))?;
-        let expires_at = match self.expires_in_seconds {
+        let expires_at = match self.expires_in_seconds.map(Whole::get) {
             None => None,
             Some(seconds @ 1..=EXPIRY_MAX_SECONDS) => Some(now.saturating_add(Duration::from_secs(seconds))),
             Some(seconds) => {
@@ -91,8 +93,21 @@ where
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rotation {
     /// For how many seconds the old one counts beside the new one; none when left out.
-    #[schema(maximum = 315_360_000)]
-    pub(crate) overlap_seconds: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 315_360_000)]
+    overlap_seconds: Option<Whole>,
+}
+
+impl Rotation {
+    /// How long both count.
+    pub(crate) fn overlap(&self) -> Result<Duration, Problem> {
+        match self.overlap_seconds.map_or(0, Whole::get) {
+            seconds @ 0..=EXPIRY_MAX_SECONDS => Ok(Duration::from_secs(seconds)),
+            seconds => {
+                let detail = format!("overlap_seconds is {seconds}; send at most {EXPIRY_MAX_SECONDS}");
+                Err(Problem::value("overlap_seconds", detail))
+            }
+        }
+    }
 }
 
 /// A token, without its secret.

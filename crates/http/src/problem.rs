@@ -150,6 +150,10 @@ kinds! {
         "Nothing was made. The detail says what is missing or too much.";
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", UNPROCESSABLE_ENTITY, "The idempotency key is not one",
         "Nothing was done. Send 1 to 128 visible ASCII characters, once.";
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", UNPROCESSABLE_ENTITY,
+        "The idempotency key was used for another creation",
+        "Nothing was created. `existing` is the record that the same source created under this key, `differs_in` says \
+         how the contents differ. A retry sends the same content; a new creation needs a new key.";
     IF_MATCH_INVALID = "if_match_invalid", UNPROCESSABLE_ENTITY, "If-Match does not name a version of a record",
         "Nothing was done. Send the ETag of the record as it was, such as \"3\".";
     METRIC_NAMED_TWICE = "metric_named_twice", UNPROCESSABLE_ENTITY, "A metric is named twice",

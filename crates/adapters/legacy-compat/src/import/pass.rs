@@ -371,7 +371,9 @@ async fn create(
     match answer {
         Ok(started) if started.replayed => line.effect = Effect::AlreadyThere,
         Ok(_) => line.effect = Effect::Created,
-        Err(CreationError::Conflict { existing, differs_in }) => taken(line, &existing, &differs_in),
+        Err(
+            CreationError::Conflict { existing, differs_in } | CreationError::AttemptReused { existing, differs_in },
+        ) => taken(line, &existing, &differs_in),
         Err(CreationError::Refused { refusal, .. }) => refuse(line, &refusal),
         Err(source @ CreationError::NotAuthorised { .. }) => return Err(ImportError::NotAllowed { source }),
         Err(source) => return Err(ImportError::Store { key, source }),

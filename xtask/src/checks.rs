@@ -36,27 +36,32 @@ pub(crate) fn doc() -> Result<()> {
     )
 }
 
-/// `cargo xtask openapi`: the document is what the handlers say; the file in docs/ is a copy that reviewers see.
+/// `cargo xtask openapi`: the description and the table of problems are what the handlers say; the files in docs/ are
+/// copies that reviewers see.
 pub(crate) fn openapi(check: bool) -> Result<()> {
-    let document = capture(
-        cargo().args(["run", "--quiet", "--locked", "--package", "runledger", "--", "openapi"]),
-        "the hidden command `runledger openapi` must print the document",
-    )?;
-    let path = root().join("docs/openapi.json");
+    for (command, file) in [("openapi", "docs/openapi.json"), ("problems", "docs/problems.md")] {
+        let written = capture(
+            cargo().args(["run", "--quiet", "--locked", "--package", "runledger", "--", command]),
+            &format!("the hidden command `runledger {command}` must print it"),
+        )?;
+        keep(file, &written, check)?;
+    }
+    Ok(())
+}
+
+/// Writes what the code says into a file, or compares them.
+fn keep(file: &str, written: &str, check: bool) -> Result<()> {
+    let path = root().join(file);
     if check {
-        let committed = fs::read_to_string(&path).with_context(|| {
-            format!(
-                "could not read {}: run `cargo xtask openapi` and commit it",
-                path.display()
-            )
-        })?;
-        if let Some(line) = first_difference(&committed, &document) {
-            bail!("docs/openapi.json differs from the code at line {line}: run `cargo xtask openapi` and commit it");
+        let committed = fs::read_to_string(&path)
+            .with_context(|| format!("could not read {file}: run `cargo xtask openapi` and commit it"))?;
+        if let Some(line) = first_difference(&committed, written) {
+            bail!("{file} differs from the code at line {line}: run `cargo xtask openapi` and commit it");
         }
-        println!("openapi: docs/openapi.json is what the code says");
+        println!("openapi: {file} is what the code says");
     } else {
         fs::create_dir_all(root().join("docs")).context("could not make docs/")?;
-        fs::write(&path, document).with_context(|| format!("could not write {}", path.display()))?;
+        fs::write(&path, written).with_context(|| format!("could not write {}", path.display()))?;
         println!("openapi: wrote {}", workspace::relative(&path));
     }
     Ok(())

@@ -50,9 +50,9 @@ enum Command {
     Licences,
     /// Does the source hold a statement that the design forbids?
     Statements,
-    /// Writes docs/openapi.json from the code, or compares them.
+    /// Writes docs/openapi.json and docs/problems.md from the code, or compares them.
     Openapi {
-        /// Compare only; fail when the file is not what the code says.
+        /// Compare only; fail when a file is not what the code says.
         #[arg(long)]
         check: bool,
     },

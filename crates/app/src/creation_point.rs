@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runledger_domain::creation::is_attempt_reused;
 use runledger_domain::{
     AttemptId, ClientId, Creation, CreationContent, CreationField, CreationIntent, CreationPermit, CreationPolicy,
     CreationRefusal, NewActivity, NotAuthorisedReason, RunId, RunIdScheme, RunKey, RunRecord, Source, Subject,
@@ -67,6 +68,15 @@ pub enum CreationError {
         /// The record that holds the key.
         existing: Arc<RunRecord>,
         /// In what the two creations differ.
+        differs_in: Vec<CreationField>,
+    },
+    /// The same source sent other content in the same attempt before.
+    #[error("attempt {} of {} created {} with other content (differs in {}); a new creation needs an attempt id of its own",
+        existing.creation().attempt, existing.creation().source, existing.key(), fields(differs_in))]
+    AttemptReused {
+        /// The record that the attempt created.
+        existing: Arc<RunRecord>,
+        /// In what the two contents differ.
         differs_in: Vec<CreationField>,
     },
     /// The rules do not allow it now.
@@ -195,7 +205,7 @@ impl CreationPoint {
     ///
     /// # Errors
     /// [`CreationError`] when none of the answers is known; the same call is safe at any time (I10). In the place of a
-    /// record only [`CreationError::Conflict`] and [`CreationError::Refused`].
+    /// record only [`CreationError::Conflict`], [`CreationError::AttemptReused`] and [`CreationError::Refused`].
     pub async fn import(
         &self,
         source: &Source,
@@ -253,8 +263,8 @@ impl CreationPoint {
                 CreationIntent::new(key, source.clone(), attempt.clone(), at).with_content(content.clone());
             intent.minted = true;
             match self.create_one(intent).await {
-                // Somebody else took this second in between. Our own earlier attempt is a real conflict.
-                Err(CreationError::Conflict { existing, .. }) if !is_ours(existing.creation()) => {}
+                // Somebody else took this second in between.
+                Err(CreationError::Conflict { .. }) => {}
                 other => return other,
             }
         }
@@ -451,7 +461,11 @@ impl CreationPoint {
             }
             CreateOutcome::Conflict { existing, differs_in } => {
                 count(Effect::Conflict);
-                Sorted::Failed(CreationError::Conflict { existing, differs_in })
+                Sorted::Failed(if is_attempt_reused(&differs_in) {
+                    CreationError::AttemptReused { existing, differs_in }
+                } else {
+                    CreationError::Conflict { existing, differs_in }
+                })
             }
             CreateOutcome::Refused(refusal) => {
                 stats.count_refused(Operation::Create, source.as_str(), refusal.code());

@@ -150,6 +150,10 @@ kinds! {
         "Nothing was made. The detail says what is missing or too much.";
     IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", UNPROCESSABLE_ENTITY, "The idempotency key is not one",
         "Nothing was done. Send 1 to 128 visible ASCII characters, once.";
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", UNPROCESSABLE_ENTITY,
+        "The idempotency key was used for another creation",
+        "Nothing was created. `existing` is the record that the same source created under this key, `differs_in` says \
+         how the contents differ. A retry sends the same content; a new creation needs a new key.";
     IF_MATCH_INVALID = "if_match_invalid", UNPROCESSABLE_ENTITY, "If-Match does not name a version of a record",
         "Nothing was done. Send the ETag of the record as it was, such as \"3\".";
     METRIC_NAMED_TWICE = "metric_named_twice", UNPROCESSABLE_ENTITY, "A metric is named twice",
@@ -197,6 +201,20 @@ kinds! {
         "Nothing was done, and nothing is known about the record. Try again; tell the operator if it stays.";
 }
 
+/// The kinds that no request meets, and why they are in the table all the same.
+static NEVER_ANSWERED: [(&Kind, &str); 4] = [
+    (
+        &CLIENT_NAME_ON_JOB,
+        "A body for a job has no field for a client name, so it is refused as `unknown_field`.",
+    ),
+    (&IMPORT_ONLY, "No body can ask for a record with a history."),
+    (&NOT_STALLED, "Only the sweep gives records up; it is no request."),
+    (
+        &REFUSED,
+        "It stands in for a refusal that is newer than this table; a test keeps that from happening.",
+    ),
+];
+
 /// The kind with this code; [`REFUSED`] for a refusal that is newer than the table (a test keeps that from happening).
 pub(crate) fn of(code: &str) -> &'static Kind {
     KINDS.iter().find(|kind| kind.code == code).copied().unwrap_or(&REFUSED)
@@ -208,7 +226,7 @@ pub fn problems() -> String {
         "# Problems\n\n\
          <!-- Written from crates/http/src/problem.rs by `runledger_http::problems`; a test compares them. -->\n\n\
          Every error of the HTTP API is a problem document (RFC 9457, `application/problem+json`). `code` is the stable\n\
-         word for programs; `type` is `/problems/` and the code; `detail` says what happened this time. `field`, `run_id`,\n\
+         word for programs; `type` is `/problems/` and the code, and GET explains it; `detail` says what happened this time. `field`, `run_id`,\n\
          `client_id`, `existing` (the record as it stands) and `differs_in` are there when they are known.\n\n\
          | code | status | title | what it means for you |\n| --- | --- | --- | --- |\n",
     );
@@ -221,6 +239,14 @@ pub fn problems() -> String {
         } = kind;
         // Writing to a String cannot fail.
         let _ = writeln!(page, "| `{code}` | {} | {title} | {advice} |", status.as_u16());
+    }
+    page.push_str(
+        "\n## Codes that no request meets\n\n\
+         They are words of the activity log, or of the rules behind the API. A test meets all the others.\n\n\
+         | code | why |\n| --- | --- |\n",
+    );
+    for (kind, why) in NEVER_ANSWERED {
+        let _ = writeln!(page, "| `{}` | {why} |", kind.code);
     }
     page
 }

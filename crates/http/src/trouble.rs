@@ -205,6 +205,13 @@ pub(crate) fn of_creation(error: CreationError, now: Timestamp) -> Problem {
             problem.0.differs_in = differs_in;
             problem
         }
+        CreationError::AttemptReused { existing, differs_in } => {
+            let mut problem = Problem::new(&problem::IDEMPOTENCY_KEY_REUSED, detail)
+                .at("Idempotency-Key")
+                .existing(existing, now);
+            problem.0.differs_in = differs_in;
+            problem
+        }
         CreationError::Refused { key, refusal } => Problem::new(problem::of(refusal.code()), detail).of(&key),
         CreationError::NoFreeSecond => Problem::new(&problem::NO_FREE_SECOND, detail),
         CreationError::CannotMint => Problem::new(&problem::CANNOT_MINT, detail).at("run_id"),

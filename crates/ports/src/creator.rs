@@ -55,7 +55,8 @@ pub enum CreateError {
 ///   [`NewRecord::against`](runledger_domain::creation::NewRecord::against) on the durable record under the key (I7, I9).
 /// - A batch MUST be all or nothing: with one `Conflict` or `Refused` in it nothing is inserted, and the permits that
 ///   would have been created are `Withheld`. Replays in a batch stay replays.
-/// - Every permit MUST leave one line: created, replayed or refused (`conflict`, the refusal's code, `withheld`) (I6).
+/// - Every permit MUST leave one line: created, replayed or refused (the word of
+///   [`conflict_code`](runledger_domain::creation::conflict_code), the refusal's code, `withheld`) (I6).
 /// - A permit whose intent is minted MUST be compared with the minted job record that its source and attempt created
 ///   before, stored or earlier in the batch, whatever the run id: `Replayed` when the content is the same, `Conflict` when
 ///   it differs. A source and attempt MUST NOT create two minted job records (I7).

@@ -69,6 +69,7 @@ fn run(cli: &Cli, output: &Output) -> Outcome {
         Command::Completions { shell } => return setup::completions(&bare, *shell),
         Command::Man { directory } => return setup::man(&bare, directory.as_deref()),
         Command::Openapi => return setup::openapi(&bare),
+        Command::Problems => return setup::problems(&bare),
         _ => {}
     }
     let loaded = settings::load(&given(cli)?)?;
@@ -118,7 +119,8 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         | Command::Demo
         | Command::Completions { .. }
         | Command::Man { .. }
-        | Command::Openapi => Ok(()),
+        | Command::Openapi
+        | Command::Problems => Ok(()),
     }
 }
 

@@ -317,7 +317,7 @@ fn last_word(field: &str) -> &str {
 fn exit_of(status: u16, code: &str) -> Exit {
     match (status, code) {
         (404, "not_found" | "token_not_found") => Exit::NotFound,
-        (409, "conflict") => Exit::Conflict,
+        (409, "conflict") | (422, "idempotency_key_reused") => Exit::Conflict,
         (401 | 403 | 409 | 412, _) => Exit::Refused,
         (400 | 408 | 413 | 415 | 422, _) => Exit::Usage,
         (500.., _) => Exit::Unavailable,
@@ -339,6 +339,7 @@ mod tests {
             (403, "source_not_authorised", Exit::Refused),
             (409, "already_ended", Exit::Refused),
             (409, "conflict", Exit::Conflict),
+            (422, "idempotency_key_reused", Exit::Conflict),
             (412, "version_mismatch", Exit::Refused),
             (404, "not_found", Exit::NotFound),
             (404, "route_not_found", Exit::Fault),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord};
+use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord, conflict_code};
 use runledger_domain::{
     CreationField, CreationIntent, CreationPermit, CreationRefusal, NewActivity, RecordKind, RunKey, RunRecord,
     Subject, Verdict,
@@ -156,6 +156,6 @@ fn conflict(intent: &CreationIntent, existing: &RunRecord, differs_in: &[Creatio
     );
     NewActivity {
         subject: Subject::of(existing.key()),
-        ..intent.refused("conflict", detail)
+        ..intent.refused(conflict_code(differs_in), detail)
     }
 }

@@ -253,7 +253,7 @@ async fn each_record_of_an_import_is_decided_by_itself_and_many_reach_the_store_
         let words = answers.into_iter().map(|answer| match answer {
             Ok(started) if started.replayed => "replayed",
             Ok(_) => "created",
-            Err(CreationError::Conflict { .. }) => "conflict",
+            Err(CreationError::Conflict { .. } | CreationError::AttemptReused { .. }) => "conflict",
             Err(error) => panic!("{error}"),
         });
         words.collect::<Vec<_>>()

@@ -147,6 +147,7 @@ def test_no_try_begins_after_the_deadline(time: Time) -> None:
         ((408, {}, problem(408, "body_too_slow")), True, Unavailable),
         ((409, {"Retry-After": "1"}, problem(409, "in_progress")), True, InDoubt),
         ((409, {}, problem(409, "conflict", existing=RECORD, differs_in=["note"])), False, Conflict),
+        ((422, {}, problem(422, "idempotency_key_reused", existing=RECORD, differs_in=["note"])), False, Conflict),
         ((500, {}, problem(500, "internal")), False, InDoubt),
         ((401, {}, problem(401, "unauthorised")), False, Unauthorised),
         ((403, {}, b"<html>"), False, NotAllowed),

@@ -233,6 +233,7 @@ impl Model {
                     match (same, place < stored) {
                         (true, true) => "replayed",
                         (true, false) => "replayed within",
+                        (false, _) if (held.by, held.attempt) == (by, one.attempt) => "refused idempotency_key_reused",
                         (false, _) => "refused conflict",
                     }
                 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runledger_domain::creation::conflict_code;
 use runledger_domain::{
     ChangeContext, Command, Completion, CreationContent, CreationIntent, CreationPolicy, DeadlineAfter, Initial,
     MetricChange, RecordKind, RunKey, RunRecord, Update,
@@ -155,7 +156,7 @@ fn outcome(outcome: &CreateOutcome) -> String {
     match outcome {
         CreateOutcome::Created(_) => "created".to_owned(),
         CreateOutcome::Replayed(_) => "replayed".to_owned(),
-        CreateOutcome::Conflict { .. } => "refused conflict".to_owned(),
+        CreateOutcome::Conflict { differs_in, .. } => format!("refused {}", conflict_code(differs_in)),
         CreateOutcome::Refused(refusal) => format!("refused {}", refusal.code()),
         CreateOutcome::Withheld => "refused withheld".to_owned(),
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use runledger_domain::creation::JobEvidence;
+use runledger_domain::creation::{JobEvidence, conflict_code};
 use runledger_domain::{
     Action, CreationContent, CreationField, CreationIntent, CreationPolicy, DeadlineAfter, EXTERNAL_IDS_MAX,
     ExternalId, Imported, Initial, Metrics, Outcome, RunRecord, Status,
 };
 use runledger_ports::CreateOutcome;
 
-use crate::bench::{Bench, IMPORTER};
+use crate::bench::{Bench, IMPORTER, verdicts};
 use crate::fixture::{ACME, JOB, OTHER_JOB, ZEN, add, at, complete, intent, noted, request, source, text};
 use crate::rules::Held;
 use crate::store::StoreUnderTest;
@@ -275,6 +275,9 @@ pub(crate) async fn conflicts(bench: &Bench, intent: CreationIntent, differs_in:
         differs_in: differs_in.to_vec(),
     };
     bench.same("another creation", &bench.create_one(intent).await?, &expected)?;
+    let said = verdicts(&bench.lines().await?).pop();
+    let word = format!("refused {}", conflict_code(differs_in));
+    bench.same("the line of a conflict", &said, &Some(word))?;
     let now = bench.record(&existing.key().to_string()).await?;
     bench.same("the holder after a conflict", &now, &existing)
 }

@@ -129,6 +129,7 @@ flaws! {
     ForgetsCreated breaks every_attempt_leaves_one_line,
     ForgetsReplayed breaks every_attempt_leaves_one_line,
     ForgetsConflicts breaks every_attempt_leaves_one_line,
+    CallsReuseAConflict breaks other_content_is_a_conflict_that_names_the_fields,
     ForgetsWithheld breaks a_batch_with_a_conflict_creates_nothing,
     ForgetsChanged breaks every_attempt_leaves_one_line,
     ForgetsUnchanged breaks every_attempt_leaves_one_line,

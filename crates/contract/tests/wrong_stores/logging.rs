@@ -78,6 +78,9 @@ impl WrongStore {
             match self.flaw {
                 Flaw::LogsImportsAsCreations => line.action = Action::Create,
                 Flaw::LogsItsOwnTime => line.at = Timestamp::EPOCH,
+                Flaw::CallsReuseAConflict if line.verdict.code() == "idempotency_key_reused" => {
+                    line.verdict = Verdict::Refused("conflict".into());
+                }
                 Flaw::LogsItself => "runledger".clone_into(&mut line.source),
                 Flaw::LogsTheRunOnly => line.subject.client.clear(),
                 Flaw::LogsOldVersions => line.version = line.version.map(|version| version - 1),

@@ -75,6 +75,32 @@ impl CreationField {
     }
 }
 
+/// The word for a creation that stands against the record under its key, differing from its creation in these fields:
+/// a program that sends other content under the name of an attempt that it made before is told so, whoever else asks
+/// for the key meets a conflict (I7).
+///
+/// ```
+/// use runledger_domain::creation::{CreationField, conflict_code};
+///
+/// assert_eq!(conflict_code(&[CreationField::Attempt, CreationField::Note]), "conflict");
+/// assert_eq!(conflict_code(&[CreationField::Source]), "conflict");
+/// assert_eq!(conflict_code(&[CreationField::Note]), "idempotency_key_reused");
+/// ```
+pub fn conflict_code(differs_in: &[CreationField]) -> &'static str {
+    if is_attempt_reused(differs_in) {
+        "idempotency_key_reused"
+    } else {
+        "conflict"
+    }
+}
+
+/// Whether two creations that differ in these fields are of one source in one attempt. An attempt belongs to the source
+/// that made it: the same id of another source is another attempt.
+pub fn is_attempt_reused(differs_in: &[CreationField]) -> bool {
+    let is_another = |field: &CreationField| matches!(field, CreationField::Attempt | CreationField::Source);
+    !differs_in.iter().any(is_another)
+}
+
 impl core::fmt::Display for CreationField {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.pad(self.as_str())

@@ -39,6 +39,33 @@ async fn i9_of_many_creators_one_wins() {
     );
 }
 
+#[tokio::test]
+async fn i7_a_repetition_waits_for_the_first_and_is_answered_after_it() {
+    let store = Broken::gated();
+    let world = Arc::new(World::over(
+        Arc::clone(&store),
+        Options::default(),
+        CreationPolicy::default(),
+    ));
+    let send = || {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { world.attempt("a-1", "/v1/runs", r#"{"run_id":"r1"}"#).await })
+    };
+    let calls = [send(), send()];
+    // Both have reached the store, so neither was told that another one is in progress.
+    store.waiting.acquire_many(2).await.unwrap().forget();
+    assert!(calls.iter().all(|call| !call.is_finished()));
+    store.gate.add_permits(2);
+    let mut answers = Vec::new();
+    for call in calls {
+        let answer = call.await.unwrap();
+        answers.push((answer.status, answer.header("idempotency-replayed").to_owned()));
+    }
+    answers.sort();
+    assert_eq!(answers, [(200, "true".to_owned()), (201, String::new())]);
+    assert_eq!(world.records().await, ["r1 v1"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn i8_no_delta_is_lost() {
     let world = Arc::new(World::new());

@@ -107,6 +107,40 @@ async fn what_is_no_token_of_this_ledger_lets_nobody_in() {
 }
 
 #[tokio::test]
+async fn i7_an_attempt_belongs_to_its_source_whatever_token_it_comes_with() {
+    let (world, admin) = closed_world().await;
+    let bearer = |name: &str, sources: &str| {
+        let body = format!(r#"{{"name":"{name}","sources":{sources},"scopes":["create","read"]}}"#);
+        let (world, admin) = (&world, &admin);
+        async move { token(world, Some(admin), &body).await.1 }
+    };
+    let (first, rotated) = (
+        bearer("first", r#"["orchestrator"]"#).await,
+        bearer("rotated", r#"["orchestrator","master_process"]"#).await,
+    );
+    let create = |bearer: String, source: &'static str, path: &'static str, body: &'static str| {
+        let world = &world;
+        async move {
+            let mut headers = bearing(&bearer, Some(source));
+            headers.push(("idempotency-key", "a-1"));
+            world.send("POST", path, &headers, body).await
+        }
+    };
+    for (path, body) in [("/v1/runs", r#"{"run_id":"r2"}"#), ("/v1/runs", "")] {
+        let made = create(first.clone(), "orchestrator", path, body).await.check(201, "");
+        let again = create(rotated.clone(), "orchestrator", path, body).await.check(200, "");
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        assert_eq!(again.json["key"], made.json["key"]);
+    }
+    let other = create(rotated.clone(), "master_process", "/v1/runs", r#"{"run_id":"r2"}"#).await;
+    let other = other.check(409, "conflict");
+    assert_eq!(other.json["differs_in"], serde_json::json!(["source"]));
+    // Where the ledger chooses the run id, another source starts a run of its own.
+    let own = create(rotated, "master_process", "/v1/runs", "").await.check(201, "");
+    assert_eq!(own.json["created_by"], "master_process");
+}
+
+#[tokio::test]
 async fn the_source_is_the_tokens_and_no_request_claims_another() {
     let (world, admin) = closed_world().await;
     let body = r#"{"name":"worker","sources":["lead_scoring"],"scopes":["change","read"]}"#;

@@ -3,6 +3,7 @@
 
 mod bad_bodies;
 mod bad_headers;
+mod catalogue;
 mod change;
 mod concurrency;
 mod create;

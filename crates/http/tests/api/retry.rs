@@ -60,8 +60,11 @@ async fn i9_another_creation_is_a_conflict_that_shows_the_holder() {
     // The same attempt with other content is no retry.
     let headers = [ORCHESTRATOR[0], ("idempotency-key", "a-1")];
     let body = r#"{"run_id":"r1","note":"x"}"#;
-    let changed = world.refused(409, "conflict", "POST", "/v1/runs", &headers, body).await;
+    let changed = world
+        .refused(422, "idempotency_key_reused", "POST", "/v1/runs", &headers, body)
+        .await;
     assert_eq!(changed.json["differs_in"], serde_json::json!(["note"]));
+    changed.has("/existing/attempt", "a-1").has("/field", "Idempotency-Key");
     // Without a key every call is an attempt of its own.
     let twice = world
         .refused(409, "conflict", "POST", "/v1/runs", &ORCHESTRATOR, r#"{"run_id":"r1"}"#)
@@ -130,5 +133,27 @@ async fn i7_repeated_ends_change_nothing() {
         let again = world.post(path, body).await.check(200, "");
         assert_eq!(again.header("idempotency-replayed"), "true", "{path}");
         assert_eq!(again.json, first.json, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn i7_what_its_content_tells_apart_needs_no_key_and_looks_at_none() {
+    let world = World::new();
+    world.run("r1", &["a"]).await;
+    let record = "/v1/runs/r1/clients/a";
+    let too_long = "x".repeat(129);
+    for (step, body, replayed) in [
+        ("stages/s/start", "", "true"),
+        ("stages/s/finish", r#"{"status":"succeeded"}"#, "true"),
+        ("heartbeat", "", ""),
+        ("complete", r#"{"status":"succeeded"}"#, "true"),
+    ] {
+        let path = format!("{record}/{step}");
+        world.attempt("k-1", &path, body).await.check(200, "");
+        // Neither the same name, nor another one, nor what is none makes a difference.
+        for key in ["k-1", "k-2", too_long.as_str()] {
+            let again = world.attempt(key, &path, body).await.check(200, "");
+            assert_eq!(again.header("idempotency-replayed"), replayed, "{step} {key}");
+        }
     }
 }

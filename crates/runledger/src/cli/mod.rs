@@ -31,7 +31,7 @@ Exit codes:
   2  the command, an id or a value cannot be understood
   3  refused: the source may not, or the state of the record does not allow it
   4  there is no such record; none was made
-  5  conflict: the key is taken by another creation
+  5  conflict: the key is taken by another creation, or the attempt sent other content before
   6  the ledger is unavailable, or cannot say whether it was done
 
 The ledger:
@@ -203,6 +203,9 @@ Example:
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },
+    /// Print the table of problems of the HTTP API
+    #[command(hide = true)]
+    Problems,
     /// Print the OpenAPI description of the HTTP API
     #[command(hide = true)]
     Openapi,

@@ -73,6 +73,9 @@ fn advise(failure: Failure) -> Failure {
             "to repeat a creation safely, send it with the same --attempt; to change the record, use update, note, \
              stage or complete",
         ),
+        Some("idempotency_key_reused") => failure.advise(
+            "a repeated creation sends what the first one sent; for another creation give another --attempt, or none",
+        ),
         Some("token_missing" | "token_invalid" | "token_ended") => {
             failure.advise("give a token of that ledger in RUNLEDGER_TOKEN")
         }

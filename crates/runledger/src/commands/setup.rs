@@ -1,4 +1,4 @@
-//! The commands around the ledger: `verify`, `completions`, `man`, `openapi`.
+//! The commands around the ledger: `verify`, `completions`, `man`, `openapi`, `problems`.
 
 use std::fs;
 use std::path::Path;
@@ -101,5 +101,14 @@ pub(crate) fn man(context: &Context<'_>, directory: Option<&Path>) -> Outcome {
 /// When standard output cannot be written.
 pub(crate) fn openapi(context: &Context<'_>) -> Outcome {
     context.output.write(runledger_http::openapi().trim_end().as_bytes())?;
+    context.output.write(b"\n")
+}
+
+/// Prints the table of problems of the HTTP API.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn problems(context: &Context<'_>) -> Outcome {
+    context.output.write(runledger_http::problems().trim_end().as_bytes())?;
     context.output.write(b"\n")
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord};
+use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord, conflict_code};
 use runledger_domain::{
     Action, AttemptId, BatchLabel, ChangeContext, CreationIntent, CreationPermit, NewActivity, RecordKind, RunKey,
     RunRecord, Source, Timestamp, Verdict,
@@ -175,7 +175,7 @@ impl Transaction<'_> {
                 self.line(
                     attempt
                         .about(&existing)
-                        .line(Verdict::Refused("conflict".into()), detail),
+                        .line(Verdict::Refused(conflict_code(&differs_in).into()), detail),
                 )?;
                 Ok(CreateOutcome::Conflict { existing, differs_in })
             }

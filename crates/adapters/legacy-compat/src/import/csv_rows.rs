@@ -82,6 +82,7 @@ impl CsvRows {
         Ok(Some(Row {
             number: self.rows,
             place,
+            ends_on: self.file.place.line_before(),
             fields,
             broken: self.broken(place)?,
         }))
@@ -211,7 +212,7 @@ impl CsvRows {
 }
 
 /// The lines of a row behind the one that it begins on, with their verb.
-fn lines_inside(begins_on: u64, last: u64) -> Option<String> {
+pub(super) fn lines_inside(begins_on: u64, last: u64) -> Option<String> {
     match last.saturating_sub(begins_on) {
         0 => None,
         1 => Some(format!("line {last} is")),

@@ -68,6 +68,7 @@ impl JsonRows {
             };
             return Ok(Some(Row {
                 number: self.rows,
+                ends_on: place.line,
                 place,
                 fields,
                 broken,

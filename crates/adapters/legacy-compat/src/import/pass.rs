@@ -9,6 +9,7 @@ use std::io::Write;
 use runledger_domain::{Metrics, RecordKind, RunId, RunKey};
 
 use super::classify::{Accepted, Classifier};
+use super::csv_rows::lines_inside;
 use super::error::ImportError;
 use super::input::Input;
 use super::line::{Class, Line, Lines, reason};
@@ -184,6 +185,12 @@ impl Pass<'_> {
                 line.field = broken.field;
                 line.value = broken.value;
                 line.detail.push(broken.detail);
+                // A stray quote may have taken other rows into this one; what is wrong with the row as a whole names them.
+                if row.broken.is_none()
+                    && let Some(lines) = lines_inside(row.place.line, row.ends_on)
+                {
+                    line.detail.push(format!("{lines} inside it"));
+                }
                 return Ok(Step::Done(Box::new(line)));
             }
         };

@@ -22,6 +22,8 @@ pub(super) struct Row {
     pub(super) number: u64,
     /// Where it begins.
     pub(super) place: Place,
+    /// The line that it ends on.
+    pub(super) ends_on: u64,
     /// What could be read of it.
     pub(super) fields: Fields,
     /// Why it could not be read as a row, if so.

@@ -149,7 +149,10 @@ impl<'a> Taker<'a> {
         let answer = |(answer, (key, _)): (Result<_, _>, &(&RunKey, _))| match answer {
             Ok(runledger_app::Started { replayed: true, .. }) => Ok(Answer::AlreadyThere),
             Ok(_) => Ok(Answer::Created),
-            Err(CreationError::Conflict { existing, differs_in }) => Ok(Answer::Held { existing, differs_in }),
+            Err(
+                CreationError::Conflict { existing, differs_in }
+                | CreationError::AttemptReused { existing, differs_in },
+            ) => Ok(Answer::Held { existing, differs_in }),
             Err(CreationError::Refused { refusal, .. }) => Ok(Answer::Refused(refusal)),
             Err(source) => Err(stopped(key, source)),
         };

@@ -97,6 +97,16 @@ async fn a_stray_quote_takes_no_later_row_with_it() {
 }
 
 #[tokio::test]
+async fn a_refused_row_names_the_lines_that_stray_quotes_took_into_it() {
+    let files = Files::new();
+    let taken = ",a,Acme,Completed,,\",7,,,";
+    let rows = table(&[A, "251001-151758-x,x,Acme,Running,,\",6,,,", taken, B]);
+    let (report, rows) = run(&files.clients("c.csv", rows), Mode::DryRun(None)).await;
+    assert_eq!(report.unwrap().clients.unwrap().refused, 1);
+    assert_eq!(shown(&rows)[1], "3 refused:bad-time line 4 is inside it");
+}
+
+#[tokio::test]
 async fn a_quote_that_is_never_closed_takes_no_later_row_with_it() {
     check(
         &table(&[A, "251001-151758-x,x,\"Acme,Completed", B, "no row", C]),

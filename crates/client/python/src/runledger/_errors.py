@@ -76,7 +76,7 @@ class NotFound(LedgerError):
 
 
 class Conflict(LedgerError):
-    """The key is taken by another creation. `existing` holds it."""
+    """The key is taken by another creation, or the attempt created it with other content. `existing` holds it."""
 
     @property
     def differs_in(self) -> Tuple[str, ...]:
@@ -143,7 +143,7 @@ def class_of(problem: Problem) -> Type[LedgerError]:
     """The class for an answer that a repetition would not change. Doubt is not decided here."""
     if problem.code == "not_found":
         return NotFound
-    if problem.code == "conflict":
+    if problem.code in ("conflict", "idempotency_key_reused"):
         return Conflict
     by_status = {
         400: NotUnderstood,

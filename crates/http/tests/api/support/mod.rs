@@ -86,7 +86,10 @@ impl Answer {
                     self.text
                 );
             }
-            assert_eq!(self.header("retry-after"), if status == 503 { "1" } else { "" });
+            assert_eq!(
+                self.header("retry-after"),
+                if matches!(status, 429 | 503) { "1" } else { "" }
+            );
         }
         self
     }

@@ -177,6 +177,10 @@ impl Pass<'_> {
         if table == RecordKind::Client {
             line.client_id = clip(row.fields.get(CLIENT_ID));
         }
+        // Stray quotes may have taken other rows into this one. That is CSV too, and they may stand in a note that is kept;
+        // what is wrong with the row as a whole names them by itself.
+        let inside = lines_inside(row.place.line, row.ends_on).filter(|_| row.broken.is_none());
+        let inside = inside.map(|lines| format!("{lines} inside it"));
         let accepted = match classifier.read(row) {
             Ok(accepted) => accepted,
             Err(broken) => {
@@ -185,17 +189,13 @@ impl Pass<'_> {
                 line.field = broken.field;
                 line.value = broken.value;
                 line.detail.push(broken.detail);
-                // A stray quote may have taken other rows into this one; what is wrong with the row as a whole names them.
-                if row.broken.is_none()
-                    && let Some(lines) = lines_inside(row.place.line, row.ends_on)
-                {
-                    line.detail.push(format!("{lines} inside it"));
-                }
+                line.detail.extend(inside);
                 return Ok(Step::Done(Box::new(line)));
             }
         };
         line.run_id = accepted.key.run().to_string();
         line.detail.clone_from(&accepted.remarks);
+        line.detail.extend(inside);
         let kept = *self.plan.kept(&accepted.key).ok_or_else(|| changed(&kept_rows.rows))?;
         if kept.row != row.number {
             line.class = Some(Class::Duplicate);

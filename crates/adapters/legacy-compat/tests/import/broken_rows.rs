@@ -107,6 +107,24 @@ async fn a_refused_row_names_the_lines_that_stray_quotes_took_into_it() {
 }
 
 #[tokio::test]
+async fn a_row_that_is_taken_names_the_lines_in_its_note() {
+    let files = Files::new();
+    let rows = table(&[
+        "251001-151758-x,x,Acme,Running,,,2,,,\"",
+        ",a,Acme,Completed,,,3,,,\"",
+        A,
+    ]);
+    let (report, rows) = run(&files.clients("c.csv", rows), Mode::DryRun(None)).await;
+    assert_eq!(report.unwrap().clients.unwrap().refused, 0);
+    let taken = rows.iter().find(|row| row.is("client", "1")).unwrap();
+    assert!(
+        taken.get("detail").contains("; line 3 is inside it"),
+        "{}",
+        taken.get("detail")
+    );
+}
+
+#[tokio::test]
 async fn a_quote_that_is_never_closed_takes_no_later_row_with_it() {
     check(
         &table(&[A, "251001-151758-x,x,\"Acme,Completed", B, "no row", C]),
@@ -148,7 +166,7 @@ async fn two_stray_quotes_do_not_hide_the_rows_between_them() {
     // A note that speaks of runs is a note.
     check(
         &table(&["251001-151758-a,a,Acme,Completed,,,,,,\"see\n251001-151757-b, b, c\n251001-151757\""]),
-        &["2 created:no-job"],
+        &["2 created:no-job lines 3 to 4 are inside it"],
     )
     .await;
 }
@@ -179,7 +197,7 @@ async fn lines_are_counted_whatever_ends_them() {
             &table(&rows).replace("\r\n", end),
             &[
                 "2 created:no-job",
-                "3 created:no-job",
+                "3 created:no-job line 4 is inside it",
                 "5 refused:foreign-id",
                 "6 created:no-job",
             ],

@@ -11,6 +11,7 @@ mod described;
 mod guard;
 mod identity;
 mod isolation;
+mod kept_api;
 mod metrics;
 mod outage;
 mod pages;

@@ -14,6 +14,7 @@ mod isolation;
 mod kept_api;
 mod metrics;
 mod outage;
+mod page;
 mod pages;
 mod read;
 mod refusals;

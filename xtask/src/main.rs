@@ -14,7 +14,9 @@ mod layers;
 mod licences;
 mod long;
 mod manifests;
+mod page;
 mod python;
+mod server;
 mod source;
 mod spdx;
 mod statements;
@@ -62,6 +64,8 @@ enum Command {
     Python,
     /// Does the server do what the description of its API says? Schemathesis asks it.
     Contract(contract::Options),
+    /// Does a browser draw the whole page that shows the API? Where there is one.
+    Page,
     /// The release archive, its third-party licences and its checksum.
     Dist,
     /// The benchmarks; arguments go to them as they are.
@@ -92,6 +96,7 @@ fn main() -> ExitCode {
         Command::Deny => checks::deny().map(|_ran| ()),
         Command::Python => python::run_tests(),
         Command::Contract(options) => contract::run_all(&options),
+        Command::Page => page::run().map(|_ran| ()),
         Command::Dist => dist::run(),
         Command::Bench { arguments } => long::bench(&arguments),
         Command::Verify { cases } => long::verify(cases),

@@ -23,6 +23,7 @@ mod json_path;
 mod meta;
 mod metrics;
 mod options;
+mod page;
 mod problem;
 mod query;
 mod rate;
@@ -113,6 +114,9 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/livez", get(meta::livez))
         .route("/readyz", get(meta::readyz))
         .route("/openapi.json", get(meta::description))
+        .route("/docs", get(page::docs))
+        .route("/docs/style.css", get(page::style))
+        .route("/docs/script.js", get(page::script))
         .route("/problems/{code}", get(meta::explain))
         .fallback(meta::no_route)
         .method_not_allowed_fallback(meta::no_method)

@@ -4,6 +4,7 @@
     reason = "a test that meets an error it does not expect ends there"
 )]
 
+mod kept_forms;
 mod life_cycle;
 mod random_lives;
 mod stored_form;

@@ -6,6 +6,7 @@
 
 mod contract;
 mod figures;
+mod kept_ledgers;
 mod late_lines;
 mod opening;
 mod verify;

@@ -1,0 +1,167 @@
+//! Makes the ledgers that `tests/embedded/kept` holds, one for each schema version, with what is read from them:
+//! `cargo run -p runledger-embedded --example kept_ledger -- DIRECTORY`.
+//!
+//! A ledger that is there already is never made anew: what an older version wrote is what a newer one must read. A new
+//! schema version adds its own.
+
+use std::error::Error;
+use std::path::Path;
+use std::{env, fs};
+
+use runledger_domain::access::{Grant, Scope, TokenChange, TokenRecord, TokenText};
+use runledger_domain::{
+    ChangeContext, Command, Completion, CreationContent, CreationIntent, CreationPolicy, MetricChange, Outcome, Source,
+    Timestamp, Update,
+};
+use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
+use runledger_ports::{ChangeRequest, RunChanger as _, RunCreator as _, TokenStore as _};
+use rusqlite::Connection;
+
+type Outcomes<T> = Result<T, Box<dyn Error>>;
+
+const JOB: &str = "250925-231841";
+const CLIENT: &str = "250925-231841-Guy-Wilson";
+
+fn main() -> Outcomes<()> {
+    let directory = env::args_os().nth(1).ok_or("name the directory")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(make_all(Path::new(&directory)))
+}
+
+async fn make_all(directory: &Path) -> Outcomes<()> {
+    for schema in [1, 2] {
+        let kept = directory.join(format!("ledger-schema-{schema}.db"));
+        if kept.exists() {
+            println!("{} is there already", kept.display());
+            continue;
+        }
+        let work = directory.join("work");
+        fs::create_dir_all(&work)?;
+        let store = EmbeddedStore::open(&work, EmbeddedOptions::default())?;
+        write_records(&store).await?;
+        if schema > 1 {
+            write_tokens(&store).await?;
+        }
+        store.close();
+        drop(store);
+        let file = work.join(DATABASE_FILE);
+        let connection = Connection::open(&file)?;
+        if schema == 1 {
+            // What the first version did not have yet.
+            connection.execute_batch("DROP TABLE token; PRAGMA user_version = 1;")?;
+        }
+        connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
+        drop(connection);
+        fs::copy(&file, &kept)?;
+        fs::remove_dir_all(&work)?;
+        println!("made {}", kept.display());
+    }
+    Ok(())
+}
+
+fn second(second: i64) -> Outcomes<Timestamp> {
+    Ok(Timestamp::from_micros(1_758_842_321_000_000 + second * 1_000_000)?)
+}
+
+/// A job and clients with something in every field, a replay, a conflict and a change of nothing.
+async fn write_records(store: &EmbeddedStore) -> Outcomes<()> {
+    let content = CreationContent {
+        batch: Some("stream-1".parse()?),
+        external_ids: vec!["apify:8MSTBAfqMzuXPvgB3".parse()?],
+        note: Some("first\n\"second\"".parse()?),
+        ..CreationContent::default()
+    };
+    let named = CreationContent {
+        client_name: Some("Guy Wilson 🚀".parse()?),
+        ..content.clone()
+    };
+    create(store, JOB, "attempt-1", 0, content.clone(), true).await?;
+    create(store, CLIENT, "attempt-1", 1, named.clone(), false).await?;
+    create(store, CLIENT, "attempt-1", 2, named, false).await?;
+    create(store, CLIENT, "attempt-2", 3, CreationContent::default(), false).await?;
+    create(store, "nightly", "attempt-1", 4, CreationContent::default(), false).await?;
+    create(store, "nightly/acme", "attempt-1", 5, CreationContent::default(), false).await?;
+    let metrics = MetricChange {
+        add: [("cost".parse()?, "0.18".parse()?)].into(),
+        max: [("peak".parse()?, "7".parse()?)].into(),
+        set: [("size".parse()?, "999999999999999999".parse()?)].into(),
+    };
+    let update = Update {
+        metrics: metrics.clone(),
+        note: Some("more".parse()?),
+        update_id: Some("chunk-1".parse()?),
+        ..Update::default()
+    };
+    let stage = "lead_scoring".parse()?;
+    change(store, CLIENT, 6, Command::Update(update)).await?;
+    change(store, CLIENT, 7, Command::StartStage { name: stage }).await?;
+    let finish = Command::FinishStage {
+        name: "lead_scoring".parse()?,
+        outcome: Outcome::Succeeded,
+        metrics,
+    };
+    change(store, CLIENT, 8, finish).await?;
+    let end = Completion {
+        outcome: Outcome::SucceededWithErrors,
+        note: Some("two posts failed".parse()?),
+        close_open: false,
+    };
+    change(store, CLIENT, 9, Command::Complete(end)).await?;
+    change(store, CLIENT, 10, Command::Heartbeat).await?;
+    change(store, "elsewhere", 11, Command::Heartbeat).await?;
+    change(store, JOB, 12, Command::Heartbeat).await
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "stands in for the creation point, for a ledger of tests"
+)]
+async fn create(
+    store: &EmbeddedStore,
+    key: &str,
+    attempt: &str,
+    at: i64,
+    content: CreationContent,
+    minted: bool,
+) -> Outcomes<()> {
+    let mut intent = CreationIntent::new(key.parse()?, "orchestrator".parse()?, attempt.parse()?, second(at)?);
+    intent.minted = minted;
+    let permit = CreationPolicy::default().authorise(intent.with_content(content));
+    let permit = permit.map_err(|not| not.reason.to_string())?;
+    let _outcome = store.create(vec![permit]).await?;
+    Ok(())
+}
+
+async fn change(store: &EmbeddedStore, key: &str, at: i64, command: Command) -> Outcomes<()> {
+    let context = ChangeContext {
+        source: "batch_process".parse()?,
+        at: second(at)?,
+        expected: None,
+    };
+    let key = key.parse()?;
+    // Some are refused, so that the log holds refusals.
+    let _outcome = store.change(ChangeRequest { key, context, command }).await;
+    Ok(())
+}
+
+async fn write_tokens(store: &EmbeddedStore) -> Outcomes<()> {
+    let by: Source = "token_desk".parse()?;
+    let sources = ["lead_scoring".parse()?];
+    let limited = Grant::new(sources, [Scope::Change, Scope::Read])?.limited_to(["acme".parse()?])?;
+    for (seed, grant) in [(1, limited), (2, Grant::new([], [Scope::Read])?)] {
+        let text = TokenText::from_seed(&[seed; 52]);
+        let token = TokenRecord::new(
+            &text,
+            "nightly batch".parse()?,
+            grant,
+            by.clone(),
+            second(20)?,
+            Some(second(900)?),
+        );
+        store.add_token(token).await?;
+    }
+    let ended = TokenText::from_seed(&[2; 52]).id();
+    let change = TokenChange::Revoke { at: second(21)? };
+    store.end_token(&ended, change, &by, second(21)?).await?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Ledgers that older versions wrote open, verify and list the same for ever (I17). `examples/kept_ledger` made them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use runledger_domain::{CreationContent, CreationIntent, CreationPolicy, Timestamp};
+use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
+use runledger_ports::{
+    ActivityFilter, CreateOutcome, Cursor, ListFilter, PageSize, RunCreator as _, RunReader as _, TokenStore as _,
+};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+const SCHEMA_1: &[u8] = include_bytes!("kept/ledger-schema-1.db");
+const SCHEMA_2: &[u8] = include_bytes!("kept/ledger-schema-2.db");
+/// What is read from them: records, lines of the log, tokens.
+const RECORDS: &str = include_str!("kept/records.jsonl");
+const LINES: &str = include_str!("kept/activity.tsv");
+const TOKENS: &str = include_str!("kept/tokens.jsonl");
+
+fn directory(ledger: &[u8]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join(DATABASE_FILE), ledger).unwrap();
+    directory
+}
+
+fn open(directory: &Path) -> EmbeddedStore {
+    EmbeddedStore::open(directory, EmbeddedOptions::default()).unwrap()
+}
+
+fn schema_version(directory: &Path) -> i64 {
+    let connection = Connection::open(directory.join(DATABASE_FILE)).unwrap();
+    connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap()
+}
+
+/// Everything that can be read, one thing a line.
+async fn read(store: &EmbeddedStore) -> [String; 3] {
+    let [mut records, mut lines, mut tokens] = [const { String::new() }; 3];
+    let size = PageSize::new(1_000).unwrap();
+    for record in store.list(&ListFilter::default(), None, size).await.unwrap().records {
+        writeln!(records, "{}", serde_json::to_string(&*record).unwrap()).unwrap();
+    }
+    let page = store.activity(&ActivityFilter::default(), None, size).await.unwrap();
+    for activity in page.lines {
+        let line = &activity.line;
+        let version = line.version.map_or_else(|| "-".into(), |version| version.to_string());
+        let (at, word, code) = (line.at.as_micros(), line.verdict.as_str(), line.verdict.code());
+        let subject = format!("{}\t{}", line.subject.run, line.subject.client);
+        writeln!(
+            lines,
+            "{}\t{at}\t{}\t{}\t{subject}\t{word}\t{code}\t{version}\t{}\t{}",
+            activity.seq, line.action, line.source, line.detail, activity.hash
+        )
+        .unwrap();
+    }
+    for token in store.tokens().await.unwrap() {
+        writeln!(tokens, "{}", serde_json::to_string(&token).unwrap()).unwrap();
+    }
+    [records, lines, tokens]
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test stands in for the creation point")]
+async fn create(store: &EmbeddedStore, key: &str, minted: bool, content: CreationContent) -> CreateOutcome {
+    let attempt = "attempt-1".parse().unwrap();
+    let source = "orchestrator".parse().unwrap();
+    let mut intent = CreationIntent::new(key.parse().unwrap(), source, attempt, Timestamp::EPOCH);
+    intent.minted = minted;
+    let permit = CreationPolicy::default()
+        .authorise(intent.with_content(content))
+        .unwrap();
+    store.create(vec![permit]).await.unwrap().pop().unwrap()
+}
+
+/// What the ledgers show is what was agreed on, before and after they are brought forward.
+async fn check(ledger: &[u8], schema: i64, tokens: &str, lines: usize) {
+    let directory = directory(ledger);
+    assert_eq!(schema_version(directory.path()), schema);
+    let store = open(directory.path());
+    assert!(store.verify().await.unwrap().is_clean());
+    let shown = read(&store).await;
+    let kept: String = LINES.split_inclusive('\n').take(lines).collect();
+    assert_eq!(shown, [RECORDS, &kept, tokens]);
+
+    // A cursor that was given out goes on where it was.
+    let size = PageSize::new(1).unwrap();
+    let second = Cursor { order: 0, id: 1 };
+    let page = store.list(&ListFilter::default(), Some(second), size).await.unwrap();
+    assert_eq!(page.records[0].key().to_string(), "250925-231841-Guy-Wilson");
+    assert_eq!(page.next, Some(Cursor { order: 0, id: 2 }));
+
+    // A retry of long ago is still one, whether the run id was chosen or sent; a new creation goes on in the chain.
+    let content = CreationContent {
+        batch: Some("stream-1".parse().unwrap()),
+        external_ids: vec!["apify:8MSTBAfqMzuXPvgB3".parse().unwrap()],
+        note: Some("first\n\"second\"".parse().unwrap()),
+        ..CreationContent::default()
+    };
+    let minted = create(&store, "261231-235959", true, content).await;
+    assert!(matches!(minted, CreateOutcome::Replayed(record) if record.key().to_string() == "250925-231841"));
+    let sent = create(&store, "nightly/acme", false, CreationContent::default()).await;
+    assert!(matches!(sent, CreateOutcome::Replayed(_)));
+    let new = create(&store, "nightly/globex", false, CreationContent::default()).await;
+    assert!(matches!(new, CreateOutcome::Created(_)));
+    store.close();
+    drop(store);
+    let store = open(directory.path());
+    assert!(store.verify().await.unwrap().is_clean());
+    assert_eq!(read(&store).await[0].lines().count(), RECORDS.lines().count() + 1);
+}
+
+#[tokio::test]
+async fn i17_a_ledger_of_schema_1_is_what_it_was() {
+    // The tokens of schema 2 left the last lines.
+    check(SCHEMA_1, 1, "", LINES.lines().count() - 3).await;
+}
+
+#[tokio::test]
+async fn i17_a_ledger_of_schema_2_is_what_it_was() {
+    check(SCHEMA_2, 2, TOKENS, LINES.lines().count()).await;
+}

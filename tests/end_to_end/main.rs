@@ -9,6 +9,7 @@ mod abuse;
 mod commands;
 mod configuration;
 mod demo;
+mod events;
 mod http;
 mod import;
 mod kill;

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use runledger_domain::{CreationPolicy, RunKey};
 use runledger_ports::{
-    ActivityLog, Clock, IdSource, RunChanger, RunCreator, RunReader, SecretSource, StoreMeter, TokenStore,
+    ActivityLog, ActivityWatch, Clock, IdSource, RunChanger, RunCreator, RunReader, SecretSource, StoreMeter,
+    TokenStore,
 };
 
 use crate::creation_point::CreationPoint;
+use crate::events::Events;
 use crate::recent::Recent;
 use crate::registry::Registry;
 use crate::run_service::RunService;
@@ -26,6 +28,8 @@ pub struct Ports {
     pub creator: Arc<dyn RunCreator>,
     /// Keeps refusals.
     pub log: Arc<dyn ActivityLog>,
+    /// Says that the activity log has grown.
+    pub watch: Arc<dyn ActivityWatch>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes attempt ids.
@@ -53,6 +57,7 @@ pub struct Ports {
 ///     changer: store.clone(),
 ///     creator: store.clone(),
 ///     log: store.clone(),
+///     watch: store.clone(),
 ///     clock: Arc::new(SystemClock),
 ///     ids: ids.clone(),
 ///     tokens: store,
@@ -71,6 +76,8 @@ pub struct Ledger {
     pub runs: RunService,
     /// Says who asks, by their token.
     pub tokens: Tokens,
+    /// Follows the activity log.
+    pub events: Events,
 }
 
 impl Ledger {
@@ -91,6 +98,7 @@ impl Ledger {
             changer,
             creator,
             log,
+            watch,
             clock,
             ids,
             tokens,
@@ -109,6 +117,7 @@ impl Ledger {
         });
         Self {
             creation: CreationPoint::new(Arc::clone(&shared), creator, policy, ids),
+            events: Events::new(Arc::clone(&shared), watch),
             tokens: Tokens::new(Arc::clone(&shared), tokens, secrets),
             runs: RunService::new(shared, changer),
         }

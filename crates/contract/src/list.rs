@@ -60,6 +60,10 @@ macro_rules! each_rule_of_the_contract {
             a_kept_line_is_kept_as_it_is in log ["I6", "I15"];
             each_filter_finds_its_lines in log ["I6"];
             pages_of_the_log_hold_each_line_once in log ["I6"];
+            the_log_is_read_on_from_any_line in following ["I6"];
+            the_last_line_is_known in following ["I6"];
+            whoever_waits_is_told_of_a_new_line in following ["I6", "I12"];
+            whoever_waits_is_told_of_nothing_else in following ["I6"];
             records_are_listed_in_the_order_of_creation in lists ["I18"];
             each_filter_finds_its_records in lists ["I8"];
             pages_hold_each_record_once in lists ["I8"];

@@ -12,6 +12,7 @@ pub mod creation;
 pub mod doubt;
 pub mod endings;
 pub mod fidelity;
+pub mod following;
 pub mod lists;
 pub mod log;
 pub mod minted;

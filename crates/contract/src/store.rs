@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use runledger_ports::{ActivityLog, RunChanger, RunCreator, RunReader, TokenStore};
+use runledger_ports::{ActivityLog, ActivityWatch, RunChanger, RunCreator, RunReader, TokenStore};
 
 /// The capabilities of one open store.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct Handles {
     pub creator: Arc<dyn RunCreator>,
     /// Keeps lines.
     pub log: Arc<dyn ActivityLog>,
+    /// Says that the log has grown.
+    pub watch: Arc<dyn ActivityWatch>,
     /// Keeps tokens.
     pub tokens: Arc<dyn TokenStore>,
 }
@@ -26,13 +28,14 @@ impl Handles {
     /// The capabilities of a store that has them all.
     pub fn of<S>(store: &Arc<S>) -> Self
     where
-        S: RunReader + RunChanger + RunCreator + ActivityLog + TokenStore + 'static,
+        S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + TokenStore + 'static,
     {
         Self {
             reader: Arc::clone(store) as Arc<dyn RunReader>,
             changer: Arc::clone(store) as Arc<dyn RunChanger>,
             creator: Arc::clone(store) as Arc<dyn RunCreator>,
             log: Arc::clone(store) as Arc<dyn ActivityLog>,
+            watch: Arc::clone(store) as Arc<dyn ActivityWatch>,
             tokens: Arc::clone(store) as Arc<dyn TokenStore>,
         }
     }

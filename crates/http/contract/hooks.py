@@ -15,6 +15,7 @@ FLOAT_MAX = 1e15
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
+    end_streams(case)
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     body = case.body
@@ -31,6 +32,16 @@ def before_call(context, case, kwargs):
                 make_metrics_clear(part["metrics"])
         say_version_once(case, body)
     name_once(case, operation, body)
+
+
+def end_streams(case):
+    """A stream of events ends with the last line there is: nobody waits for what may never come."""
+    if case.operation.definition.raw.get("operationId") != "streamEvents":
+        return
+    query = case.query or {}
+    if query.get("follow") in (None, True, "true"):
+        query["follow"] = "false"
+    case.query = query
 
 
 def make_creation_clear(operation, body):

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use runledger_app::{Attempt, Ledger};
 use runledger_domain::activity::printable;
 use runledger_domain::{Action, Subject, Timestamp};
+use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span};
 
 use crate::body;
@@ -24,11 +25,14 @@ pub(crate) struct Api {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) options: Options,
     pub(crate) buckets: Buckets,
+    /// A permit for each stream of events that may be open.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 impl Api {
     pub(crate) fn new(ledger: Arc<Ledger>, options: Options) -> Self {
         Self {
+            streams: Arc::new(Semaphore::new(options.streams_max.min(Semaphore::MAX_PERMITS))),
             ledger,
             options,
             buckets: Buckets::default(),

@@ -102,6 +102,26 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Whether whoever sent these headers may still do what they were allowed then, asked again in a long answer. It counts
+    /// as no request.
+    pub(crate) async fn is_still(&self, headers: &HeaderMap, allowed: &Access) -> bool {
+        let Ok(sent) = bearer(headers) else { return false };
+        let is_operator = match &self.options.callers {
+            Callers::Operator => true,
+            Callers::BearersAndOperator(key) => sent.is_some_and(|sent| key.is(sent)),
+            Callers::Bearers => false,
+        };
+        is_operator
+            || self
+                .ledger
+                .tokens
+                .identify(sent)
+                .await
+                .is_ok_and(|identity| identity.access == *allowed)
+    }
+}
+
 /// The token that was sent, if one was.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();

@@ -16,6 +16,7 @@ mod body;
 mod change;
 mod create;
 mod describe;
+mod events;
 mod guard;
 mod identity;
 mod incoming;
@@ -42,6 +43,7 @@ use axum::routing::{get, post};
 use runledger_app::Ledger;
 
 pub use describe::openapi;
+pub use events::Closing;
 pub use identity::{Callers, OperatorKey};
 pub use options::Options;
 pub use problem::problems;
@@ -64,8 +66,8 @@ pub use tls::{Tls, TlsError};
 /// # let store = Arc::new(runledger_memory::MemoryStore::new());
 /// # let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds::new()?));
 /// # let ports = Ports {
-/// #     reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store.clone(), clock,
-/// #     ids: ids.clone(), tokens: store, secrets: ids,
+/// #     reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store.clone(),
+/// #     watch: store.clone(), clock, ids: ids.clone(), tokens: store, secrets: ids,
 /// # };
 /// let ledger = Arc::new(Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true)));
 /// let router = runledger_http::router(ledger, runledger_http::Options::default());
@@ -106,6 +108,7 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/records", get(read::list))
         .route("/v1/stalled", get(read::stalled))
         .route("/v1/activity", get(read::activity))
+        .route("/v1/events", get(events::events))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{token}/revoke", post(tokens::revoke))
         .route("/v1/tokens/{token}/rotate", post(tokens::rotate))

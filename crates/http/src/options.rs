@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::events::Closing;
 use crate::identity::Callers;
 use crate::rate::RateLimit;
 
@@ -20,10 +21,16 @@ pub struct Options {
     pub body_bytes_max: usize,
     /// How long a body may take to arrive.
     pub body_time_max: Duration,
+    /// How many streams of events may be open at once.
+    pub streams_max: usize,
+    /// How long a stream of events may say nothing: then it says that nothing is new.
+    pub keep_alive: Duration,
+    /// Tells streams of events that the server ends.
+    pub closing: Closing,
 }
 
 impl Default for Options {
-    /// Loopback only, 1 MiB, 30 seconds for a body.
+    /// Loopback only, 1 MiB, 30 seconds for a body, 256 streams that say something every 15 seconds.
     fn default() -> Self {
         Self {
             callers: Callers::Bearers,
@@ -31,6 +38,9 @@ impl Default for Options {
             allowed_hosts: Vec::new(),
             body_bytes_max: 1 << 20,
             body_time_max: Duration::from_secs(30),
+            streams_max: 256,
+            keep_alive: Duration::from_secs(15),
+            closing: Closing::new(),
         }
     }
 }

@@ -90,6 +90,8 @@ kinds! {
     CONFLICT = "conflict", CONFLICT, "The key is taken by another creation",
         "Nothing was created. `existing` is the record that holds the key, `differs_in` says how the two creations \
          differ. To retry a creation, send the same Idempotency-Key and content.";
+    EVENT_ID_UNKNOWN = "event_id_unknown", CONFLICT, "The log has no such event",
+        "Nothing was sent. Send the id of the last event that came from this ledger, or 0 to begin at the start.";
     JOB_ENDED = "job_ended", CONFLICT, "The job of the run has ended",
         "Nothing was created. Start a new run for more work.";
     JOB_MISSING = "job_missing", CONFLICT, "The run has no job record",
@@ -197,6 +199,8 @@ kinds! {
         "Repeat the same request with the same Idempotency-Key: that is safe at any time.";
     STOPPED = "stopped", SERVICE_UNAVAILABLE, "The ledger takes no writes",
         "Nothing was done. The detail says what the operator has to do.";
+    TOO_MANY_STREAMS = "too_many_streams", SERVICE_UNAVAILABLE, "As many streams of events are open as there may be",
+        "Nothing was sent. Close one, or come again later; the operator can allow more (events.streams).";
     STORE_FAILED = "store_failed", SERVICE_UNAVAILABLE, "The store failed",
         "Nothing was done, and nothing is known about the record. Try again; tell the operator if it stays.";
 }

@@ -184,7 +184,7 @@ fn is_known(headers: &HeaderMap, record: &RunRecord) -> bool {
 }
 
 /// The run may be written with its own client behind it when both are given.
-fn run_and_client(query: &Parameters) -> Result<(Option<RunId>, Option<ClientId>), Problem> {
+pub(crate) fn run_and_client(query: &Parameters) -> Result<(Option<RunId>, Option<ClientId>), Problem> {
     let client = query.text("client_id").map(client_id).transpose()?;
     let run = match query.text("run_id") {
         Some(text) => Some(run_key(text, client.as_ref())?.run().clone()),

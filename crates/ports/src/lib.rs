@@ -5,7 +5,8 @@
 //! a record. Changer and creator are siblings; neither gives the other. A function that is handed a reader or a
 //! changer cannot create: there is no such method, and it cannot mint a permit (I3).
 //!
-//! [`StoreMeter`] lets a store say how its own work goes. [`TokenStore`] keeps what is to be known of tokens. [`Clock`], [`IdSource`] and [`SecretSource`] are the only doors to
+//! [`ActivityWatch`] says that the activity log has grown. [`StoreMeter`] lets a store say how its own work goes.
+//! [`TokenStore`] keeps what is to be known of tokens. [`Clock`], [`IdSource`] and [`SecretSource`] are the only doors to
 //! time and randomness.
 //!
 //! # Writing a store
@@ -24,6 +25,7 @@ mod figures;
 mod reader;
 mod time;
 mod tokens;
+mod watch;
 
 pub use activity::ActivityLog;
 pub use changer::{ChangeError, ChangeRequest, Changed, RunChanger};
@@ -36,3 +38,4 @@ pub use reader::{
 };
 pub use time::{Clock, IdSource, SecretSource};
 pub use tokens::{TokenStore, TokenStoreError};
+pub use watch::ActivityWatch;

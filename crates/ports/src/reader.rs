@@ -42,13 +42,21 @@ impl Default for PageSize {
     }
 }
 
-/// A place in a listing: everything up to it has been read. Only the store that gave it can read it.
+/// A place in a listing: everything up to it has been read. Only the store that gave it can read it, save for a place in
+/// the activity log, which is a number that everybody knows ([`Cursor::after_line`]).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Cursor {
     /// What the listing is ordered by: microseconds of the deadline for stalled records, 0 elsewhere.
     pub order: i64,
     /// The number of the entry, which decides between equals.
     pub id: u64,
+}
+
+impl Cursor {
+    /// The place in the activity log behind the line of this number; 0 is its beginning.
+    pub const fn after_line(seq: u64) -> Self {
+        Self { order: 0, id: seq }
+    }
 }
 
 /// Which records to list. All given conditions must hold.
@@ -139,6 +147,8 @@ pub struct Counts {
 ///   delivered ones cease to match (`stalled`: in the order of the deadlines).
 /// - `counts` MUST be those of the records and lines that the listings would show, and MUST NOT need to look at all of
 ///   them (a store for tests may).
+/// - A place in the activity log MUST be the number of a line: [`Cursor::after_line`] leads on from any line, whatever the
+///   filter, and `next` of a page is the number of a line that this page covers.
 #[async_trait]
 pub trait RunReader: Send + Sync {
     /// The record under the key.

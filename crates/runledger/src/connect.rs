@@ -56,22 +56,13 @@ pub(crate) struct Remote<'a> {
 /// # Errors
 /// There is none, it does not open, or it stays held by another command for five seconds.
 pub(crate) async fn connect(settings: &Settings, remote: Remote<'_>, need: Need) -> Outcome<Connection> {
-    if let Some(url) = remote.url {
-        return Ok(Connection {
-            transport: Transport::remote(url, remote.token.cloned())?,
-            held: None,
-        });
-    }
-    if need == Need::Exists {
+    if remote.url.is_none() && need == Need::Exists {
         expect_ledger(&settings.data)?;
     }
     let policy = settings.policy()?;
     for _ in 0..TRIES {
-        if let Some(server) = server_file::find(&settings.data) {
-            return Ok(Connection {
-                transport: Transport::remote(&server.url, Some(remote.token.unwrap_or(&server.operator_key).clone()))?,
-                held: None,
-            });
+        if let Some(transport) = server(settings, remote)? {
+            return Ok(Connection { transport, held: None });
         }
         match OpenLedger::open(settings, Use::Command, policy.clone()) {
             Ok(OpenLedger { ledger, store }) => {
@@ -88,6 +79,21 @@ pub(crate) async fn connect(settings: &Settings, remote: Remote<'_>, need: Need)
         }
     }
     Err(held_by_another(&settings.data))
+}
+
+/// The way to the server that is named, or that holds the data directory; `None` when none does.
+///
+/// # Errors
+/// When the client cannot be set up.
+pub(crate) fn server(settings: &Settings, remote: Remote<'_>) -> Outcome<Option<Transport>> {
+    if let Some(url) = remote.url {
+        return Transport::remote(url, remote.token.cloned()).map(Some);
+    }
+    let Some(server) = server_file::find(&settings.data) else {
+        return Ok(None);
+    };
+    let token = remote.token.unwrap_or(&server.operator_key).clone();
+    Transport::remote(&server.url, Some(token)).map(Some)
 }
 
 /// Opens the ledger for this process alone, waiting for other commands to end.

@@ -112,6 +112,7 @@ pub(crate) fn put_together(
         changer: store.clone(),
         creator: store.clone(),
         log: store.clone(),
+        watch: store.clone(),
         clock,
         ids: ids.clone(),
         tokens: store.clone(),
@@ -136,6 +137,8 @@ pub(crate) fn api_options(settings: &Settings, callers: Callers) -> Options {
             per_second: settings.limits.token_rate,
             burst: settings.limits.token_rate,
         }),
+        streams_max: settings.events.streams,
+        keep_alive: settings.events.keep_alive.duration(),
         body_bytes_max: settings.limits.body_bytes,
         body_time_max: settings.limits.body_time.duration(),
         ..Options::default()

@@ -26,7 +26,7 @@ use clap::Parser as _;
 use tokio::runtime;
 
 use crate::cli::{Cli, ClientCommand, Command, ConfigCommand, Global, JobCommand, StageCommand};
-use crate::commands::{Context, change, create, export, import, read, setup, sweep, token};
+use crate::commands::{Context, change, create, events, export, import, read, setup, sweep, token};
 use crate::connect::Remote;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
@@ -109,6 +109,7 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Stalled(page) => commands::stalled(context, *page).await,
         Command::Sweep { grace } => sweep::sweep(context, *grace).await,
         Command::Activity(args) => commands::activity(context, args).await,
+        Command::Events(args) => events::events(context, args).await,
         Command::Token(command) => token::token(context, command).await,
         Command::Import(command) => import::import(context, command).await,
         Command::Export(args) => export::export(context, args).await,

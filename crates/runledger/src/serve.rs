@@ -95,7 +95,9 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     let callers = Callers::BearersAndOperator(OperatorKey::new(info.operator_key.0.clone()));
     let (stop_sweeping, stopped) = oneshot::channel();
     let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
-    let router = runledger_http::router(Arc::clone(&open.ledger), api_options(settings, callers));
+    let options = api_options(settings, callers);
+    let closing = options.closing.clone();
+    let router = runledger_http::router(Arc::clone(&open.ledger), options);
     let drain = settings.limits.drain_time.duration();
     let bounds = Bounds {
         connections: settings.limits.connections,
@@ -112,6 +114,8 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
             signals.next().await;
             end_at_once();
         });
+        // Streams of events have no end of their own.
+        closing.begin();
         // The listeners may have ended with an error before.
         let _ = ending.send(true);
     };

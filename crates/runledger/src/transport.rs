@@ -5,11 +5,14 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, BodyDataStream, Bytes, to_bytes};
 use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::{self, HeaderMap, Method};
+use axum::response::Response;
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -19,6 +22,10 @@ use crate::server_file::Secret;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer of the server may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long an answer that goes on may take in all. Whoever reads it takes it up again.
+const STREAM_TIME_MAX: Duration = Duration::from_hours(24);
+/// How long such an answer may be silent: several times as long as a server is by default.
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// The largest answer, in bytes: a page of 1000 records, each with all its notes, is below.
 const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
@@ -56,6 +63,14 @@ pub(crate) struct Answer {
     /// The headers.
     pub(crate) headers: HeaderMap,
     body: Bytes,
+}
+
+/// An answer that goes on, piece by piece.
+pub(crate) enum Stream {
+    /// Of this process.
+    InProcess(BodyDataStream),
+    /// Of a server, with its URL.
+    Remote(reqwest::Response, String),
 }
 
 impl Request {
@@ -181,6 +196,32 @@ impl Transport {
         }
     }
 
+    /// Sends a request whose answer goes on; a refusal is a failure.
+    ///
+    /// # Errors
+    /// As [`Transport::request`].
+    pub(crate) async fn stream(&self, request: &Request) -> Outcome<Stream> {
+        let refusal = match self {
+            Self::InProcess(router) => {
+                let response = respond(router.clone(), request).await?;
+                if response.status().is_success() {
+                    return Ok(Stream::InProcess(response.into_body().into_data_stream()));
+                }
+                whole(response).await?
+            }
+            Self::Remote { client, url, token } => {
+                let builder = build(client, url, token.as_ref(), request).timeout(STREAM_TIME_MAX);
+                let failed = |error: reqwest::Error| no_answer(url, &request.method, &error);
+                let response = builder.send().await.map_err(failed)?;
+                if response.status().is_success() {
+                    return Ok(Stream::Remote(response, url.clone()));
+                }
+                whole_remote(response).await.map_err(failed)?
+            }
+        };
+        Err(failure_of(&refusal))
+    }
+
     /// Sends the request; a refusal is a failure.
     ///
     /// # Errors
@@ -195,7 +236,34 @@ impl Transport {
     }
 }
 
+impl Stream {
+    /// The next piece; `None` when the other side ended it.
+    ///
+    /// # Errors
+    /// When the connection broke, or nothing came for too long.
+    pub(crate) async fn piece(&mut self) -> Outcome<Option<Bytes>> {
+        match self {
+            Self::InProcess(body) => body.next().await.transpose().map_err(|error| cannot_ask(&error)),
+            Self::Remote(response, url) => match timeout(SILENCE_MAX, response.chunk()).await {
+                Ok(piece) => piece.map_err(|error| no_answer(url, &Method::GET, &error)),
+                Err(_) => Err(Failure::unavailable(format_args!(
+                    "the server at {url} has said nothing for {} s",
+                    SILENCE_MAX.as_secs()
+                ))),
+            },
+        }
+    }
+}
+
+fn cannot_ask(error: &dyn fmt::Display) -> Failure {
+    Failure::new(Exit::Fault, format_args!("cannot make the request: {error}"))
+}
+
 async fn in_process(router: Router, request: &Request) -> Outcome<Answer> {
+    whole(respond(router, request).await?).await
+}
+
+async fn respond(router: Router, request: &Request) -> Outcome<Response> {
     let mut builder = http::Request::builder()
         .method(request.method.clone())
         .uri(request.target())
@@ -210,14 +278,18 @@ async fn in_process(router: Router, request: &Request) -> Outcome<Answer> {
         }
         None => Body::empty(),
     };
-    let fault = |error: &dyn fmt::Display| Failure::new(Exit::Fault, format_args!("cannot make the request: {error}"));
-    let request = builder.body(body).map_err(|error| fault(&error))?;
-    let response = match router.oneshot(request).await {
-        Ok(response) => response,
+    let request = builder.body(body).map_err(|error| cannot_ask(&error))?;
+    match router.oneshot(request).await {
+        Ok(response) => Ok(response),
         Err(never) => match never {},
-    };
+    }
+}
+
+async fn whole(response: Response) -> Outcome<Answer> {
     let (parts, body) = response.into_parts();
-    let body = to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|error| fault(&error))?;
+    let body = to_bytes(body, ANSWER_BYTES_MAX)
+        .await
+        .map_err(|error| cannot_ask(&error))?;
     Ok(Answer {
         status: parts.status,
         headers: parts.headers,
@@ -226,6 +298,18 @@ async fn in_process(router: Router, request: &Request) -> Outcome<Answer> {
 }
 
 async fn remote(client: &reqwest::Client, url: &str, token: Option<&Secret>, request: &Request) -> Outcome<Answer> {
+    let failed = |error: reqwest::Error| no_answer(url, &request.method, &error);
+    let response = build(client, url, token, request).send().await.map_err(failed)?;
+    whole_remote(response).await.map_err(failed)
+}
+
+async fn whole_remote(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = response.bytes().await?;
+    Ok(Answer { status, headers, body })
+}
+
+fn build(client: &reqwest::Client, url: &str, token: Option<&Secret>, request: &Request) -> reqwest::RequestBuilder {
     let mut builder = client.request(request.method.clone(), format!("{url}{}", request.target()));
     if let Some(Secret(token)) = token {
         builder = builder.bearer_auth(token);
@@ -236,11 +320,7 @@ async fn remote(client: &reqwest::Client, url: &str, token: Option<&Secret>, req
     if let Some(body) = &request.body {
         builder = builder.json(body);
     }
-    let failed = |error: reqwest::Error| no_answer(url, &request.method, &error);
-    let response = builder.send().await.map_err(failed)?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await.map_err(failed)?;
-    Ok(Answer { status, headers, body })
+    builder
 }
 
 fn no_answer(url: &str, method: &Method, error: &reqwest::Error) -> Failure {

@@ -277,6 +277,17 @@ pub(crate) const ACTIVITY_COLUMNS: [&str; 7] = ["LINE", "WHEN", "SOURCE", "ACTIO
 
 /// Adds a line of the activity log to a table.
 pub(crate) fn activity_row(table: &mut Table, line: &ActivityView) {
+    table.row(activity_cells(line));
+}
+
+/// A line of the activity log on one line of text.
+pub(crate) fn activity_line(line: &ActivityView) -> String {
+    let [seq, rest @ ..] = activity_cells(line);
+    let rest: Vec<_> = rest.into_iter().filter(|cell| !cell.is_empty()).collect();
+    format!("{seq:>7}  {}", rest.join("  "))
+}
+
+fn activity_cells(line: &ActivityView) -> [String; 7] {
     let run = line.run_id.as_deref().unwrap_or("-");
     let record = line
         .client_id
@@ -287,7 +298,7 @@ pub(crate) fn activity_row(table: &mut Table, line: &ActivityView) {
         .as_ref()
         .map(|reason| format!(": {reason}"))
         .unwrap_or_default();
-    table.row([
+    [
         line.seq.to_string(),
         short(&line.at),
         line.source.clone().unwrap_or_else(|| "-".into()),
@@ -295,7 +306,7 @@ pub(crate) fn activity_row(table: &mut Table, line: &ActivityView) {
         record,
         format!("{}{reason}", line.outcome),
         line.detail.clone().unwrap_or_default(),
-    ]);
+    ]
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use runledger_domain::{
     AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp, Verdict,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, Clock, Counts, CreateError,
-    CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter,
-    StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable,
+    ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Clock, Counts,
+    CreateError, CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader,
+    StalledFilter, StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -285,6 +285,27 @@ impl StoreMeter for EmbeddedStore {
             bytes_free: meter::bytes_free(&self.directory),
         }
     }
+}
+
+#[async_trait]
+impl ActivityWatch for EmbeddedStore {
+    async fn last_line(&self) -> Result<u64, Unavailable> {
+        self.flush().await;
+        let last_line = self.writer.last_line();
+        // Nobody writes any more; what the file holds is for a reader to say.
+        last_line.has_changed().map_err(|_| closed())?;
+        Ok(*last_line.borrow())
+    }
+
+    async fn grown(&self, after: u64) -> Result<u64, Unavailable> {
+        let mut last_line = self.writer.last_line();
+        let last = last_line.wait_for(|last| *last > after).await.map_err(|_| closed())?;
+        Ok(*last)
+    }
+}
+
+fn closed() -> Unavailable {
+    StoreError::Closed.into()
 }
 
 #[async_trait]

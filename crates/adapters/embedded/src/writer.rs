@@ -15,7 +15,7 @@ use runledger_domain::access::TokenRecord;
 use runledger_domain::{ChainHead, NewActivity};
 use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome, TokenStoreError, Unavailable};
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::error::StoreError;
 use crate::meter::Meter;
@@ -63,6 +63,7 @@ pub(crate) struct Writer {
     queue: SyncSender<Operation>,
     core: Arc<Mutex<Core>>,
     state: Arc<WriterState>,
+    last_line: watch::Receiver<u64>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -107,8 +108,10 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(queue.max(1));
         let state = Arc::new(WriterState::default());
+        let (told, last_line) = watch::channel(head.seq);
         let core = Core {
             connection: Some(connection),
+            last_line: Some(told),
             head,
             deferred: Vec::new(),
             state: Arc::clone(&state),
@@ -120,13 +123,17 @@ impl Writer {
             .spawn(move || {
                 serve(&receiver, &thread_core, &thread_state);
                 // The connection is closed (and the log file folded into the database) before the lock is given up.
-                drop(lock_core(&thread_core).connection.take());
+                let mut core = lock_core(&thread_core);
+                drop(core.connection.take());
+                // Whoever waits for a line learns that none will come.
+                drop(core.last_line.take());
                 drop(lock);
             })?;
         Ok(Self {
             queue: sender,
             core,
             state,
+            last_line,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -216,6 +223,11 @@ impl Writer {
         }
     }
 
+    /// The number of the last line on disk; it changes with every commit, and is given up when the writer ends.
+    pub(crate) fn last_line(&self) -> watch::Receiver<u64> {
+        self.last_line.clone()
+    }
+
     /// Finishes what was accepted, then ends the thread.
     pub(crate) fn stop(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -288,6 +300,8 @@ fn serve(queue: &Receiver<Operation>, core: &Mutex<Core>, state: &WriterState) {
 struct Core {
     /// `None` once the writer has ended.
     connection: Option<Connection>,
+    /// Tells of lines that are on disk; `None` once the writer has ended.
+    last_line: Option<watch::Sender<u64>>,
     head: ChainHead,
     /// Lines of attempts without an effect, in their order; written before the next line.
     deferred: Vec<NewActivity>,
@@ -365,6 +379,9 @@ impl Core {
                 self.state.meter.committed(done.len(), began);
             }
             self.deferred.drain(..deferred_written);
+            if let Some(last_line) = &self.last_line {
+                last_line.send_replace(self.head.seq);
+            }
             // Before the answers: whoever is answered may ask for the log at once.
             self.state.deferred.store(self.deferred.len(), Ordering::Release);
             for finished in done {

@@ -8,6 +8,7 @@ use runledger_domain::creation::NewRecord;
 use runledger_domain::{
     Activity, AttemptId, ChainHead, ClientId, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
 };
+use tokio::sync::watch;
 
 /// The number of a record: 1 for the first that was created. Never used twice.
 pub(crate) type RecordNumber = u64;
@@ -22,6 +23,8 @@ pub(crate) struct Ledger {
     tokens: BTreeMap<TokenId, TokenRecord>,
     lines: Vec<Activity>,
     head: ChainHead,
+    /// The number of the last line, for those who wait for the next one.
+    last_line: watch::Sender<u64>,
 }
 
 /// Where the records of one run are found.
@@ -40,6 +43,7 @@ impl Default for Ledger {
             tokens: BTreeMap::new(),
             lines: Vec::new(),
             head: ChainHead::EMPTY,
+            last_line: watch::Sender::new(0),
         }
     }
 }
@@ -153,6 +157,17 @@ impl Ledger {
     /// Numbers, chains and keeps a line (I6).
     pub(crate) fn log(&mut self, line: NewActivity) {
         self.lines.push(self.head.append(line));
+        self.last_line.send_replace(self.head.seq);
+    }
+
+    /// The number of the last line; 0 while there is none.
+    pub(crate) fn last_line(&self) -> u64 {
+        self.head.seq
+    }
+
+    /// Tells of every line that is kept from now on.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.last_line.subscribe()
     }
 
     fn number(&self, key: &RunKey) -> Option<RecordNumber> {

@@ -38,9 +38,9 @@ use runledger_domain::{
     AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, CreateError, CreateOutcome,
-    Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore,
-    TokenStoreError, Unavailable,
+    ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
+    CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter,
+    TokenStore, TokenStoreError, Unavailable,
 };
 
 use crate::ledger::Ledger;
@@ -129,6 +129,22 @@ impl ActivityLog for MemoryStore {
     async fn record(&self, line: NewActivity) -> Result<(), Unavailable> {
         self.transaction().log(line);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl ActivityWatch for MemoryStore {
+    async fn last_line(&self) -> Result<u64, Unavailable> {
+        Ok(self.transaction().last_line())
+    }
+
+    async fn grown(&self, after: u64) -> Result<u64, Unavailable> {
+        let mut last_line = self.transaction().watch();
+        let grown = last_line.wait_for(|last| *last > after).await;
+        let last = grown.map_err(|_| Unavailable::Stopped {
+            reason: "the ledger in memory is gone".into(),
+        })?;
+        Ok(*last)
     }
 }
 

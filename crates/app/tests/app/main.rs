@@ -63,6 +63,7 @@ fn ports(store: &Arc<MemoryStore>, clock: &Arc<Stopped>) -> Ports {
         changer: store.clone(),
         creator: store.clone(),
         log: store.clone(),
+        watch: store.clone(),
         clock: clock.clone(),
         ids: Arc::new(Counted::default()),
         tokens: store.clone(),

@@ -236,7 +236,7 @@ pub async fn pages_of_the_log_hold_each_line_once(store: &dyn StoreUnderTest) ->
 }
 
 /// A short history with one attempt of each kind: 13 lines.
-async fn play(bench: &Bench) -> Held {
+pub(crate) async fn play(bench: &Bench) -> Held {
     bench.created(intent(JOB, "attempt-1")).await?;
     // What comes of each attempt is for the other rules; here it matters that it was made.
     for again in [

@@ -9,9 +9,9 @@ use runledger_domain::{
     AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, CreateError, CreateOutcome,
-    Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, TokenStore,
-    TokenStoreError, Unavailable,
+    ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
+    CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter,
+    TokenStore, TokenStoreError, Unavailable,
 };
 
 /// The store, and its own opening.
@@ -93,6 +93,17 @@ impl RunCreator for DeadStore {
 #[async_trait]
 impl ActivityLog for DeadStore {
     async fn record(&self, _: NewActivity) -> Result<(), Unavailable> {
+        dead()
+    }
+}
+
+#[async_trait]
+impl ActivityWatch for DeadStore {
+    async fn last_line(&self) -> Result<u64, Unavailable> {
+        dead()
+    }
+
+    async fn grown(&self, _: u64) -> Result<u64, Unavailable> {
         dead()
     }
 }

@@ -154,6 +154,12 @@ flaws! {
     LogPagesOverlap breaks pages_of_the_log_hold_each_line_once,
     LogPagesEndEarly breaks pages_of_the_log_hold_each_line_once,
     LogNewestFirst breaks lines_are_gapless_and_chained,
+    LogPlacesAreItsOwn breaks the_log_is_read_on_from_any_line,
+    WatchLagsBehind breaks the_last_line_is_known,
+    WatchSleeps breaks whoever_waits_is_told_of_a_new_line,
+    WatchForetells breaks whoever_waits_is_told_of_a_new_line,
+    WatchTellsTheNextOnly breaks whoever_waits_is_told_of_a_new_line,
+    WatchTellsOfNothing breaks whoever_waits_is_told_of_nothing_else,
 
     // Listings.
     ListIgnoresRun breaks each_filter_finds_its_records,

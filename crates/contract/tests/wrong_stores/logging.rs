@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use runledger_domain::{Action, Activity, ChainHead, NewActivity, RunKey, Subject, Timestamp, Verdict};
-use runledger_ports::{ActivityFilter, ActivityLog, ActivityPage, Cursor, PageSize, RunReader, Unavailable};
+use runledger_ports::{
+    ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, Cursor, PageSize, RunReader, Unavailable,
+};
 
 use crate::flaws::Flaw;
 use crate::store::{WrongStore, entries};
@@ -27,6 +29,32 @@ impl ActivityLog for WrongStore {
             _ => {}
         }
         self.right.record(line).await
+    }
+}
+
+#[async_trait]
+impl ActivityWatch for WrongStore {
+    async fn last_line(&self) -> Result<u64, Unavailable> {
+        self.must_run()?;
+        let last = self.right.last_line().await?;
+        Ok(match self.flaw {
+            Flaw::WatchLagsBehind => last.saturating_sub(1),
+            _ => last,
+        })
+    }
+
+    async fn grown(&self, after: u64) -> Result<u64, Unavailable> {
+        self.must_run()?;
+        match self.flaw {
+            Flaw::WatchSleeps => std::future::pending().await,
+            Flaw::WatchTellsOfNothing => Ok(after),
+            Flaw::WatchForetells => Ok(self.right.grown(after).await? + 1),
+            Flaw::WatchTellsTheNextOnly => {
+                let last = self.right.last_line().await?;
+                self.right.grown(last.max(after)).await
+            }
+            _ => self.right.grown(after).await,
+        }
     }
 }
 
@@ -143,9 +171,16 @@ impl WrongStore {
         }
         let lines = self.shown_lines().await;
         let found: Vec<Activity> = lines.into_iter().filter(|line| is_about(&filter, &line.line)).collect();
-        let begin = after.map_or(0, |cursor| entries(cursor.id)).min(found.len());
+        let after = after.map_or(0, |cursor| cursor.id);
+        let begin = match self.flaw {
+            Flaw::LogPlacesAreItsOwn => entries(after).min(found.len()),
+            _ => found.iter().filter(|line| line.seq <= after).count(),
+        };
         let end = (begin + entries(size.get().into())).min(found.len());
-        let mut next = (end < found.len()).then_some(end as u64);
+        let mut next = (end < found.len()).then(|| match self.flaw {
+            Flaw::LogPlacesAreItsOwn => end as u64,
+            _ => found[begin..end].iter().map(|line| line.seq).max().unwrap_or(after),
+        });
         match (self.flaw, &mut next) {
             (Flaw::LogPagesSkip, Some(next)) => *next += 1,
             (Flaw::LogPagesOverlap, Some(next)) => *next -= u64::from(end - begin > 1),

@@ -79,6 +79,7 @@ problem_answers! {
     ChangeProblems: [400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 500, 503];
     ReadProblems: [400, 401, 403, 404, 422, 429, 503];
     ListProblems: [401, 403, 422, 429, 503];
+    EventProblems: [401, 403, 409, 422, 429, 503];
     ReadyProblems: [503];
     DescribedProblems: [403];
     ExplainedProblems: [400, 403, 404];

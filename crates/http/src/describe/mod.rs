@@ -17,7 +17,7 @@ use crate::wire::page::{CreatedRecords, Lines, Records};
 use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
 use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
-use crate::{change, create, meta, metrics, read, tokens};
+use crate::{change, create, events, meta, metrics, read, tokens};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
 ///
@@ -47,6 +47,7 @@ pub fn openapi() -> String {
         change::complete_job, change::complete_client,
         change::heartbeat_job, change::heartbeat_client,
         read::get_job, read::get_client, read::list, read::stalled, read::summary, read::activity,
+        events::events,
         tokens::create, tokens::list, tokens::revoke, tokens::rotate,
         meta::stats, metrics::metrics, meta::livez, meta::readyz, meta::description, meta::explain,
     ),
@@ -56,7 +57,7 @@ pub fn openapi() -> String {
         forms::RunId, forms::ClientId, forms::Source, forms::StageName, forms::BatchLabel, forms::ExternalId,
         forms::ClientName, forms::NoteText, forms::AttemptId, forms::EntityTag, forms::CursorText, forms::TokenId,
         forms::TokenName, forms::ProblemCode, forms::Status, forms::Outcome, forms::Beginning, forms::Started,
-        forms::Kind, forms::Scope, forms::NumberIn, forms::NumbersIn,
+        forms::Kind, forms::Action, events::LineNumber, forms::Refused, forms::Scope, forms::NumberIn, forms::NumbersIn,
     )),
     modifiers(&SharedProblems, &Bearer, &BodiesLeftOut, &Links),
     security((), ("bearer" = [])),

@@ -50,6 +50,7 @@ async fn every_problem_is_met_by_a_request_or_says_why_not() {
     of_policies(&mut met).await;
     of_tokens(&mut met).await;
     of_bodies_and_stores(&mut met).await;
+    of_events(&mut met).await;
     let page = problems();
     let (table, never) = page.split_once("\n## ").unwrap();
     let (all, never) = (codes(table), codes(never));
@@ -58,6 +59,18 @@ async fn every_problem_is_met_by_a_request_or_says_why_not() {
     assert!(missing.is_empty(), "no request here meets {missing:?}");
     let wrong: Vec<_> = met.intersection(&never).collect();
     assert!(wrong.is_empty(), "the table says that no request meets {wrong:?}");
+}
+
+async fn of_events(met: &mut Met) {
+    let options = Options {
+        streams_max: 0,
+        ..Options::default()
+    };
+    let full = World::with(options, CreationPolicy::default());
+    let events = ("GET", "/v1/events");
+    meet(met, &full, "too_many_streams", events, &[], "").await;
+    let last = [("last-event-id", "7")];
+    meet(met, &World::new(), "event_id_unknown", events, &last, "").await;
 }
 
 /// What is wrong with a request whatever the ledger holds.

@@ -8,6 +8,7 @@ mod change;
 mod concurrency;
 mod create;
 mod described;
+mod events;
 mod guard;
 mod identity;
 mod isolation;

@@ -172,6 +172,16 @@ Examples:
   runledger activity --refused
   runledger activity --run 250925-231841 --client Guy-Wilson")]
     Activity(ActivityArgs),
+    /// Print events: the activity log line by line, and with --follow each new line as it comes
+    #[command(after_help = "\
+With --follow it goes on until it is told to end, also when the server is started again in between: no line is left out \
+and none comes twice.
+
+Examples:
+  runledger events --follow
+  runledger events --follow --kind complete --json | while read -r event; do ...; done
+  runledger events --after 41 --refused")]
+    Events(EventsArgs),
     /// Make, list and end the tokens by which programs are known
     #[command(subcommand)]
     Token(TokenCommand),
@@ -304,6 +314,33 @@ pub(crate) struct ActivityArgs {
     /// How much
     #[command(flatten)]
     pub(crate) page: PageArgs,
+}
+
+/// `events`.
+#[derive(Args, Debug)]
+pub(crate) struct EventsArgs {
+    /// Go on with what comes, from a running server
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Begin behind this line [default: at the start; with --follow, with what comes from now on]
+    #[arg(long, value_name = "LINE")]
+    pub(crate) after: Option<u64>,
+    /// Refused attempts as well
+    #[arg(long)]
+    pub(crate) refused: bool,
+    /// Refused attempts and nothing else
+    #[arg(long, conflicts_with = "refused")]
+    pub(crate) only_refused: bool,
+    /// Only about this run
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Only about this client
+    #[arg(long, value_name = "CLIENT")]
+    pub(crate) client: Option<String>,
+    /// Only of this action: create, import, update, start_stage, finish_stage, heartbeat, complete, declare_lost,
+    /// create_token, end_token
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) kind: Option<String>,
 }
 
 /// `config`.

@@ -26,6 +26,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("deadline.grace", Kind::Plain),
     key("sweeper.interval", Kind::Plain),
     key("registry.records", Kind::Plain),
+    key("events.streams", Kind::Plain),
+    key("events.keep_alive", Kind::Plain),
     key("limits.body_bytes", Kind::Plain),
     key("limits.body_time", Kind::Plain),
     key("limits.drain_time", Kind::Plain),

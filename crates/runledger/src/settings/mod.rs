@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) sweeper: Sweeper,
     /// The registry of records in memory.
     pub(crate) registry: Registry,
+    /// The server's streams of events.
+    pub(crate) events: Events,
     /// Bounds of the server.
     pub(crate) limits: Limits,
     /// The server's certificate.
@@ -93,6 +95,16 @@ pub(crate) struct Sweeper {
 pub(crate) struct Registry {
     /// About how many records it holds.
     pub(crate) records: usize,
+}
+
+/// The server's streams of events.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Events {
+    /// How many may be open at once.
+    pub(crate) streams: usize,
+    /// How long one may say nothing.
+    pub(crate) keep_alive: Span,
 }
 
 /// Bounds of the server.
@@ -142,6 +154,8 @@ pub(crate) struct Log {
 
 /// The largest registry that can be asked for.
 const REGISTRY_RECORDS_MAX: usize = 10_000_000;
+/// The most streams of events that can be asked for.
+const STREAMS_MAX: usize = 100_000;
 /// The bounds of `limits.body_bytes`.
 const BODY_BYTES: std::ops::RangeInclusive<usize> = 1_024..=64 * 1024 * 1024;
 
@@ -168,6 +182,10 @@ impl Settings {
                 interval: Span::from_secs(60),
             },
             registry: Registry { records: 50_000 },
+            events: Events {
+                streams: 256,
+                keep_alive: Span::from_secs(15),
+            },
             limits: Limits {
                 body_bytes: 1024 * 1024,
                 body_time: Span::from_secs(30),
@@ -214,6 +232,17 @@ impl Settings {
                 "registry.records is {}; at most {REGISTRY_RECORDS_MAX} fit",
                 self.registry.records
             )));
+        }
+        if self.events.streams > STREAMS_MAX {
+            return Err(Failure::usage(format_args!(
+                "events.streams is {}; give at most {STREAMS_MAX}",
+                self.events.streams
+            )));
+        }
+        if self.events.keep_alive.as_secs() == 0 {
+            return Err(Failure::usage(
+                "events.keep_alive is 0s, so that streams would never be silent; give 1s or more",
+            ));
         }
         if !BODY_BYTES.contains(&self.limits.body_bytes) {
             return Err(Failure::usage(format_args!(

@@ -96,6 +96,7 @@ impl Target {
             changer: store.inner.clone(),
             creator: store.clone(),
             log: store.inner.clone(),
+            watch: store.inner.clone(),
             clock: Arc::new(SystemClock),
             ids: ids.clone(),
             tokens: store.inner.clone(),

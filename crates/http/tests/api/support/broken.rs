@@ -9,8 +9,9 @@ use runledger_domain::{
 };
 use runledger_memory::MemoryStore;
 use runledger_ports::{
-    ActivityFilter, ActivityLog, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, CreateError, CreateOutcome,
-    Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter, Unavailable,
+    ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
+    CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter,
+    Unavailable,
 };
 use tokio::sync::Semaphore;
 
@@ -130,6 +131,19 @@ impl RunReader for Broken {
     async fn counts(&self, stalled_before: Timestamp) -> Result<Counts, Unavailable> {
         self.check()?;
         self.store.counts(stalled_before).await
+    }
+}
+
+#[async_trait]
+impl ActivityWatch for Broken {
+    async fn last_line(&self) -> Result<u64, Unavailable> {
+        self.check()?;
+        self.store.last_line().await
+    }
+
+    async fn grown(&self, after: u64) -> Result<u64, Unavailable> {
+        self.check()?;
+        self.store.grown(after).await
     }
 }
 

@@ -13,7 +13,7 @@ use runledger_app::{Ledger, Ports, Registry};
 use runledger_domain::{AttemptId, CreationPolicy, Timestamp};
 use runledger_http::{Options, router};
 use runledger_memory::MemoryStore;
-use runledger_ports::{ActivityLog, Clock, IdSource, RunChanger, RunCreator, RunReader};
+use runledger_ports::{ActivityLog, ActivityWatch, Clock, IdSource, RunChanger, RunCreator, RunReader};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -118,14 +118,14 @@ impl World {
 
     pub(crate) fn over<S>(store: Arc<S>, options: Options, policy: CreationPolicy) -> Self
     where
-        S: RunReader + RunChanger + RunCreator + ActivityLog + 'static,
+        S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + 'static,
     {
         Self::put_together(store, Arc::new(MemoryStore::new()), options, policy)
     }
 
     fn put_together<S>(store: Arc<S>, tokens: Arc<MemoryStore>, options: Options, policy: CreationPolicy) -> Self
     where
-        S: RunReader + RunChanger + RunCreator + ActivityLog + 'static,
+        S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + 'static,
     {
         let start: Timestamp = START.parse().unwrap();
         let clock = Arc::new(Hand(AtomicI64::new(start.as_micros())));
@@ -133,7 +133,8 @@ impl World {
             reader: store.clone(),
             changer: store.clone(),
             creator: store.clone(),
-            log: store,
+            log: store.clone(),
+            watch: store,
             clock: clock.clone(),
             ids: Arc::new(Counted::default()),
             tokens,

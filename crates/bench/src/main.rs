@@ -8,6 +8,7 @@ mod floor;
 mod http;
 mod load;
 mod process;
+mod soak;
 mod store;
 
 use std::path::PathBuf;
@@ -55,6 +56,15 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         records: u64,
     },
+    /// Half an hour of mixed work at four fifths of the peak: memory stays flat, and nothing is missing at the end.
+    Soak {
+        /// The binary to measure; `target/release/runledger` unless given.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// How long.
+        #[arg(long, default_value_t = 30.0)]
+        minutes: f64,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -71,5 +81,6 @@ fn main() -> anyhow::Result<()> {
         What::Http { binary: given } => http::run(&plan, &binary(given)),
         What::Fair { binary: given } => fair::run(&plan, &binary(given)),
         What::Process { binary: given, records } => process::run(&plan, &binary(given), records),
+        What::Soak { binary: given, minutes } => soak::run(&plan, &binary(given), minutes),
     }
 }

@@ -17,4 +17,5 @@ mod output;
 mod program;
 mod seeing;
 mod servers;
+mod tls;
 mod tokens;

@@ -7,9 +7,9 @@ use crate::program::{Place, Server, write};
 use crate::tokens::secret;
 
 /// Self-signed, for `localhost`, valid for a hundred years; the second is not the server's.
-const CERTIFICATE: &str = include_str!("../../crates/http/tests/api/certificates/first.pem");
+pub(crate) const CERTIFICATE: &str = include_str!("../../crates/http/tests/api/certificates/first.pem");
 const KEY: &str = include_str!("../../crates/http/tests/api/certificates/first.key");
-const OTHER: &str = include_str!("../../crates/http/tests/api/certificates/second.pem");
+pub(crate) const OTHER: &str = include_str!("../../crates/http/tests/api/certificates/second.pem");
 
 /// A server with this certificate; answers its URL under the name that the certificate holds.
 pub(crate) fn serve(place: &Place) -> (Server, String) {

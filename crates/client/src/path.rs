@@ -19,3 +19,26 @@ pub fn encode(text: &str, target: &mut String) {
         }
     }
 }
+
+/// A path of these parts, which are ids and so never empty or dots.
+pub(crate) fn path(parts: &[&str]) -> String {
+    let mut path = String::from("/v1");
+    for part in parts {
+        path.push('/');
+        encode(part, &mut path);
+    }
+    path
+}
+
+/// The parts of a query, each with a value.
+pub(crate) fn query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
+    let mut target = path.to_owned();
+    let given = pairs.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    for (index, (name, value)) in given.enumerate() {
+        target.push(if index == 0 { '?' } else { '&' });
+        target.push_str(name);
+        target.push('=');
+        encode(value, &mut target);
+    }
+    target
+}

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use runledger_client::domain::{ClientId, MetricValue, Outcome, Status};
-use runledger_client::{ActivityFilter, Client, Error, RunError};
+use runledger_client::domain::{ClientId, Completion, MetricValue, Outcome, Status};
+use runledger_client::{ActivityFilter, Client, Error, Retry, RunError};
+use tokio::time::sleep;
 
 use crate::client::{add, clients, key, run, succeeded};
 use crate::program::{Place, Server};
@@ -20,10 +21,20 @@ const CLIENTS: [&str; 6] = [
     "Eva-Lund",
     "Flo-Berg",
 ];
-const DELTAS: u32 = 60;
+const DELTAS: u32 = 30;
+/// How many more clients are created one by one, all through the night.
+const LATER: usize = 20;
+/// What a step of the work takes, so that a night is several lives of the server long on a machine of any speed.
+const STEP: Duration = Duration::from_millis(20);
 /// How long a server lives before it is killed, and how long there is none.
-const LIFE: Duration = Duration::from_millis(120);
-const GAP: Duration = Duration::from_millis(60);
+const LIFE: Duration = Duration::from_millis(150);
+const GAP: Duration = Duration::from_millis(30);
+/// The servers of this test live so shortly that callers who wait for seconds would miss them.
+const RETRY: Retry = Retry {
+    deadline: Duration::from_mins(2),
+    first_delay: Duration::from_millis(5),
+    longest_delay: Duration::from_millis(100),
+};
 
 /// Kills the server and starts it again at the same place, until the night is over. Answers how often.
 fn kill_and_restart(place: &Place, mut server: Server, is_over: &AtomicBool) -> (Server, u32) {
@@ -47,8 +58,9 @@ async fn work_through(client: Client, name: &'static str) {
         .run(|work| async move {
             for number in 0..DELTAS {
                 work.report(add("leads", "1")).await?;
-                if number % 20 == 0 {
-                    work.note("twenty more".parse().unwrap()).await?;
+                sleep(STEP).await;
+                if number % 10 == 0 {
+                    work.note("ten more".parse().unwrap()).await?;
                     // A name with a slip of the pen is refused, server or no server; it creates nothing.
                     let slip = client.report(&key("Guy-Wilsn"), add("leads", "1")).await;
                     assert!(matches!(slip, Err(Error::NotFound(_))), "{slip:?}");
@@ -64,13 +76,23 @@ async fn work_through(client: Client, name: &'static str) {
     ended.unwrap();
 }
 
+/// Creates clients while the server comes and goes; a creation that was asked for twice is a replay of itself.
+async fn create_later(client: Client) {
+    for number in 0..LATER {
+        let id: ClientId = format!("later-{number}").parse().unwrap();
+        let created = client.create_client(&run(), id.clone()).await.unwrap();
+        assert_eq!(created.get().client_id, Some(id));
+        sleep(STEP).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_night_with_a_server_that_is_killed_counts_everything_once() {
     let place = Place::new();
     let server = place.serve();
     let client = Client::builder(&format!("http://{}", server.address))
         .source("orchestrator".parse().unwrap())
-        .deadline(Duration::from_mins(1))
+        .retry(Some(RETRY))
         .build()
         .unwrap();
     let is_over = AtomicBool::new(false);
@@ -84,8 +106,13 @@ async fn a_night_with_a_server_that_is_killed_counts_everything_once() {
             for name in CLIENTS {
                 workers.spawn(work_through(client.clone(), name));
             }
+            workers.spawn(create_later(client.clone()));
             workers.join_all().await;
-            client.complete(&key(""), &succeeded()).await.unwrap();
+            let end = Completion {
+                close_open: true,
+                ..succeeded()
+            };
+            client.complete(&key(""), &end).await.unwrap();
         };
         // Whatever comes of it, the killer must end, or the scope waits for ever.
         let night = tokio::task::block_in_place(|| {
@@ -104,7 +131,8 @@ async fn a_night_with_a_server_that_is_killed_counts_everything_once() {
 
     let summary = client.summary(&run()).await.unwrap();
     assert_eq!(summary.job, Some(Status::Ended(Outcome::Succeeded)));
-    assert_eq!((summary.clients, summary.open, summary.with_errors), (6, 0, 0));
+    assert_eq!(summary.clients, (CLIENTS.len() + LATER) as u64);
+    assert_eq!((summary.open, summary.with_errors), (0, 0));
     for name in CLIENTS {
         let record = client.get(&key(name)).await.unwrap();
         assert_eq!(
@@ -123,8 +151,9 @@ async fn a_night_with_a_server_that_is_killed_counts_everything_once() {
         let Some(next) = page.next else { break };
         page = client.activity(&filter, Some(&next)).await.unwrap();
     }
-    assert_eq!(created, 7);
-    assert_eq!(place.records().len(), 7);
+    let expected = 1 + CLIENTS.len() + LATER;
+    assert_eq!(created, expected);
+    assert_eq!(place.records().len(), expected);
     assert_eq!(server.stop(), Some(0));
     place.verify();
 }

@@ -6,10 +6,8 @@ use http::header::ACCEPT;
 use http::{Request, Response};
 use hyper::body::Bytes;
 use runledger_domain::{
-    AttemptId, ClientId, Completion, CreationContent, Initial, MetricChange, NoteText, Outcome, RunId, RunKey, Source,
-    StageName, Update, Version,
+    AttemptId, ClientId, Completion, MetricChange, NoteText, Outcome, RunId, RunKey, Source, StageName, Update, Version,
 };
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -17,11 +15,13 @@ use crate::answer::{Changed, Creation, Cursor, Page};
 use crate::builder::Builder;
 use crate::calls::{self, Call};
 use crate::connection::Connection;
+use crate::creation::{NewClient, NewClients, NewJob, content, new_client};
 use crate::error::Error;
 use crate::intent::{Intent, Operation, Settled, new_name};
-use crate::path::{path, query};
+use crate::path::{path, query, record_path};
 use crate::problem::Problem;
 use crate::query::{ActivityFilter, Pairs, RecordFilter, cursor};
+use crate::reading::{Listed, is_replayed, read_body, read_changed, read_creation, read_records};
 use crate::record::{Activity, Record, Summary};
 use crate::retry::Retry;
 use crate::work::Attachment;
@@ -39,58 +39,6 @@ pub struct Client {
     source: Option<Source>,
     timeout: Duration,
     retry: Option<Retry>,
-}
-
-/// A job to create. Everything may be left out.
-#[derive(Clone, Debug, Default)]
-pub struct NewJob {
-    /// Its run id; the ledger chooses the next free second when it is left out.
-    pub run: Option<RunId>,
-    /// What the record holds from the start.
-    pub content: CreationContent,
-    /// The name of this creation: the same one with the same content is the same creation, at any later time. One is
-    /// chosen when none is given; give one that outlives the program when a restarted program is to find its own run.
-    pub attempt: Option<AttemptId>,
-}
-
-/// A client run record to create.
-#[derive(Clone, Debug)]
-pub struct NewClient {
-    /// The client.
-    pub client: ClientId,
-    /// What the record holds from the start.
-    pub content: CreationContent,
-}
-
-/// Client run records to create in one run: all of them, or none.
-#[derive(Clone, Debug)]
-pub struct NewClients {
-    /// The run.
-    pub run: RunId,
-    /// 1 to 1000 clients, each once.
-    pub clients: Vec<NewClient>,
-    /// As with [`NewJob::attempt`].
-    pub attempt: Option<AttemptId>,
-}
-
-/// The client alone, with nothing to say about it.
-impl From<ClientId> for NewClient {
-    fn from(client: ClientId) -> Self {
-        Self {
-            client,
-            content: CreationContent::default(),
-        }
-    }
-}
-
-/// The record with this run id, with nothing to say about it.
-impl From<RunId> for NewJob {
-    fn from(run: RunId) -> Self {
-        Self {
-            run: Some(run),
-            ..Self::default()
-        }
-    }
 }
 
 impl Client {
@@ -540,112 +488,6 @@ impl Client {
             next,
         })
     }
-}
-
-/// Any page; each has one of the two.
-#[derive(Deserialize)]
-struct Listed {
-    #[serde(default)]
-    records: Vec<Record>,
-    #[serde(default)]
-    activity: Vec<Activity>,
-    #[serde(default)]
-    next: Option<Cursor>,
-}
-
-impl Listed {
-    fn records(self) -> Vec<Record> {
-        self.records
-    }
-}
-
-fn read_body<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(response.body())
-}
-
-fn read_records(response: &Response<Bytes>) -> Result<Vec<Record>, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Created {
-        records: Vec<Record>,
-    }
-    read_body::<Created>(response).map(|created| created.records)
-}
-
-fn read_creation(response: &Response<Bytes>) -> Result<Creation, serde_json::Error> {
-    Ok(Creation::of(read_body(response)?, is_replayed(response)))
-}
-
-fn read_changed(response: &Response<Bytes>) -> Result<Changed, serde_json::Error> {
-    Ok(Changed {
-        record: read_body(response)?,
-        replayed: is_replayed(response),
-        closed: number(response, "runledger-closed").unwrap_or_default(),
-    })
-}
-
-fn is_replayed(response: &Response<Bytes>) -> bool {
-    let header = response.headers().get("idempotency-replayed");
-    header.is_some_and(|value| value.as_bytes() == b"true")
-}
-
-fn number(response: &Response<Bytes>, name: &str) -> Option<u64> {
-    response.headers().get(name)?.to_str().ok()?.parse().ok()
-}
-
-fn record_path(key: &RunKey, rest: &[&str]) -> String {
-    let mut parts = vec!["runs", key.run().as_str()];
-    if let Some(client) = key.client() {
-        parts.extend(["clients", client.as_str()]);
-    }
-    parts.extend(rest);
-    path(&parts)
-}
-
-fn new_client(operation: Operation, new: &NewClient) -> Result<Map<String, Value>, Error> {
-    let mut body = content(operation, &new.content)?;
-    body.insert("client_id".into(), json!(new.client));
-    Ok(body)
-}
-
-/// The fields of a creation as the API names them. Empty ones are left out, as nothing would be compared with nothing.
-fn content(operation: Operation, content: &CreationContent) -> Result<Map<String, Value>, Error> {
-    let CreationContent {
-        client_name,
-        batch,
-        external_ids,
-        note,
-        deadline_after,
-        initial,
-    } = content;
-    let mut body = Map::new();
-    if let Some(name) = client_name {
-        if operation == Operation::CreateJob {
-            let detail = "a job record has no client name; create the client run record for it";
-            return Err(Error::not_sendable(operation, "client_name_on_job", detail));
-        }
-        body.insert("client_name".into(), json!(name));
-    }
-    if let Some(batch) = batch {
-        body.insert("batch".into(), json!(batch));
-    }
-    if !external_ids.is_empty() {
-        body.insert("external_ids".into(), json!(external_ids));
-    }
-    if let Some(note) = note {
-        body.insert("note".into(), json!(note));
-    }
-    if let Some(after) = deadline_after {
-        body.insert("deadline_after_seconds".into(), json!(after.as_secs()));
-    }
-    match initial {
-        Initial::Running => {}
-        Initial::Queued => drop(body.insert("status".into(), json!("queued"))),
-        Initial::Imported(_) => {
-            let detail = "records with a history are made by the import command alone; create it, then change it";
-            return Err(Error::not_sendable(operation, "import_only", detail));
-        }
-    }
-    Ok(body)
 }
 
 fn not_sendable(error: &http::Error) -> Error {

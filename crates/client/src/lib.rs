@@ -1,3 +1,5 @@
+//! The client for Rust. It creates only where its caller says create, and never sends one wish under two names.
+//!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
@@ -6,12 +8,14 @@ mod builder;
 mod calls;
 mod client;
 pub mod connection;
+mod creation;
 mod error;
 mod intent;
 mod number;
 mod path;
 mod problem;
 mod query;
+mod reading;
 mod record;
 mod retry;
 mod tls;
@@ -19,7 +23,8 @@ mod work;
 
 pub use answer::{Changed, Creation, Cursor, Page};
 pub use builder::Builder;
-pub use client::{Client, NewClient, NewClients, NewJob};
+pub use client::Client;
+pub use creation::{NewClient, NewClients, NewJob};
 pub use error::{Error, Unknown};
 pub use intent::{Intent, Operation, Settled};
 pub use problem::Problem;

@@ -1,5 +1,7 @@
 //! Paths and queries, encoded so that no part of one can lead elsewhere.
 
+use runledger_domain::RunKey;
+
 /// Percent-encodes whatever is not plainly part of a word.
 ///
 /// ```
@@ -41,4 +43,14 @@ pub(crate) fn query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
         encode(value, &mut target);
     }
     target
+}
+
+/// The path of a record, and what follows behind it.
+pub(crate) fn record_path(key: &RunKey, rest: &[&str]) -> String {
+    let mut parts = vec!["runs", key.run().as_str()];
+    if let Some(client) = key.client() {
+        parts.extend(["clients", client.as_str()]);
+    }
+    parts.extend(rest);
+    path(&parts)
 }

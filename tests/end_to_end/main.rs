@@ -1,15 +1,21 @@
 //! The program from outside: its commands, its server, its files, and what is left after it was killed.
 //!
-//! Nothing here links the ledger: every step is a process or a request, as a user makes them. Each test has a data
+//! Nothing here links the ledger: every step is a process or a request, as a user makes them, some by the client for Rust. Each test has a data
 //! directory of its own, and waits for nothing but by looking again, a bounded number of times.
 
 #![cfg(test)]
 
 mod abuse;
+mod client;
+mod client_lost_answers;
+mod client_restart;
+mod client_work;
 mod commands;
 mod configuration;
+mod cutting_proxy;
 mod demo;
 mod events;
+mod foreign;
 mod http;
 mod import;
 mod kill;
@@ -17,4 +23,5 @@ mod output;
 mod program;
 mod seeing;
 mod servers;
+mod tls;
 mod tokens;

@@ -159,9 +159,10 @@ impl Server {
             .unwrap();
         let greeting: Value = serde_json::from_str(&greeting).expect("the server says where it listens");
         let url = greeting["url"].as_str().unwrap();
+        let (_, address) = url.split_once("://").unwrap();
         Self {
             child,
-            address: url.strip_prefix("http://").unwrap().to_owned(),
+            address: address.to_owned(),
         }
     }
 

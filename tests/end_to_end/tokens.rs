@@ -5,7 +5,7 @@ use std::process::Stdio;
 use crate::program::{Place, Server, ran};
 
 /// The secret in the answer of `token create --json`.
-fn secret(json: &serde_json::Value) -> String {
+pub(crate) fn secret(json: &serde_json::Value) -> String {
     json["secret"].as_str().unwrap().to_owned()
 }
 

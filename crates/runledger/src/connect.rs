@@ -49,6 +49,8 @@ pub(crate) struct Remote<'a> {
     pub(crate) url: Option<&'a str>,
     /// The token to show there; never printed.
     pub(crate) token: Option<&'a Secret>,
+    /// The certificates to believe, when its address says `https`; without them, those of the platform.
+    pub(crate) ca_file: Option<&'a Path>,
 }
 
 /// Finds the ledger: at the server that is named, or in the data directory.
@@ -84,16 +86,16 @@ pub(crate) async fn connect(settings: &Settings, remote: Remote<'_>, need: Need)
 /// The way to the server that is named, or that holds the data directory; `None` when none does.
 ///
 /// # Errors
-/// When the client cannot be set up.
+/// The URL, the token or the certificates cannot be used.
 pub(crate) fn server(settings: &Settings, remote: Remote<'_>) -> Outcome<Option<Transport>> {
     if let Some(url) = remote.url {
-        return Transport::remote(url, remote.token.cloned()).map(Some);
+        return Transport::remote(url, remote.token, remote.ca_file).map(Some);
     }
     let Some(server) = server_file::find(&settings.data) else {
         return Ok(None);
     };
-    let token = remote.token.unwrap_or(&server.operator_key).clone();
-    Transport::remote(&server.url, Some(token)).map(Some)
+    let token = remote.token.unwrap_or(&server.operator_key);
+    Transport::remote(&server.url, Some(token), None).map(Some)
 }
 
 /// Opens the ledger for this process alone, waiting for other commands to end.

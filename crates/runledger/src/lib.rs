@@ -84,6 +84,11 @@ fn run(cli: &Cli, output: &Output) -> Outcome {
                 remote: Remote {
                     url: cli.global.url.as_deref().filter(|url| !url.is_empty()),
                     token: cli.global.token.as_ref().filter(|token| !token.0.is_empty()),
+                    ca_file: cli
+                        .global
+                        .ca_file
+                        .as_deref()
+                        .filter(|file| !file.as_os_str().is_empty()),
                 },
                 source: cli.global.source.as_deref().filter(|source| !source.is_empty()),
                 output,

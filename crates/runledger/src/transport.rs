@@ -2,28 +2,25 @@
 //! never touch a store.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, BodyDataStream, Bytes, to_bytes};
 use axum::http::header::{CONTENT_TYPE, HOST};
-use axum::http::{self, HeaderMap, Method};
+use axum::http::{self, HeaderMap, HeaderValue, Method};
 use axum::response::Response;
 use futures_util::StreamExt as _;
+use runledger_client::connection::{self, Connection, SendError, SetUpError, encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::server_file::Secret;
 
-/// How long a connection to the server may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer of the server may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long an answer that goes on may take in all. Whoever reads it takes it up again.
-const STREAM_TIME_MAX: Duration = Duration::from_hours(24);
 /// How long such an answer may be silent: several times as long as a server is by default.
 const SILENCE_MAX: Duration = Duration::from_mins(1);
 /// The largest answer, in bytes: a page of 1000 records, each with all its notes, is below.
@@ -35,14 +32,7 @@ pub(crate) enum Transport {
     /// In this process, on a ledger that it holds.
     InProcess(Router),
     /// Through a running server.
-    Remote {
-        /// The client.
-        client: reqwest::Client,
-        /// Where the server listens, without a slash at the end.
-        url: String,
-        /// What is shown there, if anything.
-        token: Option<Secret>,
-    },
+    Remote(Connection),
 }
 
 /// A request.
@@ -69,8 +59,8 @@ pub(crate) struct Answer {
 pub(crate) enum Stream {
     /// Of this process.
     InProcess(BodyDataStream),
-    /// Of a server, with its URL.
-    Remote(reqwest::Response, String),
+    /// Of a server.
+    Remote(connection::Stream),
 }
 
 impl Request {
@@ -139,6 +129,21 @@ impl Request {
         self
     }
 
+    fn message(&self) -> Outcome<http::Request<Bytes>> {
+        let mut builder = http::Request::builder().method(self.method.clone()).uri(self.target());
+        for (name, value) in &self.headers {
+            builder = builder.header(*name, value);
+        }
+        let body = match &self.body {
+            Some(body) => {
+                builder = builder.header(CONTENT_TYPE, "application/json");
+                Bytes::from(body.to_string())
+            }
+            None => Bytes::new(),
+        };
+        builder.body(body).map_err(|error| cannot_ask(&error))
+    }
+
     fn target(&self) -> String {
         let mut target = self.path.clone();
         for (index, (name, value)) in self.query.iter().enumerate() {
@@ -151,38 +156,22 @@ impl Request {
     }
 }
 
-/// Percent-encodes whatever is not plainly part of a word.
-fn encode(text: &str, target: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            target.push(char::from(byte));
-        } else {
-            target.push('%');
-            target.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            target.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-    }
-}
-
 impl Transport {
     /// Through the server at this URL.
     ///
     /// # Errors
-    /// When the client cannot be set up.
-    pub(crate) fn remote(url: &str, token: Option<Secret>) -> Outcome<Self> {
-        let client = reqwest::Client::builder()
-            // The server is on this machine: no proxy of the environment stands between.
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(ANSWER_TIMEOUT)
-            .build()
-            .map_err(|error| Failure::new(Exit::Fault, format_args!("cannot set up the HTTP client: {error}")))?;
-        Ok(Self::Remote {
-            client,
-            url: url.trim_end_matches('/').to_owned(),
-            token,
-        })
+    /// The URL, the token or the certificates cannot be used.
+    pub(crate) fn remote(url: &str, token: Option<&Secret>, ca_file: Option<&Path>) -> Outcome<Self> {
+        let mut settings = connection::Settings::default();
+        if let Some(Secret(token)) = token {
+            settings = settings.token(token.clone());
+        }
+        if let Some(file) = ca_file {
+            settings = settings.ca_file(file);
+        }
+        Connection::new(url, &settings)
+            .map(Self::Remote)
+            .map_err(|error| cannot_set_up(&error))
     }
 
     /// Sends the request and answers what came back, refusals included.
@@ -192,7 +181,11 @@ impl Transport {
     pub(crate) async fn send(&self, request: &Request) -> Outcome<Answer> {
         match self {
             Self::InProcess(router) => in_process(router.clone(), request).await,
-            Self::Remote { client, url, token } => remote(client, url, token.as_ref(), request).await,
+            Self::Remote(connection) => {
+                let sent = connection.send(request.message()?, ANSWER_TIMEOUT).await;
+                let answer = sent.map_err(|error| no_answer(&request.method, &error))?;
+                Ok(Answer::of(answer))
+            }
         }
     }
 
@@ -209,14 +202,15 @@ impl Transport {
                 }
                 whole(response).await?
             }
-            Self::Remote { client, url, token } => {
-                let builder = build(client, url, token.as_ref(), request).timeout(STREAM_TIME_MAX);
-                let failed = |error: reqwest::Error| no_answer(url, &request.method, &error);
-                let response = builder.send().await.map_err(failed)?;
-                if response.status().is_success() {
-                    return Ok(Stream::Remote(response, url.clone()));
+            Self::Remote(connection) => {
+                let failed = |error: SendError| no_answer(&request.method, &error);
+                let began = connection.stream(request.message()?, ANSWER_TIMEOUT).await;
+                let (head, body) = began.map_err(failed)?.into_parts();
+                if head.status.is_success() {
+                    return Ok(Stream::Remote(body));
                 }
-                whole_remote(response).await.map_err(failed)?
+                let body = body.rest(ANSWER_TIMEOUT).await.map_err(failed)?;
+                Answer::of(http::Response::from_parts(head, body))
             }
         };
         Err(failure_of(&refusal))
@@ -244,13 +238,10 @@ impl Stream {
     pub(crate) async fn piece(&mut self) -> Outcome<Option<Bytes>> {
         match self {
             Self::InProcess(body) => body.next().await.transpose().map_err(|error| cannot_ask(&error)),
-            Self::Remote(response, url) => match timeout(SILENCE_MAX, response.chunk()).await {
-                Ok(piece) => piece.map_err(|error| no_answer(url, &Method::GET, &error)),
-                Err(_) => Err(Failure::unavailable(format_args!(
-                    "the server at {url} has said nothing for {} s",
-                    SILENCE_MAX.as_secs()
-                ))),
-            },
+            Self::Remote(stream) => {
+                let piece = stream.piece(SILENCE_MAX).await;
+                piece.map_err(|error| no_answer(&Method::GET, &error))
+            }
         }
     }
 }
@@ -264,85 +255,65 @@ async fn in_process(router: Router, request: &Request) -> Outcome<Answer> {
 }
 
 async fn respond(router: Router, request: &Request) -> Outcome<Response> {
-    let mut builder = http::Request::builder()
-        .method(request.method.clone())
-        .uri(request.target())
-        .header(HOST, "localhost");
-    for (name, value) in &request.headers {
-        builder = builder.header(*name, value);
-    }
-    let body = match &request.body {
-        Some(body) => {
-            builder = builder.header(CONTENT_TYPE, "application/json");
-            Body::from(body.to_string())
-        }
-        None => Body::empty(),
-    };
-    let request = builder.body(body).map_err(|error| cannot_ask(&error))?;
-    match router.oneshot(request).await {
+    let mut message = request.message()?.map(Body::from);
+    message
+        .headers_mut()
+        .insert(HOST, HeaderValue::from_static("localhost"));
+    match router.oneshot(message).await {
         Ok(response) => Ok(response),
         Err(never) => match never {},
     }
 }
 
 async fn whole(response: Response) -> Outcome<Answer> {
-    let (parts, body) = response.into_parts();
+    let (head, body) = response.into_parts();
     let body = to_bytes(body, ANSWER_BYTES_MAX)
         .await
         .map_err(|error| cannot_ask(&error))?;
-    Ok(Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body,
-    })
+    Ok(Answer::of(http::Response::from_parts(head, body)))
 }
 
-async fn remote(client: &reqwest::Client, url: &str, token: Option<&Secret>, request: &Request) -> Outcome<Answer> {
-    let failed = |error: reqwest::Error| no_answer(url, &request.method, &error);
-    let response = build(client, url, token, request).send().await.map_err(failed)?;
-    whole_remote(response).await.map_err(failed)
+fn cannot_set_up(error: &SetUpError) -> Failure {
+    let failure = Failure::usage(error);
+    match error {
+        SetUpError::Tls(_) => failure.advise("name the PEM file with --ca-file or RUNLEDGER_CA_FILE"),
+        SetUpError::Token => failure.advise("set RUNLEDGER_TOKEN anew"),
+        _ => failure.advise("mend --url or RUNLEDGER_URL"),
+    }
 }
 
-async fn whole_remote(response: reqwest::Response) -> Result<Answer, reqwest::Error> {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = response.bytes().await?;
-    Ok(Answer { status, headers, body })
-}
-
-fn build(client: &reqwest::Client, url: &str, token: Option<&Secret>, request: &Request) -> reqwest::RequestBuilder {
-    let mut builder = client.request(request.method.clone(), format!("{url}{}", request.target()));
-    if let Some(Secret(token)) = token {
-        builder = builder.bearer_auth(token);
+fn no_answer(method: &Method, error: &SendError) -> Failure {
+    match error {
+        SendError::NotTrusted { .. } => {
+            return Failure::unavailable(format_args!(
+                "{error}; nothing was done; name the certificate of the server, or of who signed it, with --ca-file"
+            ));
+        }
+        SendError::NotReached { url, .. } => {
+            return Failure::unavailable(format_args!("the server at {url} cannot be reached; nothing was done"))
+                .advise("look whether `runledger serve` is running");
+        }
+        _ => {}
     }
-    for (name, value) in &request.headers {
-        builder = builder.header(*name, value);
-    }
-    if let Some(body) = &request.body {
-        builder = builder.json(body);
-    }
-    builder
-}
-
-fn no_answer(url: &str, method: &Method, error: &reqwest::Error) -> Failure {
-    if error.is_connect() {
-        return Failure::unavailable(format_args!("the server at {url} cannot be reached; nothing was done"))
-            .advise("look whether `runledger serve` is running");
-    }
-    let what = if error.is_timeout() {
-        "did not answer in time"
-    } else {
-        "ended the connection before it answered"
-    };
     if method == Method::GET {
-        return Failure::unavailable(format_args!("the server at {url} {what}")).advise("try again");
+        return Failure::unavailable(format_args!("the server at {error}")).advise("try again");
     }
     Failure::unavailable(format_args!(
-        "the server at {url} {what}; it is not known whether it was done"
+        "the server at {error}; it is not known whether it was done"
     ))
     .advise("read the record, or repeat the same command: with the same --attempt or --update-id it counts once")
 }
 
 impl Answer {
+    fn of(response: http::Response<Bytes>) -> Self {
+        let (head, body) = response.into_parts();
+        Self {
+            status: head.status,
+            headers: head.headers,
+            body,
+        }
+    }
+
     /// The body, as the type that it must be.
     ///
     /// # Errors

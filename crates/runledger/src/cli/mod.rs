@@ -104,6 +104,16 @@ pub(crate) struct Global {
         help_heading = "Everywhere"
     )]
     pub(crate) token: Option<Secret>,
+    /// The certificates to believe at an https address, as a PEM file [default: those of this machine]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "RUNLEDGER_CA_FILE",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Write for programs: one JSON object a line; errors as problem documents on standard error
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,

@@ -43,7 +43,8 @@ pub(crate) const KEYS: &[Key] = &[
 /// What the environment variables of the product begin with.
 pub(crate) const PREFIX: &str = "RUNLEDGER_";
 /// Variables that stand for options of the command line and are no keys.
-pub(crate) const OPTION_VARIABLES: [&str; 4] = [
+pub(crate) const OPTION_VARIABLES: [&str; 5] = [
+    "RUNLEDGER_CA_FILE",
     "RUNLEDGER_CONFIG",
     "RUNLEDGER_SOURCE",
     "RUNLEDGER_TOKEN",

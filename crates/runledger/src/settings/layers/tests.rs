@@ -104,6 +104,7 @@ fn variables_of_clients_are_left_alone() {
     let variables = [
         ("RUNLEDGER_URL", "http://127.0.0.1:7420"),
         ("RUNLEDGER_TOKEN", "a-secret"),
+        ("RUNLEDGER_CA_FILE", "/etc/ledger/ca.pem"),
     ];
     let loaded = check(&variables, "").unwrap();
     assert!(loaded.origins.values().all(|origin| *origin == Origin::Default));

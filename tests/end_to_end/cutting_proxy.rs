@@ -1,0 +1,95 @@
+//! A proxy that loses answers: the request reaches the server and is carried out, and then the connection is cut.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+/// The proxy; its thread ends with the tests.
+pub(crate) struct CuttingProxy {
+    pub(crate) url: String,
+    state: Arc<State>,
+}
+
+struct State {
+    server: String,
+    /// How many answers are still to be lost.
+    to_lose: AtomicU64,
+    /// How many requests went through.
+    requests: AtomicU64,
+}
+
+impl CuttingProxy {
+    pub(crate) fn before(server: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(State {
+            server: server.to_owned(),
+            to_lose: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+        });
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for caller in listener.incoming().flatten() {
+                let state = Arc::clone(&shared);
+                // A connection that ends is what the tests are about.
+                thread::spawn(move || drop(pass_on(caller, &state)));
+            }
+        });
+        Self { url, state }
+    }
+
+    /// Loses the answers to so many requests from now on.
+    pub(crate) fn lose(&self, answers: u64) {
+        self.state.to_lose.store(answers, Ordering::SeqCst);
+    }
+
+    /// How many requests went through.
+    pub(crate) fn requests(&self) -> u64 {
+        self.state.requests.load(Ordering::SeqCst)
+    }
+}
+
+fn pass_on(caller: TcpStream, state: &State) -> io::Result<()> {
+    let mut caller = BufReader::new(caller);
+    let mut server = BufReader::new(TcpStream::connect(&state.server)?);
+    loop {
+        let request = message(&mut caller)?;
+        server.get_mut().write_all(&request)?;
+        let answer = message(&mut server)?;
+        state.requests.fetch_add(1, Ordering::SeqCst);
+        let lose = |left: u64| left.checked_sub(1);
+        if state
+            .to_lose
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose)
+            .is_ok()
+        {
+            return Ok(());
+        }
+        caller.get_mut().write_all(&answer)?;
+    }
+}
+
+/// One request or answer, whole: its head, and as much as it announces.
+fn message(from: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
+    let mut message = Vec::new();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if from.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        message.extend_from_slice(line.as_bytes());
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let head = message.len();
+    message.resize(head + length, 0);
+    from.read_exact(&mut message[head..])?;
+    Ok(message)
+}

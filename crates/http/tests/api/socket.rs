@@ -163,6 +163,51 @@ async fn a_head_that_does_not_arrive_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_head_that_drips_in_is_given_up_as_well() {
+    let bounds = Bounds {
+        head_time: Duration::from_millis(200),
+        ..Bounds::default()
+    };
+    let server = start_within(&World::new(), bounds).await;
+    let connection = TcpStream::connect(server.address).await.unwrap();
+    let (mut reading, mut writing) = connection.into_split();
+    // Each byte is in time; the head as a whole is not.
+    let dripping = tokio::spawn(async move {
+        writing.write_all(b"GET /livez HTTP/1.1\r\nX: ").await.unwrap();
+        while writing.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut answer = Vec::new();
+    // The server may close with bytes unread, which is an error here.
+    let _ = reading.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    dripping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_who_closes_their_half_or_vanishes_leaves_whole_records() {
+    let world = World::new();
+    let server = start(&world, Duration::from_secs(5)).await;
+    let mut half = TcpStream::connect(server.address).await.unwrap();
+    half.write_all(CREATE.as_bytes()).await.unwrap();
+    half.shutdown().await.unwrap();
+    // Whether it is answered or hung up on: not for ever.
+    let _ = half.read_to_end(&mut Vec::new()).await;
+    let mut cut_off = TcpStream::connect(server.address).await.unwrap();
+    let (begun, _) = CREATE.split_once("r1").unwrap();
+    cut_off.write_all(begun.as_bytes()).await.unwrap();
+    drop(cut_off);
+    let mut other = TcpStream::connect(server.address).await.unwrap();
+    other.write_all(CREATE.replace("r1", "r2").as_bytes()).await.unwrap();
+    let answer = read_answer(&mut other).await;
+    assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"), "{answer}");
+    let records = world.records().await;
+    assert!(records.contains(&"r2 v1".to_owned()), "{records:?}");
+    assert!(records.iter().all(|record| record.ends_with(" v1")), "{records:?}");
+}
+
+#[tokio::test]
 async fn beyond_the_bound_connections_wait_for_a_place() {
     let bounds = Bounds {
         connections: 1,

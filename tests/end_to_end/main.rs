@@ -10,6 +10,7 @@ mod client;
 mod client_lost_answers;
 mod client_restart;
 mod client_work;
+mod clock;
 mod commands;
 mod configuration;
 mod cutting_proxy;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_domain::{Command, Outcome, RecordKind, RunKey, RunRecord, Source, Status};
+use runledger_domain::{Command, Outcome, RecordKind, RunKey, RunRecord, Source, Status, Timestamp};
 use runledger_ports::{ChangeError, Cursor, ListFilter, PageSize, Unavailable};
 
 use crate::run_service::RunService;
@@ -37,19 +37,39 @@ impl Sweeper {
     /// # Errors
     /// [`Unavailable`] when the stalled records cannot be listed; a record that cannot be closed is in the report.
     pub async fn sweep(&self, runs: &RunService) -> Result<SweepReport, Unavailable> {
-        let pass = self.pass(runs).await;
+        self.sweep_at(runs, runs.now(), None).await
+    }
+
+    /// As [`Sweeper::sweep`], at `now`, of a server whose clock jumped forward `jumped` before. By such a clock
+    /// everybody has been silent for long; nobody is lost before their time has passed since the jump. The clock is not
+    /// looked at again: it could jump meanwhile.
+    ///
+    /// # Errors
+    /// As [`Sweeper::sweep`].
+    pub async fn sweep_at(
+        &self,
+        runs: &RunService,
+        now: Timestamp,
+        jumped: Option<Duration>,
+    ) -> Result<SweepReport, Unavailable> {
+        let pass = self.pass(runs, now, jumped).await;
         runs.swept(pass.as_ref());
         pass
     }
 
-    async fn pass(&self, runs: &RunService) -> Result<SweepReport, Unavailable> {
+    async fn pass(
+        &self,
+        runs: &RunService,
+        now: Timestamp,
+        jumped: Option<Duration>,
+    ) -> Result<SweepReport, Unavailable> {
         let mut report = SweepReport::default();
         let mut jobs = Vec::new();
         let mut after: Option<Cursor> = None;
         loop {
             let page = runs.stalled(None, after, PageSize::default()).await?;
             for record in page.records {
-                if !self.is_due(&record, runs) {
+                if !self.is_due(&record, now, jumped) {
                     continue;
                 }
                 match record.key().kind() {
@@ -63,7 +83,7 @@ impl Sweeper {
             }
         }
         for job in jobs {
-            if self.is_kept_alive(runs, &job).await? {
+            if self.is_kept_alive(runs, now, &job).await? {
                 report.waiting.push(job.key().clone());
             } else {
                 self.close(runs, job, &mut report).await;
@@ -72,13 +92,14 @@ impl Sweeper {
         Ok(report)
     }
 
-    fn is_due(&self, record: &RunRecord, runs: &RunService) -> bool {
-        runs.now() > record.deadline().saturating_add(self.grace)
+    fn is_due(&self, record: &RunRecord, now: Timestamp, jumped: Option<Duration>) -> bool {
+        let time = Duration::from_secs(record.deadline_after().as_secs()).saturating_add(self.grace);
+        now > record.deadline().saturating_add(self.grace) && jumped.is_none_or(|since| since > time)
     }
 
     /// Whether clients of a stalled job are at work, or were within the time that the job itself has: between two
     /// clients, a run that goes on for longer than its deadline looks silent and is not.
-    async fn is_kept_alive(&self, runs: &RunService, job: &RunRecord) -> Result<bool, Unavailable> {
+    async fn is_kept_alive(&self, runs: &RunService, now: Timestamp, job: &RunRecord) -> Result<bool, Unavailable> {
         let mut filter = ListFilter {
             run: Some(job.key().run().clone()),
             kind: Some(RecordKind::Client),
@@ -90,7 +111,6 @@ impl Sweeper {
             return Ok(true);
         }
         filter.open = false;
-        let now = runs.now();
         let mut after = None;
         loop {
             let page = runs.list(&filter, after, PageSize::default()).await?;

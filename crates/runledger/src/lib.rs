@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod clock_watch;
 mod commands;
 mod connect;
 mod demo;

@@ -15,8 +15,9 @@ use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use crate::clock_watch::ClockWatch;
 use crate::commands::sweep;
 use crate::connect::hold;
 use crate::failure::{Exit, Failure, Outcome};
@@ -251,12 +252,21 @@ async fn sweep_on(settings: Settings, ledger: Arc<Ledger>, mut stopped: oneshot:
     let sweeper = Sweeper::new(source, settings.deadline.grace.duration());
     let mut ticks = interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch = ClockWatch::default();
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = &mut stopped => return,
         }
-        match sweeper.sweep(&ledger.runs).await {
+        let now = ledger.runs.now();
+        let look = watch.look(now, Instant::now());
+        if let Some(jump) = look.jump {
+            tracing::warn!(
+                seconds = jump.as_secs(),
+                "the clock jumped forward; nothing is closed as lost before its time has passed since now"
+            );
+        }
+        match sweeper.sweep_at(&ledger.runs, now, look.since).await {
             Ok(report) => {
                 for (key, why) in &report.failed {
                     tracing::warn!(run.key = %key, why, "{key} is stalled and could not be closed");

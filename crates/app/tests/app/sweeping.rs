@@ -109,3 +109,27 @@ async fn a_job_between_two_of_its_clients_is_not_lost() {
     clock.go_on(HOUR + 1);
     assert_eq!(sweeper.sweep(&ledger.runs).await.unwrap().lost, [job]);
 }
+
+#[tokio::test]
+async fn after_a_clock_that_jumped_nobody_is_lost_before_their_time_has_passed() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at("2025-09-25T23:18:41Z"));
+    let ledger = ledger(&store, &clock);
+    let start = StartJob {
+        run: Some("250925-231841".parse().unwrap()),
+        ..StartJob::default()
+    };
+    let started = ledger.creation.start_job(&source("orchestrator"), start).await.unwrap();
+    let sweeper = Sweeper::new(source("runledger_sweeper"), Duration::from_hours(1));
+    clock.go_on(24 * HOUR);
+    for since in [Duration::ZERO, Duration::from_hours(7)] {
+        let report = sweeper
+            .sweep_at(&ledger.runs, ledger.runs.now(), Some(since))
+            .await
+            .unwrap();
+        assert_eq!(report.lost, [], "{since:?} after the jump");
+    }
+    // Six hours for a sign of life and one of grace, then it is lost by any clock.
+    let since = Some(Duration::from_secs(7 * 3_600 + 1));
+    let report = sweeper.sweep_at(&ledger.runs, ledger.runs.now(), since).await.unwrap();
+    assert_eq!(report.lost, [started.record.key().clone()]);
+}

@@ -11,11 +11,15 @@ use proptest::prelude::*;
 use runledger_domain::CreationPolicy;
 use runledger_http::{Closing, Options};
 use serde_json::Value;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use crate::identity::{bearing, closed_world, token};
 use crate::support::World;
 use crate::support::broken::{Broken, Mode};
+
+/// How long a test waits for an event that must come: so that one which does not is a failure, and no standstill.
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// One reader of events: what a client of the format keeps.
 pub(crate) struct Reader {
@@ -78,10 +82,13 @@ impl Reader {
 
     /// The next event; `None` at the end.
     pub(crate) async fn event(&mut self) -> Option<Event> {
-        while self.came.is_empty() {
-            self.piece(usize::MAX).await?;
-        }
-        self.came.pop_front()
+        let came = async {
+            while self.came.is_empty() {
+                self.piece(usize::MAX).await?;
+            }
+            self.came.pop_front()
+        };
+        timeout(WAIT_MAX, came).await.expect("no event came, and no end")
     }
 
     /// All that come until the stream ends.

@@ -27,6 +27,7 @@ mod error;
 mod listing;
 mod meter;
 mod open;
+mod operation;
 mod read;
 mod schema;
 mod store;

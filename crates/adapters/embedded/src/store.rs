@@ -22,10 +22,11 @@ use crate::error::{OpenError, StoreError};
 use crate::listing;
 use crate::meter;
 use crate::open::open_writer;
+use crate::operation::{NotCreated, Operation};
 use crate::read::{self, Readers};
 use crate::transaction::{Prepared, TokenOrder};
 use crate::verify::{self, VerifyReport};
-use crate::writer::{NotCreated, Operation, Writer};
+use crate::writer::Writer;
 
 /// How the store is set up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -112,11 +112,7 @@ fn delta(key: &RunKey) -> ChangeRequest {
     };
     ChangeRequest {
         key: key.clone(),
-        context: ChangeContext {
-            source: "post_scoring".parse().expect("a source"),
-            at: Timestamp::EPOCH,
-            expected: None,
-        },
+        context: ChangeContext::new("post_scoring".parse().expect("a source"), Timestamp::EPOCH),
         command: Command::Update(Update {
             metrics,
             ..Update::default()

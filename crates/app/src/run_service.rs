@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runledger_domain::{
-    Action, ChangeContext, ClientId, Command, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Subject,
-    Timestamp, Verdict, Version,
+    Action, ChangeContext, ClientId, Command, JobSummary, NewActivity, Quotas, RunId, RunKey, RunRecord, Source,
+    Subject, Timestamp, Verdict, Version,
 };
 use runledger_ports::{
     ActivityFilter, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, Cursor, ListFilter, PageSize,
@@ -52,11 +52,16 @@ pub struct Attempt {
 pub struct RunService {
     shared: Arc<Shared>,
     changer: Arc<dyn RunChanger>,
+    quotas: Quotas,
 }
 
 impl RunService {
-    pub(crate) fn new(shared: Arc<Shared>, changer: Arc<dyn RunChanger>) -> Self {
-        Self { shared, changer }
+    pub(crate) fn new(shared: Arc<Shared>, changer: Arc<dyn RunChanger>, quotas: Quotas) -> Self {
+        Self {
+            shared,
+            changer,
+            quotas,
+        }
     }
 
     /// What time it is, for views that depend on it.
@@ -172,6 +177,7 @@ impl RunService {
             source: source.clone(),
             at,
             expected,
+            quotas: self.quotas,
         };
         let request = ChangeRequest {
             key: key.clone(),

@@ -116,10 +116,10 @@ impl Ledger {
             turns: Turns::default(),
         });
         Self {
+            runs: RunService::new(Arc::clone(&shared), changer, policy.quotas()),
             creation: CreationPoint::new(Arc::clone(&shared), creator, policy, ids),
             events: Events::new(Arc::clone(&shared), watch),
-            tokens: Tokens::new(Arc::clone(&shared), tokens, secrets),
-            runs: RunService::new(shared, changer),
+            tokens: Tokens::new(shared, tokens, secrets),
         }
     }
 }

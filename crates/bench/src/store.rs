@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use runledger_app::system::SystemClock;
 use runledger_domain::creation::{CreateDecision, JobEvidence};
-use runledger_domain::{CreationIntent, CreationPermit, CreationPolicy, RunKey};
+use runledger_domain::{ClientLoad, CreationIntent, CreationPermit, CreationPolicy, RunKey};
 use runledger_embedded::{EmbeddedOptions, EmbeddedStore};
 use runledger_ports::{Clock as _, CreateOutcome, RunCreator as _};
 use tempfile::TempDir;
@@ -73,7 +73,7 @@ fn permit(policy: &CreationPolicy) -> CreationPermit {
 
 /// The row that the store would write, made ready.
 fn row(policy: &CreationPolicy) -> Row {
-    let CreateDecision::Insert(new) = permit(policy).decide(None, JobEvidence::Missing) else {
+    let CreateDecision::Insert(new) = permit(policy).decide(None, JobEvidence::Missing, ClientLoad::default()) else {
         unreachable!("the key is free")
     };
     Row {

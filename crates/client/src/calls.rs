@@ -15,7 +15,14 @@ use crate::retry::{Retry, Tries};
 /// answer that did not come.
 const COME_AGAIN: [u16; 5] = [408, 429, 502, 503, 504];
 /// The codes that say for certain that a request which may be repeated had no effect.
-const NOTHING_DONE: [&str; 5] = ["busy", "stopped", "store_failed", "body_too_slow", "rate_limited"];
+const NOTHING_DONE: [&str; 6] = [
+    "busy",
+    "stopped",
+    "store_failed",
+    "body_too_slow",
+    "rate_limited",
+    "client_rate_limited",
+];
 
 /// A request, complete before it is tried first.
 pub(crate) struct Call<'a> {

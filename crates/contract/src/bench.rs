@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use runledger_domain::creation::{CreateDecision, JobEvidence};
 use runledger_domain::{
-    Activity, CreationIntent, CreationPermit, CreationPolicy, NewActivity, NotAuthorised, RunRecord,
+    Activity, ClientLoad, CreationIntent, CreationPermit, CreationPolicy, NewActivity, NotAuthorised, RunRecord,
 };
 use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Unavailable};
 use tokio::sync::Mutex;
@@ -154,7 +154,10 @@ impl Bench {
 
     /// The record that the domain makes of an intent when its key is free.
     pub(crate) fn as_decided(&self, intent: &CreationIntent, job: JobEvidence) -> Held<RunRecord> {
-        match self.permit(&default_policy(), intent)?.decide(None, job) {
+        match self
+            .permit(&default_policy(), intent)?
+            .decide(None, job, ClientLoad::default())
+        {
             CreateDecision::Insert(new) => Ok(new.into_record()),
             other => self.broken(format!("the suite's intent is not allowed: {other:?}")),
         }

@@ -85,11 +85,7 @@ pub(crate) fn noted(note: &str) -> CreationContent {
 pub(crate) fn request(of: &str, seconds: i64, command: Command) -> ChangeRequest {
     ChangeRequest {
         key: key(of),
-        context: ChangeContext {
-            source: source("batch_process"),
-            at: at(seconds),
-            expected: None,
-        },
+        context: ChangeContext::new(source("batch_process"), at(seconds)),
         command,
     }
 }

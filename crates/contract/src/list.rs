@@ -37,6 +37,15 @@ macro_rules! each_rule_of_the_contract {
             a_job_never_ends_beside_an_open_client in races ["I5", "I8"];
             nobody_reads_an_older_version_than_was_answered in races ["I8"];
             concurrent_callers_do_not_mix in races ["I8", "I12"];
+            a_client_has_no_more_open_records_than_its_quota in quotas ["I6", "I11", "I12"];
+            an_ended_record_frees_its_place in quotas ["I12"];
+            a_retry_is_replayed_at_the_quota in quotas ["I7"];
+            a_quota_stands_against_its_own_client_only in quotas ["I12"];
+            a_batch_beyond_a_quota_creates_nothing in quotas ["I6", "I11"];
+            of_many_creators_as_many_create_as_there_is_room in quotas ["I8", "I12"];
+            open_records_hold_no_more_notes_than_the_quota in quotas ["I6", "I7", "I11", "I12"];
+            of_many_notes_as_many_are_written_as_there_is_room in quotas ["I8", "I12"];
+            quotas_hold_after_a_restart in quotas ["I4", "I12"];
             reading_what_is_not_there_creates_nothing in unknown ["I3"];
             changing_what_is_not_there_creates_nothing in unknown ["I3", "I6", "I11"];
             a_kept_line_makes_no_record in unknown ["I3"];

@@ -16,6 +16,7 @@ pub mod following;
 pub mod lists;
 pub mod log;
 pub mod minted;
+pub mod quotas;
 pub mod races;
 pub mod restarts;
 pub mod stalled;

@@ -12,27 +12,27 @@
 //! ```
 //! use runledger_domain::change::{apply, Change, ChangeContext, Command, Completion};
 //! use runledger_domain::creation::{CreateDecision, JobEvidence};
-//! use runledger_domain::{CreationIntent, CreationPolicy, Outcome, RunKey, Status, Timestamp};
+//! use runledger_domain::{ChangeEvidence, ClientLoad, CreationIntent, CreationPolicy, Outcome, RunKey, Status, Timestamp};
 //!
 //! // 1. Somebody wants a record. 2. The policy says whether they may. 3. A store spends the permit.
 //! let key: RunKey = "250925-231841".parse()?;
 //! let at: Timestamp = "2025-09-25T23:18:41Z".parse()?;
 //! let intent = CreationIntent::new(key, "orchestrator".parse()?, "attempt-1".parse()?, at);
 //! let permit = CreationPolicy::default().authorise(intent)?;
-//! let CreateDecision::Insert(new) = permit.decide(None, JobEvidence::Missing) else { panic!("the key is free") };
+//! let CreateDecision::Insert(new) = permit.decide(None, JobEvidence::Missing, ClientLoad::default()) else { panic!("the key is free") };
 //! let record = new.into_record();
 //! assert_eq!((record.status(), record.version()), (Status::Running, 1));
 //!
 //! // A change is decided on a record that exists, and makes the next version of it.
-//! let context = ChangeContext { source: "batch_process".parse()?, at, expected: None };
+//! let context = ChangeContext::new("batch_process".parse()?, at);
 //! let done = Command::Complete(Completion { outcome: Outcome::Succeeded, note: None, close_open: false });
-//! let Change::Applied { record, .. } = apply(&record, &context, &done, 0)? else { panic!("it was running") };
+//! let Change::Applied { record, .. } = apply(&record, &context, &done, ChangeEvidence::default())? else { panic!("it was running") };
 //! assert_eq!((record.status(), record.version()), (Status::Ended(Outcome::Succeeded), 2));
 //!
 //! // The same completion again changes nothing; another one is refused with the details of the first.
-//! assert_eq!(apply(&record, &context, &done, 0)?, Change::Unchanged);
+//! assert_eq!(apply(&record, &context, &done, ChangeEvidence::default())?, Change::Unchanged);
 //! let failed = Command::Complete(Completion { outcome: Outcome::Failed, note: None, close_open: false });
-//! assert_eq!(apply(&record, &context, &failed, 0).unwrap_err().code(), "already_ended");
+//! assert_eq!(apply(&record, &context, &failed, ChangeEvidence::default()).unwrap_err().code(), "already_ended");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -42,6 +42,7 @@
 //! | --- | --- |
 //! | which texts are run ids, client ids, keys | [`RunId`], [`ClientId`], [`RunKey`] |
 //! | who may create what | [`policy`] |
+//! | how much one client may hold at once | [`Quotas`] |
 //! | what a token allows its bearer | [`access`] |
 //! | what a creation is, what a retry is, what a conflict is | [`creation`] |
 //! | what may happen to a record that exists | [`change`] |
@@ -73,6 +74,7 @@ mod external_id;
 pub mod metric;
 mod note;
 pub mod policy;
+mod quota;
 mod record;
 mod run_id;
 mod run_key;
@@ -84,7 +86,7 @@ mod timestamp;
 
 pub use activity::{Action, Activity, ChainHash, ChainHead, NewActivity, Subject, Verdict};
 pub use attempt::{AttemptId, UpdateId};
-pub use change::{Change, ChangeContext, ChangeRefusal, Command, Completion, Update};
+pub use change::{Change, ChangeContext, ChangeEvidence, ChangeRefusal, Command, Completion, Update};
 pub use client_id::{ClientId, ClientName};
 pub use creation::{
     CreationContent, CreationField, CreationIntent, CreationPermit, CreationRefusal, Imported, Initial,
@@ -94,6 +96,7 @@ pub use external_id::{BatchLabel, EXTERNAL_IDS_MAX, ExternalId};
 pub use metric::{MetricChange, MetricError, MetricName, MetricValue, MetricValueError, Metrics};
 pub use note::{NOTE_MAX_CHARS, NOTES_MAX_BYTES, Note, NoteText};
 pub use policy::{CreationPolicy, NotAuthorised, NotAuthorisedReason};
+pub use quota::{ClientLoad, Quotas};
 pub use record::{Creation, RunRecord, Version};
 pub use run_id::{CalendarPart, RUN_ID_MAX_BYTES, RunId, RunIdError, RunIdReason, RunIdScheme};
 pub use run_key::{RecordKind, RunKey, RunKeyError};

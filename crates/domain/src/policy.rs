@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::creation::{CreationIntent, CreationPermit, Initial};
 use crate::deadline::DeadlineAfter;
+use crate::quota::Quotas;
 use crate::run_id::RunIdScheme;
 use crate::run_key::{RecordKind, RunKey};
 use crate::source::Source;
@@ -42,6 +43,7 @@ pub struct CreationPolicy {
     importer: Option<Source>,
     require_job: bool,
     deadline_after: DeadlineAfter,
+    quotas: Quotas,
 }
 
 /// A creation that the policy does not allow. The intent comes back unharmed.
@@ -96,7 +98,8 @@ impl NotAuthorisedReason {
 }
 
 impl Default for CreationPolicy {
-    /// The four creators for both kinds, every form of run id, a job record needed before its clients, six hours.
+    /// The four creators for both kinds, every form of run id, a job record needed before its clients, six hours, no
+    /// quotas.
     fn default() -> Self {
         let both = || [RecordKind::Job, RecordKind::Client].to_vec();
         let creators = DEFAULT_CREATORS
@@ -109,6 +112,7 @@ impl Default for CreationPolicy {
             importer: None,
             require_job: true,
             deadline_after: DeadlineAfter::DEFAULT,
+            quotas: Quotas::NONE,
         }
     }
 }
@@ -161,6 +165,18 @@ impl CreationPolicy {
         self
     }
 
+    /// How much one client may hold at once.
+    #[must_use]
+    pub const fn limit_clients(mut self, quotas: Quotas) -> Self {
+        self.quotas = quotas;
+        self
+    }
+
+    /// How much one client may hold at once.
+    pub const fn quotas(&self) -> Quotas {
+        self.quotas
+    }
+
     /// Whether run ids of this form are accepted.
     pub fn accepts(&self, scheme: RunIdScheme) -> bool {
         self.schemes.contains(&scheme)
@@ -180,7 +196,12 @@ impl CreationPolicy {
     /// [`NotAuthorised`] with the reason and the intent.
     pub fn authorise(&self, intent: CreationIntent) -> Result<CreationPermit, NotAuthorised> {
         match self.check(&intent) {
-            Ok(()) => Ok(CreationPermit::mint(intent, self.require_job, self.deadline_after)),
+            Ok(()) => Ok(CreationPermit::mint(
+                intent,
+                self.require_job,
+                self.deadline_after,
+                self.quotas,
+            )),
             Err(reason) => Err(NotAuthorised {
                 intent: alloc::boxed::Box::new(intent),
                 reason,

@@ -8,8 +8,9 @@ use std::task::Poll;
 
 use axum::response::{IntoResponse as _, Response};
 use runledger_app::{Attempt, Ledger};
+use runledger_domain::access::TokenId;
 use runledger_domain::activity::printable;
-use runledger_domain::{Action, Subject, Timestamp};
+use runledger_domain::{Action, ClientId, Subject, Timestamp};
 use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span};
 
@@ -24,7 +25,8 @@ use crate::trouble::Problem;
 pub(crate) struct Api {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) options: Options,
-    pub(crate) buckets: Buckets,
+    pub(crate) token_buckets: Buckets<TokenId>,
+    pub(crate) client_buckets: Buckets<ClientId>,
     /// A permit for each stream of events that may be open.
     pub(crate) streams: Arc<Semaphore>,
 }
@@ -35,7 +37,8 @@ impl Api {
             streams: Arc::new(Semaphore::new(options.streams_max.min(Semaphore::MAX_PERMITS))),
             ledger,
             options,
-            buckets: Buckets::default(),
+            token_buckets: Buckets::default(),
+            client_buckets: Buckets::default(),
         }
     }
 

@@ -143,7 +143,7 @@ type Understand = fn(&Incoming) -> Result<(Command, Option<Version>), Problem>;
 
 async fn change(api: Arc<Api>, mut incoming: Incoming, action: Action, understand: Understand) -> Response {
     carry_out(incoming.trace(), async move {
-        let (source, key, expected, command) = match asked(&mut incoming, understand) {
+        let (source, key, expected, command) = match asked(&api, &mut incoming, understand) {
             Ok(asked) => asked,
             Err(problem) => return api.refuse(&incoming, action, problem).await,
         };
@@ -156,6 +156,7 @@ async fn change(api: Arc<Api>, mut incoming: Incoming, action: Action, understan
 }
 
 fn asked(
+    api: &Api,
     incoming: &mut Incoming,
     understand: Understand,
 ) -> Result<(Source, RunKey, Option<Version>, Command), Problem> {
@@ -168,6 +169,9 @@ fn asked(
     if !incoming.access.sees(&key) {
         let error = ChangeError::NotFound { key };
         return Err(of_change(error, Timestamp::EPOCH).logged_as(&problem::CLIENT_NOT_GRANTED));
+    }
+    if let Some(client) = key.client() {
+        api.check_client_rate(&[client])?;
     }
     let (command, said) = understand(incoming)?;
     Ok((source, key, incoming.expected(said)?, command))

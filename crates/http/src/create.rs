@@ -65,7 +65,7 @@ fn read_job(incoming: &mut Incoming) -> Result<(Source, StartJob), Problem> {
 )]
 pub(crate) async fn create_clients(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
     carry_out(incoming.trace(), async move {
-        let (source, attempt, start) = match read_clients(&mut incoming) {
+        let (source, attempt, start) = match read_clients(&api, &mut incoming) {
             Ok(asked) => asked,
             Err(problem) => return api.refuse(&incoming, Action::Create, problem).await,
         };
@@ -81,7 +81,7 @@ pub(crate) async fn create_clients(State(api): State<Arc<Api>>, mut incoming: In
     .await
 }
 
-fn read_clients(incoming: &mut Incoming) -> Result<(Source, Option<AttemptId>, StartClients), Problem> {
+fn read_clients(api: &Api, incoming: &mut Incoming) -> Result<(Source, Option<AttemptId>, StartClients), Problem> {
     if let Some(fault) = incoming.take_fault() {
         return Err(fault);
     }
@@ -92,6 +92,8 @@ fn read_clients(incoming: &mut Incoming) -> Result<(Source, Option<AttemptId>, S
     if !start.clients.iter().all(|start| granted(&start.client)) {
         return Err(AccessError::Client.into());
     }
+    let named: Vec<_> = start.clients.iter().map(|start| &start.client).collect();
+    api.check_client_rate(&named)?;
     Ok((source, attempt(incoming)?, start))
 }
 

@@ -7,6 +7,7 @@ use std::hint::black_box;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use runledger_app::{Identity, IdentityError};
+use runledger_domain::ClientId;
 use runledger_domain::access::{Access, AccessError};
 
 use crate::api::Api;
@@ -87,10 +88,12 @@ impl Api {
         match self.ledger.tokens.identify(sent).await {
             Ok(Identity { access, token }) => {
                 if let (Some(token), Some(limit)) = (token, self.options.token_rate) {
-                    self.buckets.take(&token, limit, self.now()).map_err(|seconds| {
-                        self.ledger.tokens.count_turned_away(problem::RATE_LIMITED.code);
-                        too_many(limit, seconds)
-                    })?;
+                    self.token_buckets
+                        .take(&[&token], limit, self.now())
+                        .map_err(|(_, seconds)| {
+                            self.ledger.tokens.count_turned_away(problem::RATE_LIMITED.code);
+                            too_many(limit, seconds)
+                        })?;
                 }
                 Ok(Caller {
                     access,
@@ -103,6 +106,26 @@ impl Api {
 }
 
 impl Api {
+    /// Counts a request that names these clients, whose caller may know of them. A request that is refused for one of
+    /// them takes nothing from the others (I12).
+    ///
+    /// # Errors
+    /// The problem, when more requests name one of them than may.
+    pub(crate) fn check_client_rate(&self, clients: &[&ClientId]) -> Result<(), Problem> {
+        let Some(limit) = self.options.client_rate else {
+            return Ok(());
+        };
+        self.client_buckets
+            .take(clients, limit, self.now())
+            .map_err(|(client, seconds)| {
+                let detail = format!(
+                    "{} requests a second may name the client {client}; send the same request again in {seconds} s",
+                    limit.per_second
+                );
+                Problem::new(&problem::CLIENT_RATE_LIMITED, detail).after(seconds)
+            })
+    }
+
     /// Whether whoever sent these headers may still do what they were allowed then, asked again in a long answer. It counts
     /// as no request.
     pub(crate) async fn is_still(&self, headers: &HeaderMap, allowed: &Access) -> bool {

@@ -13,6 +13,9 @@ pub struct Options {
     pub callers: Callers,
     /// How many requests each token may send; `None`: as many as the server can do.
     pub token_rate: Option<RateLimit>,
+    /// How many requests may name each client, in the path or in the body, whoever sends them; `None`: as many as the
+    /// server can do.
+    pub client_rate: Option<RateLimit>,
     /// Host names, besides `localhost`, `127.0.0.1` and `[::1]`, under which the server may be addressed: the name or
     /// address that it is bound to. Without ports, in lower case. A request that came through a browser from a foreign
     /// page names another host, and is refused.
@@ -35,6 +38,7 @@ impl Default for Options {
         Self {
             callers: Callers::Bearers,
             token_rate: None,
+            client_rate: None,
             allowed_hosts: Vec::new(),
             body_bytes_max: 1 << 20,
             body_time_max: Duration::from_secs(30),

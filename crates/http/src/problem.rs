@@ -106,8 +106,14 @@ kinds! {
         "The record is untouched. Start it first, or end it as skipped, cancelled or failed.";
     NOTES_FULL = "notes_full", CONFLICT, "The notes of the record are full",
         "Nothing was changed. Keep long logs elsewhere and note where.";
+    NOTES_QUOTA = "notes_quota", CONFLICT, "The open records of the client hold as many notes as its quota allows",
+        "Nothing was changed, nothing was created. End records of the client that are done: that frees their notes. To \
+         wait alone does not help. The operator can allow more (quotas.notes).";
     OPEN_CLIENTS = "open_clients", CONFLICT, "Client records of the job are still open",
         "The job is untouched. Complete its clients, or complete with close_open to close them as cancelled.";
+    OPEN_RECORDS_QUOTA = "open_records_quota", CONFLICT, "The client has as many open records as its quota allows",
+        "Nothing was created. End records of the client that are done, then send the same request again: to wait alone \
+         does not help. A retry of what was created is never refused. The operator can allow more (quotas.open_records).";
     OPEN_STAGES = "open_stages", CONFLICT, "Stages are still open",
         "The record is untouched. Finish them, or complete with close_open to close them as cancelled.";
     REFUSED = "refused", CONFLICT, "The rules do not allow it now",
@@ -186,6 +192,9 @@ kinds! {
         "Nothing was done. `field` names it; the detail says what is allowed.";
 
     // 429: too much at once.
+    CLIENT_RATE_LIMITED = "client_rate_limited", TOO_MANY_REQUESTS, "Too many requests name the client",
+        "Nothing was done, and no other client is held up. Wait as long as Retry-After says, then send the same request \
+         again.";
     RATE_LIMITED = "rate_limited", TOO_MANY_REQUESTS, "The token sends too many requests",
         "Nothing was done. Wait as long as Retry-After says, then send the same request again.";
 

@@ -16,6 +16,7 @@ use crate::api::Api;
 use crate::describe::answers::{ActivityListed, ListProblems, ReadProblems, RecordRead, RecordsListed, SummaryRead};
 use crate::describe::parameters::{ActivityQuery, ClientPath, JobPath, ListQuery, PageQuery, ReadHeaders};
 use crate::incoming::{Reading, read_tag};
+use crate::problem;
 use crate::query::{Parameters, check_none};
 use crate::trouble::Problem;
 use crate::wire::input::{client_id, run_id, run_key};
@@ -159,6 +160,11 @@ async fn get(api: &Api, reading: &Reading) -> Result<Response, Problem> {
     let key = reading.path.key()?;
     if !reading.access.sees(&key) {
         return Err(ReadError::NotFound { key }.into());
+    }
+    if let Some(client) = key.client() {
+        // A read leaves no line; that it was turned away is counted.
+        api.check_client_rate(&[client])
+            .inspect_err(|_| api.ledger.tokens.count_turned_away(problem::CLIENT_RATE_LIMITED.code))?;
     }
     let record = api.ledger.runs.get(&key).await?;
     let now = api.now();

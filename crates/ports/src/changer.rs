@@ -78,6 +78,8 @@ pub enum ChangeError {
 /// - For a job, when [`Command::ends_record`] says so, the number of open client records MUST be counted in the same
 ///   transaction; with `close_clients` each of them MUST be closed by
 ///   [`close_with_job`](runledger_domain::change::close_with_job) in it, each with a line of its own.
+/// - When [`ChangeContext::needs_load`] says so, what the client's open records come to, of whatever run, MUST be counted
+///   in the same transaction (I8, I12).
 /// - The new version and its line MUST become durable together, before `Applied` is answered (I4, I6).
 /// - A refused or unknown-key attempt MUST be answered only after its line is durable, and change nothing else (I6, I11).
 /// - When the outcome is not known, also that of a refusal, it MUST be `Indeterminate` (I10); and from then on the store

@@ -55,6 +55,8 @@ pub enum CreateError {
 ///   [`NewRecord::against`](runledger_domain::creation::NewRecord::against) on the durable record under the key (I7, I9).
 /// - A batch MUST be all or nothing: with one `Conflict` or `Refused` in it nothing is inserted, and the permits that
 ///   would have been created are `Withheld`. Replays in a batch stay replays.
+/// - When [`CreationPermit::needs_load`] says so, what the client's open records come to, of whatever run, MUST be counted
+///   in the same transaction, with the records that the permits before it in the batch insert (I8, I12).
 /// - Every permit MUST leave one line: created, replayed or refused (the word of
 ///   [`conflict_code`](runledger_domain::creation::conflict_code), the refusal's code, `withheld`) (I6).
 /// - A permit whose intent is minted MUST be compared with the minted job record that its source and attempt created

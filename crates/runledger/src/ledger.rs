@@ -131,12 +131,16 @@ pub(crate) fn random_ids() -> Outcome<RandomIds> {
 
 /// What the API is to be bound by, and how it tells who asks.
 pub(crate) fn api_options(settings: &Settings, callers: Callers) -> Options {
+    let limit = |per_second: u32| {
+        (per_second > 0).then_some(RateLimit {
+            per_second,
+            burst: per_second,
+        })
+    };
     Options {
         callers,
-        token_rate: (settings.limits.token_rate > 0).then_some(RateLimit {
-            per_second: settings.limits.token_rate,
-            burst: settings.limits.token_rate,
-        }),
+        token_rate: limit(settings.limits.token_rate),
+        client_rate: limit(settings.limits.client_rate),
         streams_max: settings.events.streams,
         keep_alive: settings.events.keep_alive.duration(),
         body_bytes_max: settings.limits.body_bytes,

@@ -29,7 +29,7 @@ fn main() -> Outcomes<()> {
 }
 
 async fn make_all(directory: &Path) -> Outcomes<()> {
-    for schema in [1, 2] {
+    for schema in [1, 2, 3] {
         let kept = directory.join(format!("ledger-schema-{schema}.db"));
         if kept.exists() {
             println!("{} is there already", kept.display());
@@ -46,10 +46,13 @@ async fn make_all(directory: &Path) -> Outcomes<()> {
         drop(store);
         let file = work.join(DATABASE_FILE);
         let connection = Connection::open(&file)?;
-        if schema == 1 {
-            // What the first version did not have yet.
-            connection.execute_batch("DROP TABLE token; PRAGMA user_version = 1;")?;
+        // What that version did not have yet.
+        for (since, table) in [(2, "token"), (3, "tally"), (4, "client_load")] {
+            if schema < since {
+                connection.execute_batch(&format!("DROP TABLE {table};"))?;
+            }
         }
+        connection.pragma_update(None, "user_version", schema)?;
         connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?;
         drop(connection);
         fs::copy(&file, &kept)?;
@@ -133,11 +136,7 @@ async fn create(
 }
 
 async fn change(store: &EmbeddedStore, key: &str, at: i64, command: Command) -> Outcomes<()> {
-    let context = ChangeContext {
-        source: "batch_process".parse()?,
-        at: second(at)?,
-        expected: None,
-    };
+    let context = ChangeContext::new("batch_process".parse()?, second(at)?);
     let key = key.parse()?;
     // Some are refused, so that the log holds refusals.
     let _outcome = store.change(ChangeRequest { key, context, command }).await;

@@ -11,10 +11,10 @@ use crate::error::OpenError;
 /// Marks the file as a run ledger (`RLDG`).
 pub(crate) const APPLICATION_ID: i64 = 0x524C_4447;
 /// The newest schema: that of the last migration.
-pub(crate) const SCHEMA_VERSION: i64 = 3;
+pub(crate) const SCHEMA_VERSION: i64 = 4;
 
 /// Each schema version with the statements that lead to it from the one before.
-const MIGRATIONS: [(i64, &str); 3] = [(1, "
+const MIGRATIONS: [(i64, &str); 4] = [(1, "
 CREATE TABLE run(
   id        INTEGER PRIMARY KEY,       -- the order of creation: cursor of the listings
   run_id    TEXT    NOT NULL,
@@ -85,13 +85,22 @@ CREATE TABLE token(
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER token_is_kept BEFORE DELETE ON token
   BEGIN SELECT RAISE(ABORT, 'tokens are ended, never deleted (I6)'); END;
-"), (SCHEMA_VERSION, "
+"), (3, "
 -- How many records have each status, kept with every write: counting a large ledger would take seconds.
 CREATE TABLE tally(
   status  INTEGER PRIMARY KEY,
   records INTEGER NOT NULL CHECK(records >= 0)
 ) STRICT;
 INSERT INTO tally SELECT value, (SELECT count(*) FROM run WHERE status = value) FROM json_each('[0,1,2,3,4,5,6,7]');
+"), (SCHEMA_VERSION, "
+-- What the open records of each client come to, kept with every write: quotas are decided by it.
+CREATE TABLE client_load(
+  client_id TEXT PRIMARY KEY,
+  records   INTEGER NOT NULL CHECK(records >= 0),
+  notes     INTEGER NOT NULL CHECK(notes >= 0)
+) STRICT, WITHOUT ROWID;
+INSERT INTO client_load SELECT client_id, count(*), CAST(total(json_array_length(body, '$.notes')) AS INTEGER) FROM run
+  WHERE client_id <> '' AND status < 2 GROUP BY client_id;
 ")];
 
 /// Brings the file to the newest schema, or refuses it: newer files and foreign files are left alone (I17).

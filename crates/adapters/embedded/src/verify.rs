@@ -62,6 +62,7 @@ fn verify_snapshot(connection: &Connection) -> Result<VerifyReport, StoreError> 
     check_chain(connection, &mut report)?;
     check_records(connection, &mut report)?;
     check_tally(connection, &mut report)?;
+    check_loads(connection, &mut report)?;
     check_orphans(connection, &mut report)?;
     check_tokens(connection, &mut report)?;
     Ok(report)
@@ -172,6 +173,27 @@ fn check_tally(connection: &Connection, report: &mut VerifyReport) -> Result<(),
         report.found(
             format!("the number of records that are {status}"),
             format!("is kept as {kept}, but there are {there}"),
+        );
+    }
+    Ok(())
+}
+
+/// The kept loads of clients against their open records.
+fn check_loads(connection: &Connection, report: &mut VerifyReport) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT client_id, sum(kept), sum(there), sum(kept_notes), sum(notes_there) FROM (
+           SELECT client_id, records AS kept, 0 AS there, notes AS kept_notes, 0 AS notes_there FROM client_load
+           UNION ALL SELECT client_id, 0, count(*), 0, CAST(total(iif(json_valid(body), json_array_length(body, '$.notes'), 0)) AS INTEGER) FROM run
+             WHERE client_id <> '' AND status < 2 GROUP BY client_id
+         ) GROUP BY client_id HAVING sum(kept) <> sum(there) OR sum(kept_notes) <> sum(notes_there)",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let client: String = row.get(0)?;
+        let [kept, there, kept_notes, notes_there]: [i64; 4] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+        report.found(
+            format!("what {client} holds"),
+            format!("is kept as {kept} open records with {kept_notes} notes, but there are {there} with {notes_there}"),
         );
     }
     Ok(())

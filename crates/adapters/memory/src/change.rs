@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use runledger_domain::change::{apply, close_with_job};
-use runledger_domain::{Change, ChangeContext, NewActivity, RecordKind, RunKey, RunRecord, Verdict};
+use runledger_domain::{
+    Change, ChangeContext, ChangeEvidence, ClientLoad, NewActivity, RecordKind, RunKey, RunRecord, Verdict,
+};
 use runledger_ports::{ChangeError, ChangeRequest, Changed};
 
 use crate::ledger::Ledger;
@@ -17,7 +19,15 @@ pub(crate) fn change(ledger: &mut Ledger, request: ChangeRequest) -> Result<Chan
     } else {
         Vec::new()
     };
-    match apply(&current, &request.context, &request.command, open_clients.len()) {
+    let load = match request.key.client() {
+        Some(client) if request.context.needs_load(&request.key, &request.command) => ledger.load_of(client),
+        _ => ClientLoad::default(),
+    };
+    let evidence = ChangeEvidence {
+        open_clients: open_clients.len(),
+        load,
+    };
+    match apply(&current, &request.context, &request.command, evidence) {
         Ok(Change::Applied {
             record,
             detail,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord, conflict_code};
 use runledger_domain::{
-    CreationField, CreationIntent, CreationPermit, CreationRefusal, NewActivity, RecordKind, RunKey, RunRecord,
-    Subject, Verdict,
+    ClientId, ClientLoad, CreationField, CreationIntent, CreationPermit, CreationRefusal, NewActivity, RecordKind,
+    RunKey, RunRecord, Subject, Verdict,
 };
 use runledger_ports::CreateOutcome;
 
@@ -54,7 +54,11 @@ fn decide(ledger: &Ledger, before: &[Decided], permit: CreationPermit) -> Decide
             JobEvidence::of(job.as_ref().map(|met| &*met.record))
         }
     };
-    match (permit.decide(met.as_ref().map(|met| &*met.record), job), met) {
+    let load = match intent.key.client() {
+        Some(client) if permit.needs_load() => load_of(ledger, before, client),
+        _ => ClientLoad::default(),
+    };
+    match (permit.decide(met.as_ref().map(|met| &*met.record), job, load), met) {
         (CreateDecision::Replay, Some(met)) => Decided::Replay(met, intent),
         (CreateDecision::Conflict { differs_in }, Some(met)) => Decided::Conflict(met, intent, differs_in),
         (CreateDecision::Insert(new), None) => Decided::Insert(new, intent),
@@ -64,6 +68,15 @@ fn decide(ledger: &Ledger, before: &[Decided], permit: CreationPermit) -> Decide
             met.is_some()
         ),
     }
+}
+
+/// What the client's open records come to, as the permits before this one leave them.
+fn load_of(ledger: &Ledger, before: &[Decided], client: &ClientId) -> ClientLoad {
+    let added = ClientLoad::of(before.iter().filter_map(|decided| match decided {
+        Decided::Insert(new, _) if new.record().key().client() == Some(client) => Some(new.record()),
+        Decided::Insert(..) | Decided::Replay(..) | Decided::Conflict(..) | Decided::Refuse(..) => None,
+    }));
+    ledger.load_of(client) + added
 }
 
 /// The record under a key, as the permits before this one leave it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
 use runledger_domain::creation::NewRecord;
 use runledger_domain::{
-    Activity, AttemptId, ChainHead, ClientId, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
+    Activity, AttemptId, ChainHead, ClientId, ClientLoad, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
 };
 use tokio::sync::watch;
 
@@ -73,6 +73,16 @@ impl Ledger {
             .into_iter()
             .flat_map(|numbers| numbers.job.iter().chain(numbers.clients.values()))
             .filter_map(|number| self.records.get(number))
+    }
+
+    /// What the client's open records come to, all runs together.
+    pub(crate) fn load_of(&self, client: &ClientId) -> ClientLoad {
+        let records = self.records.values();
+        ClientLoad::of(
+            records
+                .filter(|record| record.key().client() == Some(client))
+                .map(|record| &**record),
+        )
     }
 
     /// All tokens, by their ids.

@@ -87,9 +87,8 @@ async fn send(bench: &Bench, model: &mut Model, operation: &Operation) -> Held {
             let request = ChangeRequest {
                 key: run_key(*key),
                 context: ChangeContext {
-                    source: source(SOURCES[*by]),
-                    at: at(model.now),
                     expected,
+                    ..ChangeContext::new(source(SOURCES[*by]), at(model.now))
                 },
                 command: command(order),
             };

@@ -1,7 +1,9 @@
 //! Rules about changes of records that exist (I3, I5, I7, I8, I11, I12).
 
 use runledger_domain::change::apply;
-use runledger_domain::{Change, Command, CreationContent, CreationField, Initial, MetricChange, Outcome, Update};
+use runledger_domain::{
+    Change, ChangeEvidence, Command, CreationContent, CreationField, Initial, MetricChange, Outcome, Update,
+};
 use runledger_ports::{ChangeRequest, Changed};
 
 use crate::bench::{Bench, verdicts};
@@ -25,7 +27,7 @@ pub async fn a_change_is_what_the_domain_decides(store: &dyn StoreUnderTest) -> 
         for (seconds, command) in (1..).zip(every_command()) {
             let before = bench.record(name).await?;
             let request = request(name, seconds, command);
-            let expected = match apply(&before, &request.context, &request.command, 0) {
+            let expected = match apply(&before, &request.context, &request.command, ChangeEvidence::default()) {
                 Ok(Change::Applied { record, .. }) => *record,
                 other => return bench.broken(format!("the suite sends what is accepted: {other:?}")),
             };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use runledger_domain::change::apply;
 use runledger_domain::{
-    Change, ChangeContext, ChangeRefusal, Command, Completion, Ending, Outcome, RecordKind, RunKey, RunRecord, Status,
-    Update, Verdict,
+    Change, ChangeContext, ChangeEvidence, ChangeRefusal, Command, Completion, Ending, Outcome, RecordKind, RunKey,
+    RunRecord, Status, Update, Verdict,
 };
 use runledger_ports::{ActivityLog, ChangeError, ChangeRequest, Changed, RunChanger, Unavailable};
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ impl RunChanger for WrongStore {
         if self.falls_into_doubt() {
             return self.changed_in_doubt(request).await;
         }
+        self.count_notes_its_own_way(&mut request).await;
         if let Some(answer) = self.distort_request(&mut request).await {
             return answer;
         }
@@ -212,7 +213,8 @@ impl WrongStore {
 
     /// Makes the change on the record as it was read, whatever became of it since.
     async fn overruled(&self, read: &RunRecord, context: &ChangeContext, command: &Command) -> Option<Changed> {
-        let Ok(Change::Applied { record, detail, .. }) = apply(read, context, command, 0) else {
+        let Ok(Change::Applied { record, detail, .. }) = apply(read, context, command, ChangeEvidence::default())
+        else {
             return None;
         };
         let record = Arc::from(record);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use runledger_domain::creation::{CreateDecision, JobEvidence};
 use runledger_domain::{
-    CreationField, CreationIntent, CreationPermit, CreationPolicy, CreationRefusal, EXTERNAL_IDS_MAX, Initial, RunKey,
-    RunRecord,
+    ClientLoad, CreationField, CreationIntent, CreationPermit, CreationPolicy, CreationRefusal, EXTERNAL_IDS_MAX,
+    Initial, RunKey, RunRecord,
 };
 use runledger_ports::{CreateError, CreateOutcome, RunCreator, RunReader};
 
 use crate::flaws::Flaw;
+use crate::quotas::Counting;
 use crate::store::{WrongStore, mint, pause};
 
 #[async_trait]
@@ -40,7 +41,10 @@ impl RunCreator for WrongStore {
             .into_iter()
             .map(|permit| self.distorted_permit(permit))
             .collect();
-        let outcomes = self.spend(permits, &intents).await?;
+        let outcomes = match self.spend_by_its_own_count(permits).await? {
+            Counting::Done(outcomes) => outcomes,
+            Counting::Left(permits) => self.spend(permits, &intents).await?,
+        };
         let withheld = outcomes.contains(&CreateOutcome::Withheld);
         let mut shown = Vec::with_capacity(outcomes.len());
         for (outcome, intent) in outcomes.into_iter().zip(&intents) {
@@ -314,7 +318,7 @@ impl WrongStore {
 
 /// Decides as if the key were free and the job open.
 pub(crate) fn decided_without_looking(permit: CreationPermit) -> CreateOutcome {
-    match permit.decide(None, JobEvidence::Open) {
+    match permit.decide(None, JobEvidence::Open, ClientLoad::default()) {
         CreateDecision::Insert(new) => CreateOutcome::Created(Arc::new(new.into_record())),
         CreateDecision::Refuse(refusal) => CreateOutcome::Refused(refusal),
         CreateDecision::Replay | CreateDecision::Conflict { .. } => CreateOutcome::Withheld,

@@ -71,6 +71,22 @@ flaws! {
     StartsTwiceInARace breaks racing_starts_of_one_attempt_make_one_run,
     ForgetsStartsOnRestart breaks a_repeated_start_is_replayed_after_a_restart,
 
+    // Quotas.
+    IgnoresTheQuotaOfRecords breaks a_client_has_no_more_open_records_than_its_quota,
+    CountsRunningRecordsOnly breaks a_client_has_no_more_open_records_than_its_quota,
+    HidesRefusalsOfQuotas breaks a_client_has_no_more_open_records_than_its_quota,
+    CountsEndedRecords breaks an_ended_record_frees_its_place,
+    RefusesRetriesAtTheQuota breaks a_retry_is_replayed_at_the_quota,
+    CountsAllClients breaks a_quota_stands_against_its_own_client_only,
+    CountsNotesOfAllClients breaks a_quota_stands_against_its_own_client_only,
+    CountsBeforeTheBatch breaks a_batch_beyond_a_quota_creates_nothing,
+    CountsRecordsTooEarly breaks of_many_creators_as_many_create_as_there_is_room,
+    IgnoresTheQuotaOfNotes breaks open_records_hold_no_more_notes_than_the_quota,
+    CountsNotesOfEachRecord breaks open_records_hold_no_more_notes_than_the_quota,
+    ForgetsFirstNotes breaks open_records_hold_no_more_notes_than_the_quota,
+    CountsNotesTooEarly breaks of_many_notes_as_many_are_written_as_there_is_room,
+    ForgetsWhatClientsHold breaks quotas_hold_after_a_restart,
+
     // Keys that nobody created.
     GetCreates breaks reading_what_is_not_there_creates_nothing,
     ListCreates breaks reading_what_is_not_there_creates_nothing,

@@ -8,6 +8,7 @@ mod dead;
 mod doubting;
 mod flaws;
 mod logging;
+mod quotas;
 mod reading;
 mod store;
 mod texts;

@@ -267,11 +267,7 @@ impl WrongStore {
         let grace = std::time::Duration::ZERO;
         let sweep = ChangeRequest {
             key: record.key().clone(),
-            context: ChangeContext {
-                source: "sweeper".parse().expect("a source"),
-                at,
-                expected: None,
-            },
+            context: ChangeContext::new("sweeper".parse().expect("a source"), at),
             command: Command::DeclareLost { grace },
         };
         let _swept = self.right.change(sweep).await;

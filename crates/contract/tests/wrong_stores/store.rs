@@ -151,11 +151,7 @@ impl WrongStore {
 
     /// Changes a record once more, so that it looks used.
     pub(crate) async fn touch(&self, key: &RunKey, source: Source, at: Timestamp) {
-        let context = ChangeContext {
-            source,
-            at,
-            expected: None,
-        };
+        let context = ChangeContext::new(source, at);
         let touch = ChangeRequest {
             key: key.clone(),
             context,

@@ -19,6 +19,7 @@ use crate::attempt::UpdateId;
 use crate::external_id::ExternalId;
 use crate::metric::MetricChange;
 use crate::note::NoteText;
+use crate::quota::{ClientLoad, Quotas};
 use crate::record::{RunRecord, Version};
 use crate::run_key::RunKey;
 use crate::source::Source;
@@ -95,6 +96,18 @@ pub struct ChangeContext {
     pub at: Timestamp,
     /// The version that the caller has seen, if it minds.
     pub expected: Option<Version>,
+    /// How much one client may hold at once.
+    pub quotas: Quotas,
+}
+
+/// What a store has seen around the record, in the transaction that decides its change.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ChangeEvidence {
+    /// How many client records of a job are open. It matters only when [`Command::ends_record`], and is 0 for client run
+    /// records.
+    pub open_clients: usize,
+    /// What the client's open records come to, this one included. It matters only when [`ChangeContext::needs_load`].
+    pub load: ClientLoad,
 }
 
 /// What a change comes to.
@@ -126,6 +139,11 @@ impl Command {
         }
     }
 
+    /// Whether the command appends a note to an open record.
+    pub const fn adds_note(&self) -> bool {
+        matches!(self, Self::Update(Update { note: Some(_), .. }))
+    }
+
     /// Whether deciding the command on a job needs the number of its open client records.
     pub const fn ends_record(&self) -> bool {
         matches!(self, Self::Complete(_) | Self::DeclareLost { .. })
@@ -133,6 +151,21 @@ impl Command {
 }
 
 impl ChangeContext {
+    /// A change by `source` at this time, of whatever version, without quotas.
+    pub const fn new(source: Source, at: Timestamp) -> Self {
+        Self {
+            source,
+            at,
+            expected: None,
+            quotas: Quotas::NONE,
+        }
+    }
+
+    /// Whether deciding the command on this record needs to know what its client's open records come to.
+    pub fn needs_load(&self, key: &RunKey, command: &Command) -> bool {
+        self.quotas.notes.is_some() && key.client().is_some() && command.adds_note()
+    }
+
     /// The line that a refused or accepted change leaves in the activity log (I6).
     pub fn line(
         &self,
@@ -156,8 +189,7 @@ impl ChangeContext {
 
 /// Decides a command on a stored record.
 ///
-/// `open_clients` is the number of open client records of a job, as seen in the same transaction; it matters only when
-/// [`Command::ends_record`] and is 0 for client run records.
+/// `evidence` is what was seen in the same transaction.
 ///
 /// # Errors
 /// [`ChangeRefusal`]; the record is then untouched.
@@ -165,7 +197,7 @@ pub fn apply(
     record: &RunRecord,
     context: &ChangeContext,
     command: &Command,
-    open_clients: usize,
+    evidence: ChangeEvidence,
 ) -> Result<Change, ChangeRefusal> {
     if is_repetition(record, command)? {
         return Ok(Change::Unchanged);
@@ -185,10 +217,11 @@ pub fn apply(
             current: record.version,
         });
     }
+    let ChangeEvidence { open_clients, load } = evidence;
     let mut next = record.clone();
     let mut close_clients = false;
     let detail = match command {
-        Command::Update(update) => update::apply(&mut next, context, update)?,
+        Command::Update(update) => update::apply(&mut next, context, update, load)?,
         Command::StartStage { name } => stage::start(&mut next, context, name)?,
         Command::FinishStage { name, outcome, metrics } => stage::finish(&mut next, context, name, *outcome, metrics)?,
         Command::Heartbeat => String::new(),

@@ -3,9 +3,11 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
+use core::num::NonZeroU32;
 
 use super::UPDATES_MAX;
 use crate::attempt::UpdateId;
+use crate::client_id::ClientId;
 use crate::external_id::EXTERNAL_IDS_MAX;
 use crate::metric::MetricError;
 use crate::note::NOTES_MAX_BYTES;
@@ -99,6 +101,17 @@ pub enum ChangeRefusal {
         /// The record.
         key: RunKey,
     },
+    /// The client's open records hold as many notes as its quota allows.
+    #[error(
+        "the open records of {client} hold {bound} notes, which is its quota; end one that is done, or keep long logs \
+         elsewhere and note where"
+    )]
+    NotesQuota {
+        /// The client.
+        client: ClientId,
+        /// The quota.
+        bound: NonZeroU32,
+    },
     /// The record holds [`EXTERNAL_IDS_MAX`] references already.
     #[error("a record holds at most {EXTERNAL_IDS_MAX} external ids")]
     TooManyExternalIds,
@@ -143,6 +156,7 @@ impl ChangeRefusal {
             Self::OpenClients { .. } => "open_clients",
             Self::NotStarted { .. } => "not_started",
             Self::NotesFull { .. } => "notes_full",
+            Self::NotesQuota { .. } => "notes_quota",
             Self::TooManyExternalIds => "too_many_external_ids",
             Self::UpdateIdReused { .. } => "update_id_reused",
             Self::TooManyUpdates { .. } => "too_many_updates",

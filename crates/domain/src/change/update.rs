@@ -11,10 +11,16 @@ use super::{ChangeContext, ChangeRefusal, UPDATES_MAX, Update};
 use crate::external_id::{EXTERNAL_IDS_MAX, normalised};
 use crate::metric::{MetricChange, MetricName, MetricValue};
 use crate::note::{NOTES_MAX_BYTES, Note, NoteText};
+use crate::quota::ClientLoad;
 use crate::record::RunRecord;
 use crate::status::State;
 
-pub(super) fn apply(record: &mut RunRecord, context: &ChangeContext, update: &Update) -> Result<String, ChangeRefusal> {
+pub(super) fn apply(
+    record: &mut RunRecord,
+    context: &ChangeContext,
+    update: &Update,
+    load: ClientLoad,
+) -> Result<String, ChangeRefusal> {
     let has_content = !update.metrics.is_empty() || update.note.is_some() || !update.external_ids.is_empty();
     if !has_content && !update.start {
         return Err(ChangeRefusal::NothingToChange);
@@ -29,7 +35,7 @@ pub(super) fn apply(record: &mut RunRecord, context: &ChangeContext, update: &Up
         done.push(describe(&update.metrics));
     }
     if let Some(text) = &update.note {
-        append_note(record, context, text)?;
+        append_note(record, context, text, load)?;
         done.push("note".to_string());
     }
     for id in &update.external_ids {
@@ -70,11 +76,24 @@ pub(super) fn begin(record: &mut RunRecord, context: &ChangeContext) {
     }
 }
 
-fn append_note(record: &mut RunRecord, context: &ChangeContext, text: &NoteText) -> Result<(), ChangeRefusal> {
+fn append_note(
+    record: &mut RunRecord,
+    context: &ChangeContext,
+    text: &NoteText,
+    load: ClientLoad,
+) -> Result<(), ChangeRefusal> {
     let held: usize = record.notes.iter().map(|note| note.text.as_str().len()).sum();
     if held + text.as_str().len() > NOTES_MAX_BYTES {
         return Err(ChangeRefusal::NotesFull {
             key: record.key.clone(),
+        });
+    }
+    if let Some(client) = record.key.client()
+        && let Some(bound) = context.quotas.stands_against_a_note(load)
+    {
+        return Err(ChangeRefusal::NotesQuota {
+            client: client.clone(),
+            bound,
         });
     }
     record.notes.push(Note {

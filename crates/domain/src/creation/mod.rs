@@ -7,11 +7,13 @@ mod content;
 mod permit;
 
 use alloc::string::ToString;
+use core::num::NonZeroU32;
 
 pub use self::content::{CreationContent, Imported, ImportedError, Initial};
 pub use self::permit::{CreateDecision, CreationPermit, NewRecord};
 use crate::activity::{Action, NewActivity, Subject, Verdict};
 use crate::attempt::AttemptId;
+use crate::client_id::ClientId;
 use crate::external_id::EXTERNAL_IDS_MAX;
 use crate::record::RunRecord;
 use crate::run_id::RunId;
@@ -152,6 +154,27 @@ pub enum CreationRefusal {
     /// A client's name was given for a job.
     #[error("a job record has no client name; create the client run record for it")]
     ClientNameOnJob,
+    /// The client has as many open records as its quota allows.
+    #[error(
+        "{client} has {bound} open records, which is its quota; end one that is done, then send the same creation again"
+    )]
+    OpenRecordsQuota {
+        /// The client.
+        client: ClientId,
+        /// The quota.
+        bound: NonZeroU32,
+    },
+    /// The client's open records hold as many notes as its quota allows, and this one would bring another.
+    #[error(
+        "the open records of {client} hold {bound} notes, which is its quota; create the record without a note, or end \
+         one that is done and send the same creation again"
+    )]
+    NotesQuota {
+        /// The client.
+        client: ClientId,
+        /// The quota.
+        bound: NonZeroU32,
+    },
 }
 
 impl CreationRefusal {
@@ -162,6 +185,8 @@ impl CreationRefusal {
             Self::JobEnded { .. } => "job_ended",
             Self::TooManyExternalIds => "too_many_external_ids",
             Self::ClientNameOnJob => "client_name_on_job",
+            Self::OpenRecordsQuota { .. } => "open_records_quota",
+            Self::NotesQuota { .. } => "notes_quota",
         }
     }
 }

@@ -8,10 +8,12 @@ use alloc::vec::Vec;
 use super::{CreationContent, CreationField, CreationIntent, CreationRefusal, Initial, JobEvidence};
 use crate::activity::{Action, NewActivity, Subject, Verdict};
 use crate::attempt::AttemptId;
+use crate::client_id::ClientId;
 use crate::deadline::DeadlineAfter;
 use crate::external_id::{EXTERNAL_IDS_MAX, normalised};
 use crate::metric::Metrics;
 use crate::note::{Note, NoteText};
+use crate::quota::{ClientLoad, Quotas};
 use crate::record::{Creation, RunRecord};
 use crate::run_key::RunKey;
 use crate::source::Source;
@@ -28,6 +30,7 @@ pub struct CreationPermit {
     intent: CreationIntent,
     record: Box<RunRecord>,
     require_job: bool,
+    quotas: Quotas,
 }
 
 /// What a store has to do with a permit.
@@ -55,7 +58,12 @@ pub struct NewRecord {
 }
 
 impl CreationPermit {
-    pub(crate) fn mint(mut intent: CreationIntent, require_job: bool, deadline_after: DeadlineAfter) -> Self {
+    pub(crate) fn mint(
+        mut intent: CreationIntent,
+        require_job: bool,
+        deadline_after: DeadlineAfter,
+        quotas: Quotas,
+    ) -> Self {
         // One spelling (I15): a retry that lists its references in another order is the same creation.
         intent.content.external_ids = normalised(&intent.content.external_ids);
         let record = Box::new(first_version(&intent, deadline_after));
@@ -63,6 +71,7 @@ impl CreationPermit {
             intent,
             record,
             require_job,
+            quotas,
         }
     }
 
@@ -81,6 +90,20 @@ impl CreationPermit {
         &self.record
     }
 
+    /// The quotas that the creation is under: none for a job record, which is of no client, and none for an import, which
+    /// brings what there was.
+    pub fn quotas(&self) -> Quotas {
+        match (&self.intent.key, &self.intent.content.initial) {
+            (RunKey::Client(..), Initial::Queued | Initial::Running) => self.quotas,
+            (RunKey::Job(_), _) | (RunKey::Client(..), Initial::Imported(_)) => Quotas::NONE,
+        }
+    }
+
+    /// Whether deciding the permit needs to know what its client's open records come to.
+    pub fn needs_load(&self) -> bool {
+        self.quotas() != Quotas::NONE
+    }
+
     /// Whether `existing`, a record of this permit's key, came from the same creation: the same source, attempt and
     /// content. Then spending the permit would be a replay, at any time, because records are never deleted (I1, I7).
     pub fn repeats(&self, existing: &RunRecord) -> bool {
@@ -92,31 +115,34 @@ impl CreationPermit {
         self.intent
     }
 
-    /// Spends the permit: decides what is to happen, given what the store holds under the key and for the job.
+    /// Spends the permit: decides what is to happen, given what the store holds under the key, for the job and for the
+    /// client. `load` matters only when [`needs_load`](Self::needs_load).
     ///
     /// A store that leaves the question of `existing` to its unique key passes `None`, and asks
-    /// [`NewRecord::against`] when the key turns out to be taken. When the evidence about the job would refuse, the
-    /// store must look for `existing` first: a retry is answered with its record even after the job ended (I7).
-    pub fn decide(self, existing: Option<&RunRecord>, job: JobEvidence) -> CreateDecision {
+    /// [`NewRecord::against`] when the key turns out to be taken. When the evidence would refuse
+    /// ([`check`](Self::check)), the store must look for `existing` first: a retry is answered with its record even after
+    /// the job ended, and however much the client holds (I7).
+    pub fn decide(self, existing: Option<&RunRecord>, job: JobEvidence, load: ClientLoad) -> CreateDecision {
         if let Some(existing) = existing {
             return compare(existing, &self.intent);
         }
-        match self.check(job) {
+        match self.check(job, load) {
             Ok(()) => CreateDecision::Insert(NewRecord { record: self.record }),
             Err(refusal) => CreateDecision::Refuse(refusal),
         }
     }
 
-    /// Whether the evidence about the job allows the creation.
+    /// Whether the evidence about the job and the client allows the creation.
     ///
     /// # Errors
-    /// [`CreationRefusal`] when the job is missing or has ended, or the content does not fit the kind.
-    pub fn check(&self, job: JobEvidence) -> Result<(), CreationRefusal> {
+    /// [`CreationRefusal`] when the job is missing or has ended, the content does not fit the kind, or a quota of the
+    /// client stands against it.
+    pub fn check(&self, job: JobEvidence, load: ClientLoad) -> Result<(), CreationRefusal> {
         let content = &self.intent.content;
         if content.external_ids.len() > EXTERNAL_IDS_MAX {
             return Err(CreationRefusal::TooManyExternalIds);
         }
-        let RunKey::Client(run, _) = &self.intent.key else {
+        let RunKey::Client(run, client) = &self.intent.key else {
             return if content.client_name.is_some() {
                 Err(CreationRefusal::ClientNameOnJob)
             } else {
@@ -125,12 +151,26 @@ impl CreationPermit {
         };
         let imported = matches!(content.initial, Initial::Imported(_));
         match job {
-            JobEvidence::Open => Ok(()),
-            JobEvidence::Missing if !self.require_job => Ok(()),
-            JobEvidence::Missing => Err(CreationRefusal::JobMissing { run: run.clone() }),
-            JobEvidence::Ended if imported => Ok(()),
-            JobEvidence::Ended => Err(CreationRefusal::JobEnded { run: run.clone() }),
+            JobEvidence::Missing if self.require_job => {
+                return Err(CreationRefusal::JobMissing { run: run.clone() });
+            }
+            JobEvidence::Ended if !imported => return Err(CreationRefusal::JobEnded { run: run.clone() }),
+            JobEvidence::Open | JobEvidence::Missing | JobEvidence::Ended => {}
         }
+        self.check_quotas(client, load)
+    }
+
+    fn check_quotas(&self, client: &ClientId, load: ClientLoad) -> Result<(), CreationRefusal> {
+        let (quotas, client) = (self.quotas(), client.clone());
+        if let Some(bound) = quotas.stands_against_a_record(load) {
+            return Err(CreationRefusal::OpenRecordsQuota { client, bound });
+        }
+        if self.intent.content.note.is_some()
+            && let Some(bound) = quotas.stands_against_a_note(load)
+        {
+            return Err(CreationRefusal::NotesQuota { client, bound });
+        }
+        Ok(())
     }
 }
 
@@ -301,14 +341,22 @@ mod tests {
     #[test]
     fn i7_the_same_attempt_replays_other_content_names_its_differences() {
         let key = "250925-231841-acme";
-        let record = inserted(permit(key, "a1", CreationContent::default()).decide(None, JobEvidence::Open));
-        let again = permit(key, "a1", CreationContent::default()).decide(Some(&record), JobEvidence::Open);
+        let record = inserted(permit(key, "a1", CreationContent::default()).decide(
+            None,
+            JobEvidence::Open,
+            ClientLoad::default(),
+        ));
+        let again = permit(key, "a1", CreationContent::default()).decide(
+            Some(&record),
+            JobEvidence::Open,
+            ClientLoad::default(),
+        );
         assert!(matches!(again, CreateDecision::Replay));
         let named = CreationContent {
             client_name: Some("Acme".parse().unwrap()),
             ..CreationContent::default()
         };
-        match permit(key, "a2", named).decide(Some(&record), JobEvidence::Open) {
+        match permit(key, "a2", named).decide(Some(&record), JobEvidence::Open, ClientLoad::default()) {
             CreateDecision::Conflict { differs_in } => {
                 assert_eq!(differs_in, [CreationField::Attempt, CreationField::ClientName]);
             }
@@ -323,7 +371,11 @@ mod tests {
             ..CreationContent::default()
         };
         let key = "250925-231841-acme";
-        let record = inserted(permit(key, "a1", content(&["b:2", "a:1"])).decide(None, JobEvidence::Open));
+        let record = inserted(permit(key, "a1", content(&["b:2", "a:1"])).decide(
+            None,
+            JobEvidence::Open,
+            ClientLoad::default(),
+        ));
         let again = permit(key, "a1", content(&["a:1", "b:2", "a:1"]));
         assert!(again.repeats(&record));
         let texts: Vec<_> = record.external_ids().iter().map(ToString::to_string).collect();
@@ -333,15 +385,27 @@ mod tests {
     #[test]
     fn i7_a_retry_is_answered_even_after_the_job_ended() {
         let key = "250925-231841-acme";
-        let record = inserted(permit(key, "a1", CreationContent::default()).decide(None, JobEvidence::Open));
-        let again = permit(key, "a1", CreationContent::default()).decide(Some(&record), JobEvidence::Ended);
+        let record = inserted(permit(key, "a1", CreationContent::default()).decide(
+            None,
+            JobEvidence::Open,
+            ClientLoad::default(),
+        ));
+        let again = permit(key, "a1", CreationContent::default()).decide(
+            Some(&record),
+            JobEvidence::Ended,
+            ClientLoad::default(),
+        );
         assert!(matches!(again, CreateDecision::Replay));
     }
 
     #[test]
     fn a_client_needs_an_open_job() {
         for (job, code) in [(JobEvidence::Missing, "job_missing"), (JobEvidence::Ended, "job_ended")] {
-            match permit("250925-231841-acme", "a1", CreationContent::default()).decide(None, job) {
+            match permit("250925-231841-acme", "a1", CreationContent::default()).decide(
+                None,
+                job,
+                ClientLoad::default(),
+            ) {
                 CreateDecision::Refuse(refusal) => assert_eq!(refusal.code(), code),
                 other => panic!("{other:?}"),
             }
@@ -350,8 +414,11 @@ mod tests {
 
     #[test]
     fn a_record_has_a_deadline_from_its_creation_on() {
-        let record =
-            inserted(permit("250925-231841", "a1", CreationContent::default()).decide(None, JobEvidence::Missing));
+        let record = inserted(permit("250925-231841", "a1", CreationContent::default()).decide(
+            None,
+            JobEvidence::Missing,
+            ClientLoad::default(),
+        ));
         assert_eq!(record.deadline(), DeadlineAfter::DEFAULT.from(Timestamp::EPOCH));
         assert!(!record.is_stalled(record.deadline()));
         assert!(record.is_stalled(record.deadline().saturating_add(core::time::Duration::from_micros(1))));

@@ -6,11 +6,11 @@ use runledger_domain::change::{apply, close_with_job};
 use runledger_domain::creation::ImportedError;
 use runledger_domain::metric::METRICS_MAX;
 use runledger_domain::{
-    Change, Command, Completion, CreationContent, Imported, Initial, MetricChange, MetricValue, Metrics, Outcome,
-    Status, Update,
+    Change, ChangeEvidence, Command, Completion, CreationContent, Imported, Initial, MetricChange, MetricValue,
+    Metrics, Outcome, Status, Update,
 };
 
-use crate::{applied, context, record, refused, second};
+use crate::{applied, context, open_clients, record, refused, second};
 
 const KEY: &str = "250925-231841-acme";
 
@@ -79,7 +79,12 @@ fn i5_an_end_is_final_for_every_command() {
     });
     assert_eq!(refused(&ended, 6, &with_note).code(), "already_ended");
     assert_eq!(
-        apply(&ended, &context(6), &complete(Outcome::Failed), 0),
+        apply(
+            &ended,
+            &context(6),
+            &complete(Outcome::Failed),
+            ChangeEvidence::default()
+        ),
         Ok(Change::Unchanged)
     );
 }
@@ -92,7 +97,12 @@ fn i7_a_delta_with_an_id_counts_once_even_after_the_end() {
         &add_posts("2", Some("chunk-1")),
     );
     assert_eq!(
-        apply(&one, &context(2), &add_posts("2", Some("chunk-1")), 0),
+        apply(
+            &one,
+            &context(2),
+            &add_posts("2", Some("chunk-1")),
+            ChangeEvidence::default()
+        ),
         Ok(Change::Unchanged)
     );
     assert_eq!(
@@ -101,7 +111,12 @@ fn i7_a_delta_with_an_id_counts_once_even_after_the_end() {
     );
     let ended = applied(&one, 3, &complete(Outcome::Succeeded));
     assert_eq!(
-        apply(&ended, &context(9), &add_posts("2", Some("chunk-1")), 0),
+        apply(
+            &ended,
+            &context(9),
+            &add_posts("2", Some("chunk-1")),
+            ChangeEvidence::default()
+        ),
         Ok(Change::Unchanged)
     );
     assert_eq!(ended.metrics().get("posts").unwrap().to_string(), "2");
@@ -110,11 +125,19 @@ fn i7_a_delta_with_an_id_counts_once_even_after_the_end() {
 #[test]
 fn a_stage_reports_once_and_its_duration_comes_from_its_ends() {
     let begun = applied(&record(KEY, CreationContent::default()), 10, &start("harvest"));
-    assert_eq!(apply(&begun, &context(11), &start("harvest"), 0), Ok(Change::Unchanged));
+    assert_eq!(
+        apply(&begun, &context(11), &start("harvest"), ChangeEvidence::default()),
+        Ok(Change::Unchanged)
+    );
     let done = applied(&begun, 40, &finish("harvest", Outcome::Succeeded, "7"));
     assert_eq!(done.stages()[0].duration(), Some(Duration::from_secs(30)));
     assert_eq!(
-        apply(&done, &context(50), &finish("harvest", Outcome::Succeeded, "7"), 0),
+        apply(
+            &done,
+            &context(50),
+            &finish("harvest", Outcome::Succeeded, "7"),
+            ChangeEvidence::default()
+        ),
         Ok(Change::Unchanged)
     );
     assert_eq!(
@@ -143,13 +166,13 @@ fn what_is_open_keeps_a_record_open_unless_it_is_closed_with_it() {
 
     let job = record("250925-231841", CreationContent::default());
     assert_eq!(
-        apply(&job, &context(20), &complete(Outcome::Succeeded), 3)
+        apply(&job, &context(20), &complete(Outcome::Succeeded), open_clients(3))
             .unwrap_err()
             .code(),
         "open_clients"
     );
     assert!(matches!(
-        apply(&job, &context(20), &close, 3),
+        apply(&job, &context(20), &close, open_clients(3)),
         Ok(Change::Applied {
             close_clients: true,
             ..
@@ -224,12 +247,14 @@ fn an_empty_update_is_refused_and_a_seen_version_is_kept_to() {
     let mut seen = context(1);
     seen.expected = Some(2);
     assert_eq!(
-        apply(&fresh, &seen, &Command::Heartbeat, 0).unwrap_err().code(),
+        apply(&fresh, &seen, &Command::Heartbeat, ChangeEvidence::default())
+            .unwrap_err()
+            .code(),
         "version_mismatch"
     );
     seen.expected = Some(1);
     assert!(matches!(
-        apply(&fresh, &seen, &Command::Heartbeat, 0),
+        apply(&fresh, &seen, &Command::Heartbeat, ChangeEvidence::default()),
         Ok(Change::Applied { .. })
     ));
 }
@@ -246,10 +271,13 @@ fn i7_an_update_that_asks_for_what_is_there_changes_nothing_whatever_version_was
     };
     let mut seen = context(1);
     seen.expected = Some(1);
-    assert_eq!(apply(&running, &seen, &reference(&[]), 0), Ok(Change::Unchanged));
+    assert_eq!(
+        apply(&running, &seen, &reference(&[]), ChangeEvidence::default()),
+        Ok(Change::Unchanged)
+    );
     let referred = applied(&running, 2, &reference(&["apify:1"]));
     assert_eq!(
-        apply(&referred, &seen, &reference(&["apify:1"]), 0),
+        apply(&referred, &seen, &reference(&["apify:1"]), ChangeEvidence::default()),
         Ok(Change::Unchanged)
     );
     let ended = applied(&referred, 3, &complete(Outcome::Succeeded));
@@ -283,7 +311,12 @@ fn i7_an_update_id_tells_updates_apart_whose_texts_read_alike() {
     let listed = update(&[], "n", &["a:1", "b:2"]);
     let again = applied(&record(KEY, CreationContent::default()), 1, &listed);
     assert_eq!(
-        apply(&again, &context(2), &update(&[], "n", &["b:2", "a:1"]), 0),
+        apply(
+            &again,
+            &context(2),
+            &update(&[], "n", &["b:2", "a:1"]),
+            ChangeEvidence::default()
+        ),
         Ok(Change::Unchanged)
     );
 }

@@ -6,13 +6,14 @@
 
 mod kept_forms;
 mod life_cycle;
+mod quotas;
 mod random_lives;
 mod stored_form;
 
 use runledger_domain::creation::{CreateDecision, JobEvidence};
 use runledger_domain::{
-    Change, ChangeContext, ChangeRefusal, Command, CreationContent, CreationIntent, CreationPolicy, RunRecord,
-    Timestamp, change::apply,
+    Change, ChangeContext, ChangeEvidence, ChangeRefusal, ClientLoad, Command, CreationContent, CreationIntent,
+    CreationPolicy, RunRecord, Timestamp, change::apply,
 };
 
 fn second(second: i64) -> Timestamp {
@@ -28,28 +29,32 @@ fn record(key: &str, content: CreationContent) -> RunRecord {
         .allow_import("orchestrator".parse().unwrap())
         .authorise(intent.with_content(content))
         .unwrap();
-    match permit.decide(None, JobEvidence::Open) {
+    match permit.decide(None, JobEvidence::Open, ClientLoad::default()) {
         CreateDecision::Insert(new) => new.into_record(),
         other => panic!("{other:?}"),
     }
 }
 
 fn context(at: i64) -> ChangeContext {
-    ChangeContext {
-        source: "batch_process".parse().unwrap(),
-        at: second(at),
-        expected: None,
-    }
+    ChangeContext::new("batch_process".parse().unwrap(), second(at))
 }
 
 /// Applies a command that must be accepted and change something.
 fn applied(record: &RunRecord, at: i64, command: &Command) -> RunRecord {
-    match apply(record, &context(at), command, 0).unwrap() {
+    match apply(record, &context(at), command, ChangeEvidence::default()).unwrap() {
         Change::Applied { record, .. } => *record,
         Change::Unchanged => panic!("{command:?} changed nothing"),
     }
 }
 
+/// A job with so many open client records.
+fn open_clients(open_clients: usize) -> ChangeEvidence {
+    ChangeEvidence {
+        open_clients,
+        ..ChangeEvidence::default()
+    }
+}
+
 fn refused(record: &RunRecord, at: i64, command: &Command) -> ChangeRefusal {
-    apply(record, &context(at), command, 0).unwrap_err()
+    apply(record, &context(at), command, ChangeEvidence::default()).unwrap_err()
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use runledger_domain::change::apply;
 use runledger_domain::{
-    Change, Command, Completion, CreationContent, MetricChange, Outcome, RunId, RunKey, RunRecord, Update,
+    Change, ChangeEvidence, Command, Completion, CreationContent, MetricChange, Outcome, RunId, RunKey, RunRecord,
+    Update,
 };
 
-use crate::{context, record};
+use crate::{context, open_clients, record};
 
 /// Run ids of every form, what only looks like one, and both with something behind them.
 const RUN_IDS: &str = "([0-9]{6}-[0-9]{6}|[0-7][0-9A-HJKMNP-TV-Z]{25}|[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z]{1,8})([-._a-zA-Z0-9]{0,12})";
@@ -77,9 +78,9 @@ proptest! {
     #[test]
     fn the_invariants_hold_after_every_step(steps in prop::collection::vec((command(), -1_000i64..100_000, 0usize..2), 1..60)) {
         let mut now = record("250925-231841", CreationContent::default());
-        for (command, at, open_clients) in steps {
+        for (command, at, clients) in steps {
             let context = context(at);
-            match apply(&now, &context, &command, open_clients) {
+            match apply(&now, &context, &command, open_clients(clients)) {
                 Ok(Change::Applied { record: next, .. }) => {
                     check_step(&now, &next)?;
                     // Every command but a plain heartbeat and an update without an id may be sent twice (I7).
@@ -89,7 +90,7 @@ proptest! {
                         _ => true,
                     };
                     if repeats {
-                        prop_assert_eq!(apply(&next, &context, &command, 0), Ok(Change::Unchanged));
+                        prop_assert_eq!(apply(&next, &context, &command, ChangeEvidence::default()), Ok(Change::Unchanged));
                     }
                     now = *next;
                 }

@@ -13,6 +13,7 @@ use runledger_http::{Options, RateLimit, problems};
 use serde_json::json;
 
 use crate::identity::{bearing, closed_world, token};
+use crate::quotas::bounded;
 use crate::support::broken::{Broken, Mode};
 use crate::support::{ORCHESTRATOR, World};
 
@@ -51,6 +52,7 @@ async fn every_problem_is_met_by_a_request_or_says_why_not() {
     of_tokens(&mut met).await;
     of_bodies_and_stores(&mut met).await;
     of_events(&mut met).await;
+    of_quotas(&mut met).await;
     let page = problems();
     let (table, never) = page.split_once("\n## ").unwrap();
     let (all, never) = (codes(table), codes(never));
@@ -71,6 +73,20 @@ async fn of_events(met: &mut Met) {
     meet(met, &full, "too_many_streams", events, &[], "").await;
     let last = [("last-event-id", "7")];
     meet(met, &World::new(), "event_id_unknown", events, &last, "").await;
+}
+
+async fn of_quotas(met: &mut Met) {
+    let world = bounded(1, 1, 5);
+    world.run("r1", &["acme"]).await;
+    world.run("r2", &[]).await;
+    let (record, clients) = (("PATCH", "/v1/runs/r1/clients/acme"), ("POST", "/v1/runs/r2/clients"));
+    let note = r#"{"note":"n"}"#;
+    world.patch(record.1, note).await.check(200, "");
+    meet(met, &world, "notes_quota", record, &ORCHESTRATOR, note).await;
+    let acme = r#"{"client_id":"acme"}"#;
+    meet(met, &world, "open_records_quota", clients, &ORCHESTRATOR, acme).await;
+    world.get(record.1).await.check(200, "");
+    meet(met, &world, "client_rate_limited", record, &ORCHESTRATOR, note).await;
 }
 
 /// What is wrong with a request whatever the ledger holds.

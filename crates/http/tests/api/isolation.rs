@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::identity::{bearing, closed_world, token};
+use crate::quotas::bounded;
 use crate::support::World;
 
 const ACME: &str =
@@ -92,7 +93,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         body: body.to_owned(),
     };
     let client = prop::sample::select(vec!["acme", "zen", "globex", "hooli"]);
-    let run = prop::sample::select(vec!["r1", "r2", "r3"]);
+    let run = prop::sample::select(vec!["r1", "r2", "r3", "r4"]);
     prop_oneof![
         (run.clone(), client.clone()).prop_map(move |(r, c)| ask("GET", format!("/v1/runs/{r}/clients/{c}"), "")),
         run.clone().prop_map(move |r| ask("GET", format!("/v1/runs/{r}"), "")),
@@ -115,7 +116,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         (run.clone(), client.clone()).prop_map(move |(r, c)| ask(
             "PATCH",
             format!("/v1/runs/{r}/clients/{c}"),
-            r#"{"metrics":{"add":{"n":1}},"external_ids":["apify:shared"]}"#
+            r#"{"metrics":{"add":{"n":1}},"note":"n","external_ids":["apify:shared"]}"#
         )),
         (run.clone(), client.clone()).prop_map(move |(r, c)| ask(
             "POST",
@@ -136,9 +137,10 @@ fn asked() -> impl Strategy<Value = Asked> {
     ]
 }
 
-/// A ledger with three runs; with records of other clients in it, or without.
+/// A ledger with four runs, under quotas that its clients are near to; with records of other clients in three of them,
+/// or without.
 async fn ledger(with_others: bool) -> (World, String) {
-    let world = World::new();
+    let world = bounded(3, 2, 6);
     let clients: &[&str] = if with_others {
         &["acme", "globex", "initech"]
     } else {
@@ -155,6 +157,8 @@ async fn ledger(with_others: bool) -> (World, String) {
             assert_eq!(world.attempt("set-up", &path, &body).await.status, 201);
         }
     }
+    let job = r#"{"run_id":"r4"}"#;
+    assert_eq!(world.attempt("set-up", "/v1/runs", job).await.status, 201);
     world.clock.forward(50_000);
     let (_, acme) = token(&world, None, ACME).await;
     (world, acme)

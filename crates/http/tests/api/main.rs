@@ -17,6 +17,7 @@ mod metrics;
 mod outage;
 mod page;
 mod pages;
+mod quotas;
 mod read;
 mod refusals;
 mod retry;

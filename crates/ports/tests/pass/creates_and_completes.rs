@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
-use runledger_domain::change::{Change, ChangeContext, Command, Completion, apply};
+use runledger_domain::change::{Change, ChangeContext, ChangeEvidence, Command, Completion, apply};
 use runledger_domain::creation::{CreateDecision, JobEvidence};
-use runledger_domain::{CreationIntent, CreationPermit, CreationPolicy, Outcome, RunRecord, Status, Timestamp};
+use runledger_domain::{ClientLoad, CreationIntent, CreationPermit, CreationPolicy, Outcome, RunRecord, Status, Timestamp};
 use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, RunChanger, RunCreator};
 
 /// Room for one record.
@@ -22,7 +22,7 @@ impl RunCreator for OneRecord {
         let mut outcomes = Vec::new();
         for permit in permits {
             let job = JobEvidence::Missing;
-            let outcome = match (permit.decide(held.as_deref(), job), held.clone()) {
+            let outcome = match (permit.decide(held.as_deref(), job, ClientLoad::default()), held.clone()) {
                 (CreateDecision::Insert(new), _) => {
                     let record = Arc::new(new.into_record());
                     *held = Some(Arc::clone(&record));
@@ -47,7 +47,7 @@ impl RunChanger for OneRecord {
         let Some(current) = held.clone().filter(|record| *record.key() == request.key) else {
             return Err(ChangeError::NotFound { key: request.key });
         };
-        match apply(&current, &request.context, &request.command, 0) {
+        match apply(&current, &request.context, &request.command, ChangeEvidence::default()) {
             Ok(Change::Applied { record, .. }) => {
                 let record: Arc<RunRecord> = Arc::from(record);
                 *held = Some(Arc::clone(&record));
@@ -88,9 +88,8 @@ fn main() {
     let request = ChangeRequest {
         key: intent.key,
         context: ChangeContext {
-            source: "batch_process".parse().unwrap(),
-            at: Timestamp::EPOCH,
             expected: Some(1),
+            ..ChangeContext::new("batch_process".parse().unwrap(), Timestamp::EPOCH)
         },
         command: Command::Complete(Completion {
             outcome: Outcome::Succeeded,

@@ -9,9 +9,10 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use runledger_domain::{CreationPolicy, DeadlineAfter, RecordKind, RunIdScheme, Source};
+use runledger_domain::{CreationPolicy, DeadlineAfter, Quotas, RecordKind, RunIdScheme, Source};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use layers::{Given, Loaded, Origin, load};
@@ -53,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) events: Events,
     /// Bounds of the server.
     pub(crate) limits: Limits,
+    /// How much one client may hold at once.
+    pub(crate) quotas: ClientQuotas,
     /// The server's certificate.
     pub(crate) tls: TlsFiles,
     /// What is logged, and how.
@@ -119,10 +122,22 @@ pub(crate) struct Limits {
     pub(crate) drain_time: Span,
     /// How many requests a second each token may send, and as many at once after a pause; 0 for no limit.
     pub(crate) token_rate: u32,
+    /// How many requests a second may name each client, and as many at once after a pause; 0 for no limit.
+    pub(crate) client_rate: u32,
     /// How many connections are served at the same time.
     pub(crate) connections: usize,
     /// How long the head of a request may take, and how long a connection may be silent between two.
     pub(crate) head_time: Span,
+}
+
+/// How much one client may hold at once.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientQuotas {
+    /// How many of its records may be open, all runs together; 0 for no limit.
+    pub(crate) open_records: u32,
+    /// How many notes its open records may hold together; 0 for no limit.
+    pub(crate) notes: u32,
 }
 
 /// Where the server's certificate lies. Both empty: the server speaks in clear.
@@ -191,8 +206,13 @@ impl Settings {
                 body_time: Span::from_secs(30),
                 drain_time: Span::from_secs(30),
                 token_rate: 0,
+                client_rate: 0,
                 connections: 16_384,
                 head_time: Span::from_secs(60),
+            },
+            quotas: ClientQuotas {
+                open_records: 0,
+                notes: 0,
             },
             tls: TlsFiles::default(),
             log: Log {
@@ -210,7 +230,11 @@ impl Settings {
         let mut policy = CreationPolicy::closed()
             .accept_schemes(schemes.collect())
             .require_job(self.creation.require_job)
-            .deadline_after(after);
+            .deadline_after(after)
+            .limit_clients(Quotas {
+                open_records: NonZeroU32::new(self.quotas.open_records),
+                notes: NonZeroU32::new(self.quotas.notes),
+            });
         for (source, kinds) in &self.creation.creators {
             for kind in kinds {
                 policy = policy.allow(source.clone(), (*kind).into());

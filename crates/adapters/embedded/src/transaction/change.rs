@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use runledger_domain::change::{apply, close_with_job};
-use runledger_domain::{Action, Change, ChangeContext, RecordKind, RunKey, RunRecord, Verdict};
+use runledger_domain::{
+    Action, Change, ChangeContext, ChangeEvidence, ClientLoad, RecordKind, RunKey, RunRecord, Verdict,
+};
 use runledger_ports::{ChangeError, ChangeRequest, Changed};
 use rusqlite::params;
 
@@ -37,7 +39,12 @@ impl Transaction<'_> {
         } else {
             0
         };
-        match apply(&stored.record, context, command, open_clients) {
+        let load = match key.client() {
+            Some(client) if context.needs_load(key, command) => self.load_of(client)?,
+            _ => ClientLoad::default(),
+        };
+        let evidence = ChangeEvidence { open_clients, load };
+        match apply(&stored.record, context, command, evidence) {
             Ok(Change::Applied {
                 record,
                 detail,
@@ -114,6 +121,7 @@ impl Transaction<'_> {
         check_rows(rows, "a changed record")?;
         self.wrote = true;
         self.tally(Some(stored.record.status()), next.status());
+        self.keep_load(Some(&stored.record), next)?;
         let known = stored.record.external_ids();
         let added: Vec<_> = next
             .external_ids()

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord, conflict_code};
 use runledger_domain::{
-    Action, AttemptId, BatchLabel, ChangeContext, CreationIntent, CreationPermit, NewActivity, RecordKind, RunKey,
-    RunRecord, Source, Timestamp, Verdict,
+    Action, AttemptId, BatchLabel, ChangeContext, ClientId, ClientLoad, CreationIntent, CreationPermit, NewActivity,
+    RecordKind, RunKey, RunRecord, Source, Timestamp, Verdict,
 };
 use runledger_ports::CreateOutcome;
 use rusqlite::{OptionalExtension as _, params};
@@ -49,14 +49,15 @@ impl Transaction<'_> {
     /// The usual case: insert, and let the unique key say whether the record was absent.
     fn create_one(&mut self, Prepared { permit, body }: Prepared) -> Result<CreateOutcome, StoreError> {
         let job = self.job_evidence(&permit)?;
-        let look_first = is_minted_job(permit.intent()) || permit.check(job).is_err();
+        let load = self.load_evidence(&permit)?;
+        let look_first = is_minted_job(permit.intent()) || permit.check(job, load).is_err();
         let existing = if look_first {
             self.existing(permit.intent())?
         } else {
             None
         };
         let attempt = AttemptLine::of(permit.intent());
-        match permit.decide(existing.as_deref(), job) {
+        match permit.decide(existing.as_deref(), job, load) {
             CreateDecision::Insert(new) => {
                 if self.insert(&new, &body)? {
                     return Ok(CreateOutcome::Created(Arc::new(new.into_record())));
@@ -85,7 +86,8 @@ impl Transaction<'_> {
             };
             let (existing, durable) = self.met(&places, &batch, intent)?;
             let attempt = AttemptLine::of(intent);
-            let decision = permit.decide(existing.as_deref(), job);
+            let load = places.load_with(self.load_evidence(&permit)?, &intent.key);
+            let decision = permit.decide(existing.as_deref(), job, load);
             if let CreateDecision::Insert(new) = &decision {
                 places.note(new.record(), batch.len());
             }
@@ -210,6 +212,7 @@ impl Transaction<'_> {
         check_rows(rows, "a new record")?;
         self.wrote = true;
         self.tally(None, record.status());
+        self.keep_load(None, record)?;
         let id = self.connection.last_insert_rowid();
         if record.creation().minted && record.key().kind() == RecordKind::Job {
             let creation = record.creation();
@@ -240,6 +243,14 @@ impl Transaction<'_> {
             Some(code) if is_open(code) => JobEvidence::Open,
             Some(_) => JobEvidence::Ended,
         })
+    }
+
+    /// What the client's open records come to, if a quota of it is to be decided.
+    fn load_evidence(&self, permit: &CreationPermit) -> Result<ClientLoad, StoreError> {
+        match permit.key().client() {
+            Some(client) if permit.needs_load() => self.load_of(client),
+            _ => Ok(ClientLoad::default()),
+        }
     }
 
     /// What an intent has to be compared with: the record of its minted attempt, or the one under its key.
@@ -279,16 +290,28 @@ struct BatchItem {
 struct Places {
     by_key: HashMap<RunKey, usize>,
     by_minted_attempt: HashMap<(Source, AttemptId), usize>,
+    /// What the batch is to add to what its clients hold.
+    loads: HashMap<ClientId, ClientLoad>,
 }
 
 impl Places {
     fn note(&mut self, record: &RunRecord, place: usize) {
         self.by_key.insert(record.key().clone(), place);
+        if let Some(client) = record.key().client() {
+            let load = self.loads.entry(client.clone()).or_default();
+            *load = *load + ClientLoad::of([record]);
+        }
         let creation = record.creation();
         if creation.minted && record.key().kind() == RecordKind::Job {
             self.by_minted_attempt
                 .insert((creation.source.clone(), creation.attempt.clone()), place);
         }
+    }
+
+    /// What is stored of the client's open records, with what the batch is to add to it so far.
+    fn load_with(&self, stored: ClientLoad, key: &RunKey) -> ClientLoad {
+        let added = key.client().and_then(|client| self.loads.get(client));
+        stored + added.copied().unwrap_or_default()
     }
 
     fn insert_under<'b>(&self, batch: &'b [BatchItem], key: &RunKey) -> Option<&'b RunRecord> {
@@ -349,11 +372,7 @@ impl AttemptLine {
     }
 
     fn line(self, verdict: Verdict, detail: String) -> NewActivity {
-        let context = ChangeContext {
-            source: self.source,
-            at: self.at,
-            expected: None,
-        };
+        let context = ChangeContext::new(self.source, self.at);
         context.line(self.action, &self.key, verdict, None, detail)
     }
 }

@@ -5,6 +5,7 @@
 
 mod change;
 mod create;
+mod load;
 mod token;
 
 use std::collections::BTreeMap;

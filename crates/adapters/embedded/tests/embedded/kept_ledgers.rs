@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
 
-use runledger_domain::{CreationContent, CreationIntent, CreationPolicy, Timestamp};
+use runledger_domain::{CreationContent, CreationIntent, CreationPolicy, Quotas, Timestamp};
 use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
 use runledger_ports::{
     ActivityFilter, CreateOutcome, Cursor, ListFilter, PageSize, RunCreator as _, RunReader as _, TokenStore as _,
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 
 const SCHEMA_1: &[u8] = include_bytes!("kept/ledger-schema-1.db");
 const SCHEMA_2: &[u8] = include_bytes!("kept/ledger-schema-2.db");
+const SCHEMA_3: &[u8] = include_bytes!("kept/ledger-schema-3.db");
 /// What is read from them: records, lines of the log, tokens.
 const RECORDS: &str = include_str!("kept/records.jsonl");
 const LINES: &str = include_str!("kept/activity.tsv");
@@ -62,15 +64,23 @@ async fn read(store: &EmbeddedStore) -> [String; 3] {
     [records, lines, tokens]
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test stands in for the creation point")]
 async fn create(store: &EmbeddedStore, key: &str, minted: bool, content: CreationContent) -> CreateOutcome {
+    create_under(&CreationPolicy::default(), store, key, minted, content).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test stands in for the creation point")]
+async fn create_under(
+    policy: &CreationPolicy,
+    store: &EmbeddedStore,
+    key: &str,
+    minted: bool,
+    content: CreationContent,
+) -> CreateOutcome {
     let attempt = "attempt-1".parse().unwrap();
     let source = "orchestrator".parse().unwrap();
     let mut intent = CreationIntent::new(key.parse().unwrap(), source, attempt, Timestamp::EPOCH);
     intent.minted = minted;
-    let permit = CreationPolicy::default()
-        .authorise(intent.with_content(content))
-        .unwrap();
+    let permit = policy.authorise(intent.with_content(content)).unwrap();
     store.create(vec![permit]).await.unwrap().pop().unwrap()
 }
 
@@ -120,4 +130,38 @@ async fn i17_a_ledger_of_schema_1_is_what_it_was() {
 #[tokio::test]
 async fn i17_a_ledger_of_schema_2_is_what_it_was() {
     check(SCHEMA_2, 2, TOKENS, LINES.lines().count()).await;
+}
+
+#[tokio::test]
+async fn i17_a_ledger_of_schema_3_is_what_it_was() {
+    check(SCHEMA_3, 3, TOKENS, LINES.lines().count()).await;
+}
+
+/// What clients hold is counted when a ledger is brought forward: a quota counts the records of before.
+#[tokio::test]
+async fn i12_records_of_before_the_quotas_count_under_them() {
+    for ledger in [SCHEMA_1, SCHEMA_2, SCHEMA_3] {
+        let directory = directory(ledger);
+        let store = open(directory.path());
+        let policy = CreationPolicy::default().limit_clients(Quotas {
+            open_records: NonZeroU32::new(2),
+            notes: None,
+        });
+        // It holds one open record of acme, and an ended one of another client.
+        let mut words = Vec::new();
+        for key in ["r2", "r2/acme", "r3", "r3/acme", "r3/Guy-Wilson"] {
+            words.push(
+                match create_under(&policy, &store, key, false, CreationContent::default()).await {
+                    CreateOutcome::Created(_) => "created",
+                    CreateOutcome::Refused(refusal) => refusal.code(),
+                    other => panic!("{other:?}"),
+                },
+            );
+        }
+        assert_eq!(
+            words,
+            ["created", "created", "created", "open_records_quota", "created"]
+        );
+        assert!(store.verify().await.unwrap().is_clean());
+    }
 }

@@ -26,11 +26,7 @@ async fn ledger() -> TempDir {
         let _ = store.create(vec![permit(key)]).await.unwrap();
     }
     let key: RunKey = "250925-231841-acme".parse().unwrap();
-    let context = ChangeContext {
-        source: "batch_process".parse().unwrap(),
-        at: Timestamp::EPOCH,
-        expected: None,
-    };
+    let context = ChangeContext::new("batch_process".parse().unwrap(), Timestamp::EPOCH);
     let command = Command::Complete(Completion {
         outcome: Outcome::Succeeded,
         note: None,
@@ -101,6 +97,15 @@ async fn what_was_done_behind_the_ledgers_back_is_found() {
             "is kept as 5, but there are 2",
         ),
         ("DELETE FROM tally WHERE status = 2", "is kept as 0, but there are 1"),
+        (
+            "UPDATE client_load SET records = 3 WHERE client_id = 'Guy-Wilson'",
+            "is kept as 3 open records with 0 notes, but there are 1 with 0",
+        ),
+        (
+            "UPDATE client_load SET notes = 2 WHERE client_id = 'Guy-Wilson'",
+            "with 2 notes, but there are 1 with 0",
+        ),
+        ("DELETE FROM client_load", "is kept as 0 open records"),
         ("INSERT INTO token VALUES('777777777777', '{}')", "lines of making one"),
     ];
     for (tamper, expected) in cases {

@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
@@ -285,9 +286,42 @@ fn link(previous: &ChainHash, seq: u64, line: &NewActivity) -> ChainHash {
     let mut hash = Sha256::new();
     hash.update(previous.0);
     hash.update(seq.to_be_bytes());
-    hash.update(line.at.as_micros().to_be_bytes());
-    hash.update([u8::from(line.version.is_some())]);
-    hash.update(line.version.unwrap_or(0).to_be_bytes());
+    each_chained_part(line, |part| hash.update(part));
+    ChainHash(hash.finalize().into())
+}
+
+/// What a line adds to its link of the chain, in one piece. The link is the SHA-256 of the hash of the line before (of
+/// [`ChainHash::GENESIS`] for the first), the line's number as eight bytes, the highest first, and these bytes: for a
+/// store that chains where the number is given out.
+///
+/// ```
+/// use runledger_domain::activity::chained_bytes;
+/// use runledger_domain::{Action, NewActivity, Subject, Timestamp, Verdict};
+///
+/// let line = NewActivity {
+///     at: Timestamp::EPOCH,
+///     action: Action::Create,
+///     source: "a".into(),
+///     subject: Subject::claimed("r", ""),
+///     verdict: Verdict::Created,
+///     version: Some(1),
+///     detail: String::new(),
+/// };
+/// // The time, the version, and seven texts behind their lengths.
+/// assert_eq!(chained_bytes(&line).len(), 8 + 9 + 7 * 8 + "create".len() + "a".len() + "r".len() + "created".len());
+/// ```
+pub fn chained_bytes(line: &NewActivity) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(192);
+    each_chained_part(line, |part| bytes.extend_from_slice(part));
+    bytes
+}
+
+/// The parts of a line in the order in which they are chained. Every text comes behind its length, so that none can run
+/// into the next.
+fn each_chained_part(line: &NewActivity, mut take: impl FnMut(&[u8])) {
+    take(&line.at.as_micros().to_be_bytes());
+    take(&[u8::from(line.version.is_some())]);
+    take(&line.version.unwrap_or(0).to_be_bytes());
     let texts = [
         line.action.as_str(),
         &line.source,
@@ -298,10 +332,9 @@ fn link(previous: &ChainHash, seq: u64, line: &NewActivity) -> ChainHash {
         &line.detail,
     ];
     for text in texts {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
+        take(&(text.len() as u64).to_be_bytes());
+        take(text.as_bytes());
     }
-    ChainHash(hash.finalize().into())
 }
 
 #[cfg(test)]
@@ -342,6 +375,24 @@ mod tests {
         assert!(!reader.accepts(&forged));
         assert!(!reader.accepts(&lines[2]));
         assert!(reader.accepts(&lines[1]));
+    }
+
+    #[test]
+    fn i6_whoever_chains_by_the_bytes_of_a_line_gets_the_same_chain() {
+        let (mut head, mut by_bytes) = (ChainHead::EMPTY, ChainHead::EMPTY);
+        for (source, run) in [("a1", "r1"), ("", "r\u{e9}2")] {
+            let line = line(source, run);
+            let mut hash = Sha256::new();
+            hash.update(by_bytes.hash.as_bytes());
+            hash.update((by_bytes.seq + 1).to_be_bytes());
+            hash.update(chained_bytes(&line));
+            by_bytes = ChainHead {
+                seq: by_bytes.seq + 1,
+                hash: ChainHash::from_bytes(hash.finalize().into()),
+            };
+            head.append(line);
+            assert_eq!(by_bytes, head);
+        }
     }
 
     #[test]

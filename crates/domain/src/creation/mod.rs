@@ -10,7 +10,7 @@ use alloc::string::ToString;
 use core::num::NonZeroU32;
 
 pub use self::content::{CreationContent, Imported, ImportedError, Initial};
-pub use self::permit::{CreateDecision, CreationPermit, NewRecord};
+pub use self::permit::{CreateDecision, CreationPermit, NewRecord, Obstacle};
 use crate::activity::{Action, NewActivity, Subject, Verdict};
 use crate::attempt::AttemptId;
 use crate::client_id::ClientId;

@@ -50,6 +50,30 @@ pub enum CreateDecision {
     Refuse(CreationRefusal),
 }
 
+/// What stands against a creation: what a permit comes to that inserts nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Obstacle {
+    /// The same creation took place before (I7).
+    Replay,
+    /// The key is taken by another creation (I9).
+    Conflict {
+        /// In what the two differ; never empty.
+        differs_in: Vec<CreationField>,
+    },
+    /// The creation cannot take place.
+    Refusal(CreationRefusal),
+}
+
+impl From<Obstacle> for CreateDecision {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::Replay => Self::Replay,
+            Obstacle::Conflict { differs_in } => Self::Conflict { differs_in },
+            Obstacle::Refusal(refusal) => Self::Refuse(refusal),
+        }
+    }
+}
+
 /// A record that may be inserted once: what remains of a spent permit.
 #[derive(Debug)]
 #[must_use = "a new record is in no ledger until a store inserts it"]
@@ -107,12 +131,27 @@ impl CreationPermit {
     /// Whether `existing`, a record of this permit's key, came from the same creation: the same source, attempt and
     /// content. Then spending the permit would be a replay, at any time, because records are never deleted (I1, I7).
     pub fn repeats(&self, existing: &RunRecord) -> bool {
-        existing.key() == &self.intent.key && matches!(compare(existing, &self.intent), CreateDecision::Replay)
+        existing.key() == &self.intent.key && compare(existing, &self.intent) == Obstacle::Replay
     }
 
     /// Gives the permit up and hands the intent back, e.g. because the store is in doubt (I10).
     pub fn into_intent(self) -> CreationIntent {
         self.intent
+    }
+
+    /// What stands against the creation, given what the store holds under the key, for the job and for the client; nothing
+    /// when [`decide`](Self::decide) on the same evidence would insert. It spends nothing: for a store that learns only
+    /// when it writes whether its evidence still holds, and has to look again when it does not.
+    pub fn obstacle(&self, existing: Option<&RunRecord>, job: JobEvidence, load: ClientLoad) -> Option<Obstacle> {
+        match existing {
+            Some(existing) => Some(compare(existing, &self.intent)),
+            None => self.check(job, load).err().map(Obstacle::Refusal),
+        }
+    }
+
+    /// The line of the creation, for a store that writes the record and its line before it spends the permit (I2, I6).
+    pub fn activity(&self) -> NewActivity {
+        line_of(&self.record)
     }
 
     /// Spends the permit: decides what is to happen, given what the store holds under the key, for the job and for the
@@ -123,12 +162,9 @@ impl CreationPermit {
     /// ([`check`](Self::check)), the store must look for `existing` first: a retry is answered with its record even after
     /// the job ended, and however much the client holds (I7).
     pub fn decide(self, existing: Option<&RunRecord>, job: JobEvidence, load: ClientLoad) -> CreateDecision {
-        if let Some(existing) = existing {
-            return compare(existing, &self.intent);
-        }
-        match self.check(job, load) {
-            Ok(()) => CreateDecision::Insert(NewRecord { record: self.record }),
-            Err(refusal) => CreateDecision::Refuse(refusal),
+        match self.obstacle(existing, job, load) {
+            None => CreateDecision::Insert(NewRecord { record: self.record }),
+            Some(obstacle) => obstacle.into(),
         }
     }
 
@@ -187,21 +223,7 @@ impl NewRecord {
 
     /// The line that belongs into the transaction of the insert (I2, I6).
     pub fn activity(&self) -> NewActivity {
-        let record = &self.record;
-        let (action, detail) = match &record.creation.content.initial {
-            Initial::Imported(past) if past.is_reconstructed() => (Action::Import, "reconstructed from its clients"),
-            Initial::Imported(_) => (Action::Import, ""),
-            Initial::Running | Initial::Queued => (Action::Create, ""),
-        };
-        NewActivity {
-            at: record.creation.at,
-            action,
-            source: record.creation.source.to_string(),
-            subject: Subject::of(&record.key),
-            verdict: Verdict::Created,
-            version: Some(record.version),
-            detail: detail.into(),
-        }
+        line_of(&self.record)
     }
 
     /// What it means that the key is taken by `existing`: the same creation, or another one.
@@ -215,6 +237,25 @@ impl NewRecord {
             &creation.attempt,
             &creation.content,
         ))
+        .into()
+    }
+}
+
+/// The line of a record's creation.
+fn line_of(record: &RunRecord) -> NewActivity {
+    let (action, detail) = match &record.creation.content.initial {
+        Initial::Imported(past) if past.is_reconstructed() => (Action::Import, "reconstructed from its clients"),
+        Initial::Imported(_) => (Action::Import, ""),
+        Initial::Running | Initial::Queued => (Action::Create, ""),
+    };
+    NewActivity {
+        at: record.creation.at,
+        action,
+        source: record.creation.source.to_string(),
+        subject: Subject::of(&record.key),
+        verdict: Verdict::Created,
+        version: Some(record.version),
+        detail: detail.into(),
     }
 }
 
@@ -267,7 +308,7 @@ fn first_version(intent: &CreationIntent, deadline_after: DeadlineAfter) -> RunR
     }
 }
 
-fn compare(existing: &RunRecord, intent: &CreationIntent) -> CreateDecision {
+fn compare(existing: &RunRecord, intent: &CreationIntent) -> Obstacle {
     verdict(differences(
         &existing.creation,
         &intent.source,
@@ -276,11 +317,11 @@ fn compare(existing: &RunRecord, intent: &CreationIntent) -> CreateDecision {
     ))
 }
 
-fn verdict(differs_in: Vec<CreationField>) -> CreateDecision {
+fn verdict(differs_in: Vec<CreationField>) -> Obstacle {
     if differs_in.is_empty() {
-        CreateDecision::Replay
+        Obstacle::Replay
     } else {
-        CreateDecision::Conflict { differs_in }
+        Obstacle::Conflict { differs_in }
     }
 }
 

@@ -1,1 +1,4 @@
-fn main(){}
+//! The store over a real PostgreSQL server.
+
+mod bed;
+mod contract;

@@ -1,0 +1,170 @@
+//! What can go wrong, and what is known of a write when it did.
+
+use std::path::PathBuf;
+
+use runledger_ports::Unavailable;
+use tokio_postgres::error::{DbError, Severity, SqlState};
+
+/// Why the store does not open, or the schema cannot be brought up to date.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The address cannot be read. It is not shown, because it may hold a password.
+    #[error(
+        "the address of the database cannot be read; write it as postgres://USER:PASSWORD@HOST:5432/DATABASE, with special \
+         characters of the password percent-encoded"
+    )]
+    Url,
+    /// The certificates cannot be used.
+    #[error("the certificates {what} cannot be used: {reason}")]
+    Certificates {
+        /// Which.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// The database cannot be reached, or does not let us in.
+    #[error("the database cannot be used: {reason}")]
+    Database {
+        /// What it, or the way to it, said.
+        reason: String,
+    },
+    /// There is no ledger in the database.
+    #[error(
+        "there is no ledger in the database; make one with `runledger db migrate`, as a role that may create tables"
+    )]
+    Absent,
+    /// The schema is older than this program needs.
+    #[error(
+        "the ledger in the database has schema {found}, this program needs {needed}; run `runledger db migrate` first"
+    )]
+    Older {
+        /// What there is.
+        found: i32,
+        /// What is needed.
+        needed: i32,
+    },
+    /// The schema is newer than this program knows (I17).
+    #[error(
+        "the ledger in the database has schema {found}, this program knows schemas up to {known}; it was left alone. Use a \
+         newer program"
+    )]
+    Newer {
+        /// What there is.
+        found: i32,
+        /// What is known.
+        known: i32,
+    },
+}
+
+impl OpenError {
+    /// Whether the database may come back by itself.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Database { .. })
+    }
+}
+
+impl From<tokio_postgres::Error> for OpenError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database {
+            reason: text_of(&error),
+        }
+    }
+}
+
+/// Why a statement has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// What the database, or the way to it, said.
+    #[error("{0}")]
+    Database(String),
+    /// The database cannot be opened for use at the moment.
+    #[error(transparent)]
+    NotOpen(#[from] OpenError),
+    /// The time is up.
+    #[error("the database gave no answer within {} ms", .0.as_millis())]
+    Silent(std::time::Duration),
+    /// A record cannot be read or written as JSON.
+    #[error("the record {key} is stored in a form that cannot be read: {source}")]
+    Record {
+        /// Which.
+        key: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// What is stored contradicts itself.
+    #[error("the ledger contradicts itself: {0}")]
+    Inconsistent(String),
+    /// The store was closed.
+    #[error("it is shut down")]
+    Closed,
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(text_of(&error))
+    }
+}
+
+impl From<StoreError> for Unavailable {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Closed => Self::Stopped {
+                reason: error.to_string(),
+            },
+            error => Self::Failed {
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+/// What is known of a call that has no answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Fate {
+    /// The database rolled it back.
+    NotDone,
+    /// It may have been done, or may still be.
+    Unknown,
+}
+
+/// What an error says about the call that it answers.
+pub(crate) fn fate(error: &tokio_postgres::Error) -> Fate {
+    error.as_db_error().map_or(Fate::Unknown, fate_of)
+}
+
+fn fate_of(error: &DbError) -> Fate {
+    let ended = matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic) | None);
+    // Whoever ends a session may do so while its commit, which is done here, waits for the standby (V1).
+    let in_doubt = error.code() == &SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN || error.code().code().starts_with("57");
+    if ended || (in_doubt && error.code() != &SqlState::QUERY_CANCELED) {
+        Fate::Unknown
+    } else {
+        Fate::NotDone
+    }
+}
+
+/// What happened, with what caused it. Values of rows are left out.
+pub(crate) fn text_of(error: &tokio_postgres::Error) -> String {
+    if let Some(error) = error.as_db_error() {
+        return format!("{} ({})", error.message(), error.code().code());
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The certificates in this file cannot be used.
+pub(crate) fn bad_certificates(file: Option<&PathBuf>, reason: impl ToString) -> OpenError {
+    OpenError::Certificates {
+        what: file.map_or_else(|| "of the platform".to_owned(), |file| format!("in {}", file.display())),
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,229 @@
+//! Listings: every one is a walk along an index from a cursor on, whatever the size of the ledger.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use runledger_domain::{ClientId, RecordKind};
+use runledger_ports::{ActivityFilter, ActivityPage, Cursor, ListFilter, PageSize, RecordPage, StalledFilter};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use crate::columns::{ACTIVITY, activity, big, status_code};
+use crate::error::StoreError;
+use crate::pool::Readers;
+use crate::read::record;
+
+/// How many lines of the log one page looks at when no index serves its filter.
+const LINES_SCANNED: i64 = 50_000;
+
+/// A statement under construction: conditions and their values, in step.
+#[derive(Default)]
+struct Query {
+    conditions: Vec<String>,
+    values: Vec<Box<dyn ToSql + Send + Sync>>,
+}
+
+impl Query {
+    /// Adds a condition; `?` stands for its value.
+    fn with(&mut self, condition: &str, value: impl ToSql + Send + Sync + 'static) {
+        self.values.push(Box::new(value));
+        let place = format!("${}", self.values.len());
+        self.conditions.push(condition.replace('?', &place));
+    }
+
+    /// One of these clients, in the column of the client.
+    fn within(&mut self, clients: &BTreeSet<ClientId>) {
+        let clients: Vec<String> = clients.iter().map(|client| client.as_str().to_owned()).collect();
+        self.with("client_id = ANY(?)", clients);
+    }
+
+    fn always(&mut self, condition: &str) {
+        self.conditions.push(condition.to_owned());
+    }
+
+    async fn rows(self, readers: &Readers, select: &str, order: &str, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let mut sql = select.to_owned();
+        if !self.conditions.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(sql, " WHERE {}", self.conditions.join(" AND "));
+        }
+        let _ = write!(sql, " ORDER BY {order} LIMIT {limit}");
+        let values: Vec<&(dyn ToSql + Sync)> = self.values.iter().map(|value| &**value as _).collect();
+        readers.query(&sql, &values).await
+    }
+}
+
+pub(crate) async fn list(
+    readers: &Readers,
+    filter: &ListFilter,
+    after: Option<Cursor>,
+    size: PageSize,
+) -> Result<RecordPage, StoreError> {
+    let after = after.map_or(0, |cursor| big(cursor.id));
+    // Open records are two walks (queued, running), because an index is in order within one status only.
+    let statuses: Vec<Option<i16>> = match filter.status {
+        Some(status) if filter.open && !status.is_open() => return Ok(RecordPage::default()),
+        Some(status) => vec![Some(status_code(status))],
+        None if filter.open => vec![Some(0), Some(1)],
+        None => vec![None],
+    };
+    // So are the clients that a caller is limited to: each has its own stretch of the index.
+    let filters: Vec<ListFilter> = match &filter.within {
+        None => vec![filter.clone()],
+        Some(clients) => clients
+            .iter()
+            .filter(|client| filter.client.as_ref().is_none_or(|wanted| wanted == *client))
+            .map(|client| ListFilter {
+                client: Some(client.clone()),
+                within: None,
+                ..filter.clone()
+            })
+            .collect(),
+    };
+    let limit = size.get() as usize + 1;
+    let mut found = Vec::new();
+    let mut walks = Vec::with_capacity(statuses.len() * filters.len());
+    for filter in &filters {
+        walks.extend(statuses.iter().map(|status| list_query(filter, *status, after)));
+    }
+    for (select, query) in walks {
+        for row in query.rows(readers, select, "run.id", limit).await? {
+            found.push((row.try_get::<_, i64>(0)?, record(&row)?));
+        }
+    }
+    found.sort_unstable_by_key(|(id, _)| *id);
+    let more = found.len() >= limit;
+    found.truncate(size.get() as usize);
+    let next = found.last().filter(|_| more).map(|(id, _)| Cursor {
+        order: 0,
+        id: id.unsigned_abs(),
+    });
+    Ok(RecordPage {
+        records: found.into_iter().map(|(_, record)| record).collect(),
+        next,
+    })
+}
+
+fn list_query(filter: &ListFilter, status: Option<i16>, after: i64) -> (&'static str, Query) {
+    let mut query = Query::default();
+    let select = if let Some(id) = &filter.external_id {
+        query.with("reference.run > ?", after);
+        query.with("reference.system = ?", id.system().to_owned());
+        query.with("reference.external = ?", id.id().to_owned());
+        "SELECT run.id, run.body FROM reference JOIN run ON run.id = reference.run"
+    } else {
+        query.with("run.id > ?", after);
+        "SELECT run.id, run.body FROM run"
+    };
+    if let Some(run) = &filter.run {
+        query.with("run.run_id = ?", run.as_str().to_owned());
+    }
+    if let Some(batch) = &filter.batch {
+        query.with("run.batch = ?", batch.as_str().to_owned());
+    }
+    if let Some(client) = &filter.client {
+        query.with("run.client_id = ?", client.as_str().to_owned());
+    }
+    match filter.kind {
+        Some(RecordKind::Job) => query.always("run.client_id = ''"),
+        Some(RecordKind::Client) => query.always("run.client_id <> ''"),
+        None => {}
+    }
+    if let Some(status) = status {
+        // Written out, because a value cannot prove that the partial index holds the rows.
+        query.always(&format!("run.status = {status}"));
+    }
+    (select, query)
+}
+
+pub(crate) async fn stalled(
+    readers: &Readers,
+    filter: &StalledFilter,
+    after: Option<Cursor>,
+    size: PageSize,
+) -> Result<RecordPage, StoreError> {
+    let limit = size.get() as usize + 1;
+    let mut query = Query::default();
+    query.always("status < 2");
+    query.with("deadline < ?", filter.deadline_before.as_micros());
+    if let Some(clients) = &filter.within {
+        query.within(clients);
+    }
+    if let Some(after) = after {
+        query.with("(deadline, id) > (?, ", after.order);
+        query.values.push(Box::new(big(after.id)));
+        let last = query.values.len();
+        if let Some(condition) = query.conditions.last_mut() {
+            let _ = write!(condition, "${last})");
+        }
+    }
+    let rows = query
+        .rows(readers, "SELECT id, body, deadline FROM run", "deadline, id", limit)
+        .await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let place = Cursor {
+            order: row.try_get(2)?,
+            id: row.try_get::<_, i64>(0)?.unsigned_abs(),
+        };
+        found.push((place, record(row)?));
+    }
+    let more = found.len() >= limit;
+    found.truncate(size.get() as usize);
+    let next = found.last().filter(|_| more).map(|(place, _)| *place);
+    Ok(RecordPage {
+        records: found.into_iter().map(|(_, record)| record).collect(),
+        next,
+    })
+}
+
+pub(crate) async fn activity_page(
+    readers: &Readers,
+    filter: &ActivityFilter,
+    after: Option<Cursor>,
+    size: PageSize,
+) -> Result<ActivityPage, StoreError> {
+    let after = after.map_or(0, |cursor| big(cursor.id));
+    let limit = size.get() as usize + 1;
+    // A walk along the log itself may find little for long: it is bounded, and the page says where to go on.
+    let scanned_to = after.saturating_add(LINES_SCANNED);
+    let bounded = filter.run.is_none()
+        && !filter.refused
+        && (filter.client.is_some() || filter.source.is_some() || filter.within.is_some());
+    // Asked first: lines that come later are beyond this page in any case.
+    let last = if bounded {
+        big(crate::read::last_line(readers).await?)
+    } else {
+        0
+    };
+    let mut query = Query::default();
+    query.with("seq > ?", after);
+    if bounded {
+        query.with("seq <= ?", scanned_to);
+    }
+    if let Some(run) = &filter.run {
+        query.with("run_id = ?", run.as_str().to_owned());
+    }
+    if let Some(client) = &filter.client {
+        query.with("client_id = ?", client.as_str().to_owned());
+    }
+    if let Some(source) = &filter.source {
+        query.with("source = ?", source.as_str().to_owned());
+    }
+    if let Some(clients) = &filter.within {
+        query.within(clients);
+    }
+    if filter.refused {
+        query.always("verdict = 'refused'");
+    }
+    let select = format!("SELECT {ACTIVITY} FROM activity");
+    let rows = query.rows(readers, &select, "seq", limit).await?;
+    let mut lines = rows.iter().map(activity).collect::<Result<Vec<_>, _>>()?;
+    let more = lines.len() >= limit;
+    lines.truncate(size.get() as usize);
+    let mut next = lines.last().filter(|_| more).map(|line| Cursor::after_line(line.seq));
+    if bounded && next.is_none() && last > scanned_to {
+        next = Some(Cursor::after_line(scanned_to.unsigned_abs()));
+    }
+    Ok(ActivityPage { lines, next })
+}

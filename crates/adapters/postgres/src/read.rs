@@ -1,0 +1,94 @@
+//! Reading single things. Nothing here can write.
+
+use std::sync::Arc;
+
+use runledger_domain::access::TokenRecord;
+use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source, Timestamp};
+use runledger_ports::{Counts, STALLED_COUNTED_MAX};
+use tokio_postgres::Row;
+
+use crate::columns::{big, decode, decode_token, key_columns, status_of};
+use crate::error::StoreError;
+use crate::pool::Readers;
+
+/// The record in the first two columns of a row.
+pub(crate) fn record(row: &Row) -> Result<Arc<RunRecord>, StoreError> {
+    decode(row.try_get(1)?, row.try_get(0)?)
+}
+
+pub(crate) async fn get(readers: &Readers, key: &RunKey) -> Result<Option<Arc<RunRecord>>, StoreError> {
+    let (run, client) = key_columns(key);
+    let rows = readers
+        .query(
+            "SELECT id, body FROM run WHERE run_id = $1 AND client_id = $2",
+            &[&run, &client],
+        )
+        .await?;
+    rows.first().map(record).transpose()
+}
+
+pub(crate) async fn find_minted(
+    readers: &Readers,
+    source: &Source,
+    attempt: &AttemptId,
+) -> Result<Option<Arc<RunRecord>>, StoreError> {
+    let sql = "SELECT run.id, run.body FROM minted JOIN run ON run.id = minted.run WHERE source = $1 AND attempt = $2";
+    let rows = readers.query(sql, &[&source.as_str(), &attempt.as_str()]).await?;
+    rows.first().map(record).transpose()
+}
+
+/// One statement, so that all of it is of one moment. It looks at eight rows, the end of the log, and as many stalled
+/// records as are counted at most.
+pub(crate) async fn counts(readers: &Readers, stalled_before: Timestamp) -> Result<Counts, StoreError> {
+    const LINES: i16 = -1;
+    const STALLED: i16 = -2;
+    let sql = "SELECT status, records FROM tally WHERE records > 0
+         UNION ALL SELECT -1::smallint, seq FROM head
+         UNION ALL SELECT -2::smallint, count(*) FROM (
+           SELECT FROM run WHERE status < 2 AND deadline < $1 ORDER BY deadline, id LIMIT $2) AS stalled";
+    let values: [i64; 2] = [stalled_before.as_micros(), big(STALLED_COUNTED_MAX)];
+    let mut counts = Counts::default();
+    for row in readers.query(sql, &[&values[0], &values[1]]).await? {
+        let (what, count): (i16, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let count = u64::try_from(count).unwrap_or(0);
+        match what {
+            LINES => counts.lines = count,
+            STALLED => counts.stalled = count,
+            code => {
+                let status = status_of(code)
+                    .ok_or_else(|| StoreError::Inconsistent(format!("records are counted under status {code}")))?;
+                counts.records.insert(status, count);
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// The number of the last line of the log.
+pub(crate) async fn last_line(readers: &Readers) -> Result<u64, StoreError> {
+    let rows = readers.query("SELECT seq FROM head", &[]).await?;
+    let row = rows
+        .first()
+        .ok_or_else(|| StoreError::Inconsistent("the log has no head".into()))?;
+    let seq: i64 = row.try_get(0)?;
+    Ok(seq.unsigned_abs())
+}
+
+/// All tokens, in the order of their ids.
+pub(crate) async fn tokens(readers: &Readers) -> Result<Vec<TokenRecord>, StoreError> {
+    let rows = readers.query("SELECT body FROM token ORDER BY id", &[]).await?;
+    rows.iter().map(|row| decode_token(row.try_get(0)?)).collect()
+}
+
+pub(crate) async fn summary(readers: &Readers, run: &RunId) -> Result<Option<JobSummary>, StoreError> {
+    let sql = "SELECT id, body FROM run WHERE run_id = $1";
+    let rows = readers.query(sql, &[&run.as_str()]).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut summary = JobSummary::new(run.clone());
+    for row in &rows {
+        summary.add(&*record(row)?);
+    }
+    Ok(Some(summary))
+}

@@ -1,0 +1,167 @@
+//! The schema of the ledger in the database, and how an older one becomes a newer one.
+//!
+//! Only [`migrate`] changes it, as a role that may; the store itself only looks whether it fits.
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use crate::connect::{Connection, Connector, Session};
+use crate::error::{OpenError, StoreError};
+use crate::options::PostgresOptions;
+
+/// The newest schema: that of the last migration.
+pub const SCHEMA_VERSION: i32 = 1;
+
+/// Each schema version with the statements that lead to it from the one before.
+const MIGRATIONS: [(i32, &str); 1] = [(SCHEMA_VERSION, include_str!("../migrations/0001_ledger.sql"))];
+
+/// The statements that make the three roles, for whoever administers the database.
+pub const ROLES: &str = include_str!("../migrations/roles.sql");
+
+/// Held by whoever changes the schema, so that two do not at once.
+const LOCK: i64 = 0x524C_4447;
+
+/// What [`migrate`] did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Migrated {
+    /// The schema that was there; 0 when there was no ledger.
+    pub from: i32,
+    /// The schema that is there now.
+    pub to: i32,
+    /// The months for which the log got a partition.
+    pub months: Vec<String>,
+    /// The months for which it got none, because lines of them are in the log already.
+    pub months_late: Vec<String>,
+}
+
+/// Brings the schema up to date, making the ledger if there is none, and partitions of the log for this month and as many
+/// after it as `months_ahead` says.
+///
+/// # Errors
+/// [`OpenError`]: not reached, not allowed, or newer than this program knows, and then it is left alone (I17).
+pub async fn migrate(options: &PostgresOptions, months_ahead: u32) -> Result<Migrated, OpenError> {
+    let connection = connect(options).await?;
+    let client = &connection.client;
+    client.batch_execute("BEGIN").await?;
+    client.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    client
+        .batch_execute(
+            "CREATE TABLE IF NOT EXISTS schema_version(
+               one boolean PRIMARY KEY DEFAULT true CHECK(one), version integer NOT NULL);
+             INSERT INTO schema_version(version) SELECT 0 WHERE NOT EXISTS (SELECT FROM schema_version);",
+        )
+        .await?;
+    let from = found(client).await?;
+    if from > SCHEMA_VERSION {
+        return Err(OpenError::Newer {
+            found: from,
+            known: SCHEMA_VERSION,
+        });
+    }
+    for (_, migration) in MIGRATIONS.iter().filter(|(leads_to, _)| *leads_to > from) {
+        client.batch_execute(migration).await?;
+    }
+    client
+        .execute("UPDATE schema_version SET version = $1", &[&SCHEMA_VERSION])
+        .await?;
+    let mut migrated = Migrated {
+        from,
+        to: SCHEMA_VERSION,
+        ..Migrated::default()
+    };
+    make_partitions(client, months_ahead, &mut migrated).await?;
+    client.batch_execute("COMMIT").await?;
+    Ok(migrated)
+}
+
+/// Looks whether the ledger in the database can be used; answers its schema.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn inspect(options: &PostgresOptions) -> Result<i32, OpenError> {
+    let connection = connect(options).await?;
+    check(&connection.client).await?;
+    found(&connection.client).await
+}
+
+/// Whether this program can use the ledger.
+pub(crate) async fn check(client: &Client) -> Result<(), OpenError> {
+    let there = client
+        .query("SELECT to_regclass('schema_version') IS NOT NULL", &[])
+        .await?;
+    let there = there.first().map_or(Ok(false), |row| row.try_get(0))?;
+    if !there {
+        return Err(OpenError::Absent);
+    }
+    match found(client).await? {
+        0 => Err(OpenError::Absent),
+        found if found < SCHEMA_VERSION => Err(OpenError::Older {
+            found,
+            needed: SCHEMA_VERSION,
+        }),
+        found if found > SCHEMA_VERSION => Err(OpenError::Newer {
+            found,
+            known: SCHEMA_VERSION,
+        }),
+        _ => Ok(()),
+    }
+}
+
+async fn found(client: &Client) -> Result<i32, OpenError> {
+    let rows = client.query("SELECT version FROM schema_version", &[]).await?;
+    Ok(rows.first().map_or(Ok(0), |row| row.try_get(0))?)
+}
+
+/// Makes partitions of the log, by the months of the database's clock. Lines that have none lie in the last partition;
+/// where some do already, a month stays there as a whole.
+async fn make_partitions(client: &Client, months_ahead: u32, migrated: &mut Migrated) -> Result<(), OpenError> {
+    let months = client
+        .query(
+            "SELECT to_char(m, 'YYYY_MM'), (extract(epoch FROM m) * 1000000)::bigint,
+                    (extract(epoch FROM m + interval '1 month') * 1000000)::bigint
+               FROM generate_series(date_trunc('month', now() AT TIME ZONE 'UTC'),
+                 date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => $1), interval '1 month') AS m",
+            &[&i32::try_from(months_ahead).unwrap_or(i32::MAX)],
+        )
+        .await?;
+    for row in months {
+        let (month, from, to): (String, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let state = client
+            .query(
+                "SELECT to_regclass('activity_' || $1) IS NOT NULL,
+                        EXISTS (SELECT FROM activity_other WHERE at >= $2 AND at < $3)",
+                &[&month, &from, &to],
+            )
+            .await?;
+        let (there, late) = state.first().map_or(Ok((true, false)), |row| {
+            Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?))
+        })?;
+        if there {
+            continue;
+        }
+        if late {
+            migrated.months_late.push(month);
+            continue;
+        }
+        // The name is four digits and two, the bounds are numbers.
+        let make = format!("CREATE TABLE activity_{month} PARTITION OF activity FOR VALUES FROM ({from}) TO ({to})");
+        client.batch_execute(&make).await?;
+        migrated.months.push(month);
+    }
+    Ok(())
+}
+
+async fn connect(options: &PostgresOptions) -> Result<Connection, OpenError> {
+    let connector = Connector::new(options)?;
+    let within: Duration = options.write_time;
+    connector
+        .connect(Session::Migrate, within)
+        .await
+        .map_err(|error| match error {
+            StoreError::NotOpen(error) => error,
+            error => OpenError::Database {
+                reason: error.to_string(),
+            },
+        })
+}

@@ -1,0 +1,92 @@
+//! One server for all tests of this program, and databases on it that are used again.
+
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use runledger_postgres::{PostgresOptions, schema};
+use runledger_postgres_bed::{Options, Server};
+use tokio_postgres::{Client, NoTls};
+
+/// A ledger in a database of its own, empty at first.
+pub(crate) struct Database {
+    server: &'static Server,
+    pub(crate) name: String,
+}
+
+/// The server of this test program.
+pub(crate) fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start(&Options::default()).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Databases that nobody uses any more.
+fn used() -> &'static Mutex<Vec<String>> {
+    static USED: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
+    USED.get_or_init(Mutex::default)
+}
+
+/// Connects past the store.
+pub(crate) async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Options for a database at this address, as a test wants them: short times, few connections.
+pub(crate) fn options(url: &str) -> PostgresOptions {
+    PostgresOptions {
+        pool: 4,
+        write_time: Duration::from_secs(4),
+        ..PostgresOptions::new(url.parse().unwrap())
+    }
+}
+
+impl Database {
+    /// An empty ledger.
+    pub(crate) async fn fresh() -> Self {
+        let server = server();
+        let name = used().lock().unwrap().pop();
+        if let Some(name) = name {
+            let database = Self { server, name };
+            database.empty().await;
+            return database;
+        }
+        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let name = format!("ledger_{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
+        let admin = connect(&server.url("postgres", "postgres")).await;
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        let database = Self { server, name };
+        schema::migrate(&options(&database.url()), 0).await.unwrap();
+        database
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    pub(crate) fn url_of(&self, user: &str) -> String {
+        self.server.url(&self.name, user)
+    }
+
+    /// Takes everything out, past all triggers, and whoever is still connected.
+    async fn empty(&self) {
+        let client = connect(&self.url()).await;
+        client
+            .batch_execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid();
+                 SET session_replication_role = replica;
+                 TRUNCATE run, minted, reference, activity, token, client_load, opening;
+                 UPDATE tally SET records = 0;
+                 UPDATE head SET seq = 0, record = 0, hash = decode(repeat('00', 32), 'hex');",
+            )
+            .await
+            .unwrap();
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        used().lock().unwrap().push(std::mem::take(&mut self.name));
+    }
+}

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 pub(crate) use self::reading::Everything;
 use crate::fixture::{intent, source};
 use crate::rules::Held;
-use crate::store::{Handles, OpenStore, StoreUnderTest, Support};
+use crate::store::{AfterDoubt, Handles, OpenStore, StoreUnderTest, Support};
 use crate::violation::Violation;
 
 /// How often a call is sent again when the store says that it is busy.
@@ -66,6 +66,16 @@ impl Bench {
     /// Makes the outcome of the next commit unknown. `false` when that cannot be done.
     pub(crate) async fn doubt(&self) -> bool {
         self.opened.lock().await.doubt().await == Support::Done
+    }
+
+    /// What the store does after that.
+    pub(crate) async fn after_doubt(&self) -> AfterDoubt {
+        self.opened.lock().await.after_doubt()
+    }
+
+    /// Lets the store know again what it could not. `false` when that cannot be done.
+    pub(crate) async fn recover(&self) -> bool {
+        self.opened.lock().await.recover().await == Support::Done
     }
 
     async fn opened_anew(self, anew: OpenAnew) -> Result<Self, Self> {

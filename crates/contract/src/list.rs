@@ -101,6 +101,7 @@ macro_rules! each_rule_of_the_contract {
             a_change_in_doubt_is_neither_made_nor_refused in doubt ["I10"];
             a_refusal_in_doubt_is_not_answered in doubt ["I6", "I10"];
             a_store_in_doubt_takes_no_writes_until_it_is_reopened in doubt ["I16"];
+            a_store_that_outlives_a_doubt_knows_again in doubt ["I1", "I10"];
             a_store_in_doubt_never_says_not_there in doubt ["I10"];
             what_was_in_doubt_is_settled_by_a_retry in doubt ["I1", "I7", "I10"];
             a_creation_whose_caller_went_away_is_whole_or_nothing in cancelled ["I2", "I10"];

@@ -57,6 +57,15 @@ pub enum Support {
     Missing,
 }
 
+/// What a store does after a commit whose outcome it does not know.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AfterDoubt {
+    /// It takes no writes until it is opened again: what it holds has to be looked through first (I16).
+    Stops,
+    /// It asks whoever keeps its data what became of the commit, and goes on when it knows.
+    GoesOn,
+}
+
 /// One store that is open, with what must outlive its handles (a directory, a server).
 #[async_trait]
 pub trait OpenStore: Send + Sync {
@@ -85,6 +94,17 @@ pub trait OpenStore: Send + Sync {
     /// same is the author's choice. Handles are still held. Undone by [`reopen`](Self::reopen), which follows unless the
     /// store does not keep its data. [`Support::Missing`] when that cannot be done.
     async fn doubt(&mut self) -> Support;
+
+    /// What the store does after [`doubt`](Self::doubt).
+    fn after_doubt(&self) -> AfterDoubt {
+        AfterDoubt::Stops
+    }
+
+    /// Lets the store know again what it could not after [`doubt`](Self::doubt), while handles are still held. Only asked
+    /// of a store that [goes on](AfterDoubt::GoesOn).
+    async fn recover(&mut self) -> Support {
+        Support::Missing
+    }
 
     /// Brings the store into a state in which it cannot say what it holds (shut down, disk gone), while handles are
     /// still held. [`Support::Missing`] when that cannot be done.

@@ -82,8 +82,9 @@ pub enum ChangeError {
 ///   in the same transaction (I8, I12).
 /// - The new version and its line MUST become durable together, before `Applied` is answered (I4, I6).
 /// - A refused or unknown-key attempt MUST be answered only after its line is durable, and change nothing else (I6, I11).
-/// - When the outcome is not known, also that of a refusal, it MUST be `Indeterminate` (I10); and from then on the store
-///   MUST answer every write `Unavailable` until it is opened again (I16).
+/// - When the outcome is not known, also that of a refusal, it MUST be `Indeterminate` (I10). From then on a store of which
+///   nobody else can say what it holds MUST answer every write `Unavailable` until it is opened again (I16); one that can
+///   ask MUST answer nothing as done before it knows what became of that commit.
 /// - A call whose future is dropped MUST take effect as a whole or not at all, as if it had been answered (I8, I10).
 #[async_trait]
 pub trait RunChanger: Send + Sync {

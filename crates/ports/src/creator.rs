@@ -63,7 +63,9 @@ pub enum CreateError {
 ///   before, stored or earlier in the batch, whatever the run id: `Replayed` when the content is the same, `Conflict` when
 ///   it differs. A source and attempt MUST NOT create two minted job records (I7).
 /// - When the outcome is not known it MUST be `Indeterminate`, never anything else, with the intents in the order of the
-///   permits (I10); and from then on the store MUST answer every write `Unavailable` until it is opened again (I16).
+///   permits (I10). From then on a store of which nobody else can say what it holds MUST answer every write `Unavailable`
+///   until it is opened again (I16); one that can ask MUST answer nothing as done before it knows what became of that
+///   commit.
 /// - A call whose future is dropped MUST create all of its records or none, as if it had been answered (I2, I10).
 ///
 /// A store that cannot insert-if-absent in one atomic step must not implement this trait.

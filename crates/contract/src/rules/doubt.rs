@@ -10,7 +10,7 @@ use crate::fixture::{
 use crate::rules::Held;
 use crate::rules::batches::{record_of, words};
 use crate::rules::log::refused_line;
-use crate::store::StoreUnderTest;
+use crate::store::{AfterDoubt, StoreUnderTest};
 
 const THIRD_JOB: &str = "250927-010203";
 const FOURTH_JOB: &str = "250928-010203";
@@ -85,7 +85,7 @@ pub async fn a_refusal_in_doubt_is_not_answered(store: &dyn StoreUnderTest) -> H
     bench.holds(answer.is_err(), || "a line in doubt was answered as kept".to_owned())
 }
 
-/// After a commit of unknown outcome nothing more is written until the store is opened again; what is asked for
+/// After a commit of unknown outcome a store that has to be looked through writes nothing more until it is opened again; what is asked for
 /// meanwhile is not done.
 ///
 /// # Errors
@@ -93,7 +93,7 @@ pub async fn a_refusal_in_doubt_is_not_answered(store: &dyn StoreUnderTest) -> H
 pub async fn a_store_in_doubt_takes_no_writes_until_it_is_reopened(store: &dyn StoreUnderTest) -> Held {
     let bench = Bench::open("a_store_in_doubt_takes_no_writes_until_it_is_reopened", store).await;
     bench.job_with(&[JOB, ACME]).await?;
-    if !bench.doubt().await {
+    if bench.after_doubt().await == AfterDoubt::GoesOn || !bench.doubt().await {
         return Ok(());
     }
     let _in_doubt = bench.create_raw(&[intent(ZEN, "attempt-1")]).await?;
@@ -123,6 +123,36 @@ pub async fn a_store_in_doubt_takes_no_writes_until_it_is_reopened(store: &dyn S
     let lines = bench.lines().await?;
     let refused = lines.iter().filter(|line| line.line.verdict.is_refused()).count();
     bench.same("the lines that were kept", &refused, &1)
+}
+
+/// A store that goes on after a commit of unknown outcome answers nothing as done while it cannot know; when it can, what
+/// was in doubt is settled by a retry, what was called unavailable was not done, and everything goes on.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn a_store_that_outlives_a_doubt_knows_again(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("a_store_that_outlives_a_doubt_knows_again", store).await;
+    bench.job_with(&[JOB, ACME]).await?;
+    if bench.after_doubt().await == AfterDoubt::Stops || !bench.doubt().await {
+        return Ok(());
+    }
+    let asked = [intent(ZEN, "attempt-1")];
+    let _in_doubt = bench.create_raw(&asked).await?;
+    let other = bench.create_raw(&[intent(OTHER_JOB, "attempt-1")]).await?;
+    let was_not_done = match other {
+        Err(CreateError::Unavailable(_)) => true,
+        Err(CreateError::Indeterminate { .. }) => false,
+        Ok(outcomes) => return bench.broken(format!("a creation while a commit is in doubt: {outcomes:?}")),
+    };
+    bench.holds(bench.recover().await, || {
+        "a store that goes on after a doubt must be able to know again".to_owned()
+    })?;
+    is_created_once(&bench, &asked).await?;
+    if was_not_done {
+        bench.created(intent(OTHER_JOB, "attempt-2")).await?;
+    }
+    bench.applied(request(ACME, 1, add("items", "1", None))).await?;
+    bench.keep(refused_line("not on the list")).await
 }
 
 /// What may have been written by a commit of unknown outcome is never said to be not there: opened again, the store may

@@ -28,7 +28,7 @@ impl RunCreator for WrongStore {
                 return Err(CreateError::Indeterminate { intents, reason });
             }
             Err(stopped) => {
-                if self.flaw == Flaw::WritesUnsaidInDoubt {
+                if matches!(self.flaw, Flaw::WritesUnsaidInDoubt | Flaw::DoesWhatItCalledUnavailable) {
                     let _outcomes = self.right.create(permits).await?;
                 }
                 return Err(stopped.into());

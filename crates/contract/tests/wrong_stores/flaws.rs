@@ -12,6 +12,8 @@ macro_rules! flaws {
             NoneButDoubtWhenStopped,
             /// Nothing either: a commit of unknown outcome did take place.
             NoneButDoubtTakesPlace,
+            /// Nothing either: it goes on after a commit of unknown outcome.
+            NoneButOutlivesDoubt,
             /// Nothing either: lines of attempts without an effect, which may become durable later, are lost in a crash.
             NoneButLateLinesAreLost,
             $($flaw,)*
@@ -265,6 +267,8 @@ flaws! {
     KeepsLinesInDoubt breaks a_refusal_in_doubt_is_not_answered,
     WritesOnInDoubt breaks a_store_in_doubt_takes_no_writes_until_it_is_reopened,
     WritesUnsaidInDoubt breaks a_store_in_doubt_takes_no_writes_until_it_is_reopened,
+    NeverKnowsAgain breaks a_store_that_outlives_a_doubt_knows_again,
+    DoesWhatItCalledUnavailable breaks a_store_that_outlives_a_doubt_knows_again,
     DoubtIsAbsence breaks a_store_in_doubt_never_says_not_there,
     DoubtHidesStarts breaks a_store_in_doubt_never_says_not_there,
     DoubtHidesRuns breaks a_store_in_doubt_never_says_not_there,
@@ -290,6 +294,7 @@ pub(crate) const RIGHT: &[Flaw] = &[
     Flaw::None,
     Flaw::NoneButDoubtWhenStopped,
     Flaw::NoneButDoubtTakesPlace,
+    Flaw::NoneButOutlivesDoubt,
     Flaw::NoneButLateLinesAreLost,
 ];
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runledger_contract::{Handles, OpenStore, Support};
+use runledger_contract::{AfterDoubt, Handles, OpenStore, Support};
 use runledger_domain::access::{TokenId, TokenRecord};
 use runledger_domain::{
     AttemptId, ChangeContext, Command, CreationIntent, CreationPermit, CreationPolicy, JobSummary, RunId, RunKey,
@@ -252,6 +252,22 @@ impl OpenStore for OpenWrongStore {
 
     async fn doubt(&mut self) -> Support {
         self.0.shadow().state = State::DoubtAhead;
+        Support::Done
+    }
+
+    fn after_doubt(&self) -> AfterDoubt {
+        match self.0.flaw {
+            Flaw::NoneButOutlivesDoubt | Flaw::NeverKnowsAgain | Flaw::DoesWhatItCalledUnavailable => {
+                AfterDoubt::GoesOn
+            }
+            _ => AfterDoubt::Stops,
+        }
+    }
+
+    async fn recover(&mut self) -> Support {
+        if self.0.flaw != Flaw::NeverKnowsAgain {
+            self.0.shadow().state = State::Running;
+        }
         Support::Done
     }
 

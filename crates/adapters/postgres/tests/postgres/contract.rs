@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
-use runledger_contract::{Handles, OpenStore, Support};
+use runledger_contract::{AfterDoubt, Handles, OpenStore, Support};
 use runledger_postgres::PostgresStore;
 
-use crate::bed::{Database, options};
+use crate::bed::{Database, options, server};
+use crate::proxy::{Mode, Proxy};
 
 struct OnServer {
     database: Database,
+    proxy: Proxy,
     store: Option<Arc<PostgresStore>>,
 }
 
 impl OnServer {
-    async fn open(database: Database) -> Self {
-        let store = PostgresStore::open(options(&database.url())).await.unwrap();
-        Self {
-            database,
-            store: Some(Arc::new(store)),
-        }
+    async fn open(&mut self) {
+        self.proxy.set(Mode::Through);
+        let url = self.proxy.url(&self.database.url());
+        let store = PostgresStore::open(options(&url)).await.unwrap();
+        self.store = Some(Arc::new(store));
     }
 }
 
@@ -32,21 +33,29 @@ impl OpenStore for OnServer {
         let store = self.store.take().expect("it is open");
         store.close().await;
         drop(store);
-        let store = PostgresStore::open(options(&self.database.url())).await.unwrap();
-        self.store = Some(Arc::new(store));
+        self.open().await;
         Support::Done
     }
 
     async fn crash(&mut self) -> Support {
-        // The server process goes without a word; what it answered is in the database or nowhere.
+        // The process goes without a word; what it answered is in the database or nowhere.
         drop(self.store.take());
-        let store = PostgresStore::open(options(&self.database.url())).await.unwrap();
-        self.store = Some(Arc::new(store));
+        self.open().await;
         Support::Done
     }
 
     async fn doubt(&mut self) -> Support {
-        Support::Missing
+        self.proxy.set(Mode::LoseAnswerThenAway);
+        Support::Done
+    }
+
+    fn after_doubt(&self) -> AfterDoubt {
+        AfterDoubt::GoesOn
+    }
+
+    async fn recover(&mut self) -> Support {
+        self.proxy.set(Mode::Through);
+        Support::Done
     }
 
     async fn stop(&mut self) -> Support {
@@ -56,7 +65,13 @@ impl OpenStore for OnServer {
 }
 
 async fn fresh() -> OnServer {
-    OnServer::open(Database::fresh().await).await
+    let mut fresh = OnServer {
+        database: Database::fresh().await,
+        proxy: Proxy::start(server().port()).await,
+        store: None,
+    };
+    fresh.open().await;
+    fresh
 }
 
 runledger_contract::store_contract_tests!(fresh, histories = 32);

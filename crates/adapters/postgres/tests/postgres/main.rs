@@ -2,3 +2,6 @@
 
 mod bed;
 mod contract;
+mod doubt;
+mod proxy;
+mod several;

@@ -1,0 +1,264 @@
+//! Connections that are lost in the middle of a write, servers that are killed, commits that wait for a standby: what was
+//! answered is so, and what is not known is said (I4, I10).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runledger_ports::{CreateError, CreateOutcome, RunReader as _};
+use runledger_postgres::{PostgresOptions, PostgresStore, schema};
+use runledger_postgres_bed::{Options, Server};
+
+use crate::bed::{Database, connect, options, server};
+use crate::proxy::{Mode, Proxy};
+use crate::several::{JOB, add, chain, create, key, open};
+
+/// A store whose way to the server can be cut.
+async fn through(database: &Database) -> (Proxy, Arc<PostgresStore>) {
+    let proxy = Proxy::start(server().port()).await;
+    let store = open(&proxy.url(&database.url())).await;
+    (proxy, store)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_is_asked_for_again_and_nothing_is_done_twice() {
+    let database = Database::fresh().await;
+    let (proxy, store) = through(&database).await;
+    for number in 1..=5 {
+        proxy.set(Mode::LoseAnswer);
+        let job = format!("25092{number}-231841");
+        let created = create(&store, &job, "attempt-1").await;
+        assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
+        proxy.set(Mode::LoseAnswer);
+        let changed = runledger_ports::RunChanger::change(&*store, add(&job, None))
+            .await
+            .unwrap();
+        assert_eq!(changed.record().version(), 2);
+    }
+    assert_eq!(chain(&store).await, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_lost_on_its_way_is_sent_again() {
+    let database = Database::fresh().await;
+    let (proxy, store) = through(&database).await;
+    for number in 1..=5 {
+        proxy.set(Mode::LoseRequest);
+        let job = format!("25092{number}-231841");
+        let created = create(&store, &job, "attempt-1").await;
+        assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
+    }
+    assert_eq!(chain(&store).await, 5);
+}
+
+/// The network may deliver a write after its sender has given it up, asked, and been told that it was not done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_arrives_after_it_was_settled_is_refused() {
+    let database = Database::fresh().await;
+    let (proxy, store) = through(&database).await;
+    let _created = create(&store, JOB, "attempt-1").await.unwrap();
+    proxy.set(Mode::KeepRequest);
+    let created = create(&store, "250926-231841", "attempt-1").await;
+    assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
+    assert!(proxy.has_kept());
+    let said = proxy.deliver().await;
+    assert!(said.contains("RL001"), "{said}");
+    assert_eq!(chain(&store).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_said_about_what_may_be_there_until_it_is_known() {
+    let database = Database::fresh().await;
+    let (proxy, store) = through(&database).await;
+    proxy.set(Mode::LoseAnswerThenAway);
+    let created = create(&store, JOB, "attempt-1").await;
+    assert!(matches!(created, Err(CreateError::Indeterminate { .. })), "{created:?}");
+    assert!(store.get(&key(JOB)).await.is_err());
+    proxy.set(Mode::Through);
+    // Nobody writes, and it is settled all the same.
+    let absent = key("250926-231841");
+    for _ in 0..100 {
+        if store.get(&absent).await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(store.get(&absent).await, Ok(None));
+    assert!(store.get(&key(JOB)).await.unwrap().is_some());
+    let replayed = create(&store, JOB, "attempt-1").await.unwrap();
+    assert!(matches!(replayed, CreateOutcome::Replayed(_)), "{replayed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_creates_nothing_and_comes_back_by_itself() {
+    let database = Database::fresh().await;
+    let (proxy, store) = through(&database).await;
+    proxy.set(Mode::Away);
+    let created = create(&store, JOB, "attempt-1").await;
+    assert!(matches!(created, Err(CreateError::Unavailable(_))), "{created:?}");
+    assert!(store.get(&key(JOB)).await.is_err());
+    assert!(store.ping().await.is_err());
+    proxy.set(Mode::Through);
+    assert_eq!(store.get(&key(JOB)).await, Ok(None));
+    let created = create(&store, JOB, "attempt-2").await;
+    assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
+    assert!(store.ping().await.is_ok());
+}
+
+/// Creates on two stores until they are told to stop; answers what was answered for each key.
+async fn load(stores: &[Arc<PostgresStore>], stop: &Arc<tokio::sync::Notify>) -> BTreeMap<String, bool> {
+    let mut callers = Vec::new();
+    for caller in 0..8 {
+        let (store, stop) = (Arc::clone(&stores[caller % stores.len()]), Arc::clone(stop));
+        callers.push(tokio::spawn(async move {
+            let mut answered = BTreeMap::new();
+            let stopped = stop.notified();
+            tokio::pin!(stopped);
+            for number in 0.. {
+                let job = format!("load-{caller}-{number}");
+                tokio::select! {
+                    biased;
+                    () = &mut stopped => break,
+                    created = create(&store, &job, "attempt-1") => {
+                        let created = matches!(created, Ok(CreateOutcome::Created(_)));
+                        answered.insert(job, created);
+                        if !created {
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                        }
+                    }
+                }
+            }
+            answered
+        }));
+    }
+    let mut answered = BTreeMap::new();
+    for caller in callers {
+        answered.append(&mut caller.await.unwrap());
+    }
+    answered
+}
+
+/// Every creation that was answered is there, none twice, and the log tells of each.
+async fn nothing_is_lost(store: &PostgresStore, answered: &BTreeMap<String, bool>) {
+    for (job, created) in answered {
+        if *created {
+            assert!(
+                store.get(&key(job)).await.unwrap().is_some(),
+                "{job} was acknowledged and is lost"
+            );
+        }
+    }
+    let counts = store.counts(runledger_domain::Timestamp::EPOCH).await.unwrap();
+    let records: u64 = counts.records.values().sum();
+    assert_eq!(chain(store).await, records, "one line for each record");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sessions_that_are_ended_under_load_lose_nothing() {
+    let database = Database::fresh().await;
+    let stores = [open(&database.url()).await, open(&database.url()).await];
+    let stop = Arc::new(tokio::sync::Notify::new());
+    let ending = async {
+        let admin = connect(&database.url()).await;
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            admin
+                .execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                       WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'runledger'",
+                    &[],
+                )
+                .await
+                .unwrap();
+        }
+        stop.notify_waiters();
+    };
+    let (answered, ()) = tokio::join!(load(&stores, &stop), ending);
+    let refused = answered.values().filter(|created| !**created).count();
+    assert_eq!(refused, 0, "all of {} creations are done in the end", answered.len());
+    assert!(answered.len() > 100, "{} creations", answered.len());
+    nothing_is_lost(&stores[0], &answered).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_is_killed_under_load_loses_nothing() {
+    let mut server = Server::start(&Options {
+        fsync: true,
+        settings: Vec::new(),
+    })
+    .unwrap();
+    let url = server.url("postgres", "postgres");
+    schema::migrate(&options(&url), 0).await.unwrap();
+    let stores = [open(&url).await, open(&url).await];
+    let stop = Arc::new(tokio::sync::Notify::new());
+    let killing = async {
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            server = tokio::task::spawn_blocking(move || {
+                server.kill().unwrap();
+                server.run().unwrap();
+                server
+            })
+            .await
+            .unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stop.notify_waiters();
+        server
+    };
+    let (answered, server) = tokio::join!(load(&stores, &stop), killing);
+    let acknowledged = answered.values().filter(|created| **created).count();
+    assert!(acknowledged > 100, "{acknowledged} creations");
+    nothing_is_lost(&stores[0], &answered).await;
+    drop(server);
+}
+
+/// A commit waits for a standby that is down; somebody cancels the wait. The database then answers as if all were well,
+/// with a warning (V1).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_wait_for_the_standby_is_cancelled_is_in_doubt() {
+    let server = Server::start(&Options::default()).unwrap();
+    let url = server.url("postgres", "postgres");
+    schema::migrate(&options(&url), 0).await.unwrap();
+    let patient = PostgresOptions {
+        write_time: Duration::from_secs(6),
+        ..options(&url)
+    };
+    let store = Arc::new(PostgresStore::open(patient).await.unwrap());
+    let _created = create(&store, JOB, "attempt-1").await.unwrap();
+    server.configure("synchronous_standby_names = 'standby'").unwrap();
+    server.reload().unwrap();
+    let admin = connect(&url).await;
+    admin.batch_execute("SET synchronous_commit = local").await.unwrap();
+    let set = "SELECT current_setting('synchronous_standby_names')";
+    while admin.query_one(set, &[]).await.unwrap().get::<_, &str>(0) != "standby" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let creating = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { create(&store, "250926-231841", "attempt-1").await }
+    });
+    let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    let mut cancelled = 0;
+    while !creating.is_finished() {
+        cancelled += admin.execute(cancel, &[]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(cancelled > 0, "nothing waited for the standby");
+    let created = creating.await.unwrap();
+    assert!(matches!(created, Err(CreateError::Indeterminate { .. })), "{created:?}");
+    // The row is there, on this server alone; that is no reason to call it done.
+    let rows = admin.query("SELECT FROM run", &[]).await.unwrap();
+    assert_eq!(rows.len(), 2);
+    server.configure("synchronous_standby_names = ''").unwrap();
+    server.reload().unwrap();
+    // Waits that have begun end when they are told that there is no standby to wait for.
+    let mut again = create(&store, "250926-231841", "attempt-1").await;
+    for _ in 0..10 {
+        if again.is_ok() {
+            break;
+        }
+        again = create(&store, "250926-231841", "attempt-1").await;
+    }
+    assert!(matches!(again, Ok(CreateOutcome::Replayed(_))), "{again:?}");
+}

@@ -1,0 +1,176 @@
+//! Several servers over one database: two stores that know nothing of each other.
+
+use std::sync::Arc;
+
+use runledger_domain::{
+    ChainHead, ChangeContext, Command, CreationIntent, CreationPermit, CreationPolicy, MetricChange, RunKey, RunRecord,
+    Timestamp, Update,
+};
+use runledger_ports::{
+    ActivityFilter, ActivityWatch as _, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor, PageSize,
+    RunChanger as _, RunCreator as _, RunReader as _,
+};
+use runledger_postgres::PostgresStore;
+
+use crate::bed::{Database, options};
+
+pub(crate) const JOB: &str = "250925-231841";
+
+pub(crate) fn key(text: &str) -> RunKey {
+    text.parse().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test plays the creation point")]
+pub(crate) fn permit(of: &str, attempt: &str) -> CreationPermit {
+    let source = "orchestrator".parse().unwrap();
+    let intent = CreationIntent::new(key(of), source, attempt.parse().unwrap(), Timestamp::EPOCH);
+    CreationPolicy::default().authorise(intent).unwrap()
+}
+
+pub(crate) async fn create(store: &PostgresStore, of: &str, attempt: &str) -> Result<CreateOutcome, CreateError> {
+    store
+        .create(vec![permit(of, attempt)])
+        .await
+        .map(|mut outcomes| outcomes.remove(0))
+}
+
+pub(crate) fn add(of: &str, update_id: Option<&str>) -> ChangeRequest {
+    ChangeRequest {
+        key: key(of),
+        context: ChangeContext::new("batch_process".parse().unwrap(), Timestamp::EPOCH),
+        command: Command::Update(Update {
+            metrics: MetricChange {
+                add: [("items".parse().unwrap(), "1".parse().unwrap())].into(),
+                ..MetricChange::default()
+            },
+            update_id: update_id.map(|id| id.parse().unwrap()),
+            ..Update::default()
+        }),
+    }
+}
+
+pub(crate) async fn open(url: &str) -> Arc<PostgresStore> {
+    Arc::new(PostgresStore::open(options(url)).await.unwrap())
+}
+
+/// Reads the whole log and checks its chain; answers the number of lines.
+pub(crate) async fn chain(store: &PostgresStore) -> u64 {
+    let (mut head, mut after) = (ChainHead::EMPTY, None::<Cursor>);
+    loop {
+        let size = PageSize::new(1_000).unwrap();
+        let page = store.activity(&ActivityFilter::default(), after, size).await.unwrap();
+        for line in &page.lines {
+            assert!(
+                head.accepts(line),
+                "line {} does not follow line {}",
+                line.seq,
+                head.seq
+            );
+        }
+        after = page.next;
+        if after.is_none() {
+            return head.seq;
+        }
+    }
+}
+
+fn holder(outcome: &CreateOutcome) -> &RunRecord {
+    match outcome {
+        CreateOutcome::Created(record) | CreateOutcome::Replayed(record) => record,
+        CreateOutcome::Conflict { existing, .. } => existing,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_creators_of_one_key_on_two_servers_one_creates() {
+    let database = Database::fresh().await;
+    let stores = [open(&database.url()).await, open(&database.url()).await];
+    for round in 0..20 {
+        let run = format!("2509{:02}-231841", round + 1);
+        let mut callers = Vec::new();
+        for caller in 0..32 {
+            let (store, run) = (Arc::clone(&stores[caller % 2]), run.clone());
+            callers.push(tokio::spawn(async move {
+                create(&store, &run, &format!("attempt-{caller}")).await.unwrap()
+            }));
+        }
+        let mut outcomes = Vec::new();
+        for caller in callers {
+            outcomes.push(caller.await.unwrap());
+        }
+        let created = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, CreateOutcome::Created(_)));
+        assert_eq!(created.count(), 1, "{run}");
+        let stored = stores[0].get(&key(&run)).await.unwrap().unwrap();
+        assert!(outcomes.iter().all(|outcome| holder(outcome) == &*stored));
+    }
+    assert_eq!(chain(&stores[1]).await, 20 * 32);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn deltas_of_two_servers_on_one_record_add_up() {
+    let database = Database::fresh().await;
+    let stores = [open(&database.url()).await, open(&database.url()).await];
+    let _created = create(&stores[0], JOB, "attempt-1").await.unwrap();
+    let callers: Vec<_> = (0..64)
+        .map(|caller| {
+            let store = Arc::clone(&stores[caller % 2]);
+            tokio::spawn(async move {
+                for number in 0..4 {
+                    let id = format!("update-{caller}-{number}");
+                    let changed = store.change(add(JOB, Some(&id))).await.unwrap();
+                    assert!(matches!(changed, Changed::Applied { .. }), "{changed:?}");
+                    let again = store.change(add(JOB, Some(&id))).await.unwrap();
+                    assert!(matches!(again, Changed::Unchanged(_)), "{again:?}");
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let record = stores[1].get(&key(JOB)).await.unwrap().unwrap();
+    assert_eq!(record.version(), 1 + 256);
+    assert_eq!(chain(&stores[0]).await, 1 + 512);
+}
+
+#[tokio::test]
+async fn what_one_server_has_seen_is_never_answered_when_another_has_changed_it() {
+    let database = Database::fresh().await;
+    let (one, other) = (open(&database.url()).await, open(&database.url()).await);
+    let _created = create(&one, JOB, "attempt-1").await.unwrap();
+    // The one remembers version 1; the other makes version 2.
+    other.change(add(JOB, Some("update-1"))).await.unwrap();
+    let replayed = create(&one, JOB, "attempt-1").await.unwrap();
+    assert!(
+        matches!(&replayed, CreateOutcome::Replayed(record) if record.version() == 2),
+        "{replayed:?}"
+    );
+    let mut outdated = add(JOB, None);
+    outdated.context.expected = Some(1);
+    other.change(add(JOB, Some("update-2"))).await.unwrap();
+    // By what the one saw last this would be refused for another reason than it is.
+    let refused = one.change(outdated).await.unwrap_err();
+    assert!(refused.to_string().contains('3'), "{refused}");
+    let unchanged = one.change(add(JOB, Some("update-2"))).await.unwrap();
+    assert!(
+        matches!(&unchanged, Changed::Unchanged(record) if record.version() == 3),
+        "{unchanged:?}"
+    );
+    let applied = one.change(add(JOB, Some("update-3"))).await.unwrap();
+    assert_eq!(applied.record().version(), 4);
+}
+
+#[tokio::test]
+async fn whoever_follows_on_one_server_is_told_of_lines_of_another() {
+    let database = Database::fresh().await;
+    let (one, other) = (open(&database.url()).await, open(&database.url()).await);
+    let waiting = tokio::spawn({
+        let one = Arc::clone(&one);
+        async move { one.grown(0).await }
+    });
+    let _created = create(&other, JOB, "attempt-1").await.unwrap();
+    assert_eq!(waiting.await.unwrap(), Ok(1));
+}

@@ -1,4 +1,4 @@
--- Three roles, for whoever administers the database; `db migrate` does not run this file. Give one of them to the user of
+-- Three roles, for whoever administers the database: `db migrate` does not run this file. Give one of them to the user of
 -- each program. The names are an example.
 --
 -- A server that creates needs `runledger_writer`. `runledger_changer` may do all but create: the database itself answers

@@ -2,6 +2,7 @@
 
 mod bed;
 mod contract;
+mod database;
 mod doubt;
 mod proxy;
 mod several;

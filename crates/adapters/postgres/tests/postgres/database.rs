@@ -1,0 +1,235 @@
+//! What the database itself keeps, whoever writes: roles, triggers, schema versions, plans.
+
+use std::time::Duration;
+
+use runledger_ports::{CreateError, CreateOutcome, RunChanger as _, RunReader as _};
+use runledger_postgres::{OpenError, PostgresStore, schema};
+
+use crate::bed::{Database, connect, options};
+use crate::several::{JOB, add, chain, create, key, open};
+
+/// Makes the three roles, and a user of each.
+async fn with_roles() -> Database {
+    let database = Database::fresh().await;
+    let admin = connect(&database.url()).await;
+    // Roles are of the whole server: another test may have made them.
+    let grants: Vec<_> = schema::ROLES.split(';').collect();
+    for statement in grants {
+        let made = admin.batch_execute(statement).await;
+        if let Err(error) = made {
+            assert_eq!(error.code().map(|code| code.code()), Some("42710"), "{error:?}");
+        }
+    }
+    for role in ["reader", "changer", "writer"] {
+        let made = admin
+            .batch_execute(&format!("CREATE USER {role} IN ROLE runledger_{role}"))
+            .await;
+        assert!(
+            made.as_ref()
+                .err()
+                .and_then(|error| error.code())
+                .is_none_or(|code| code.code() == "42710")
+        );
+    }
+    database
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_change_but_not_create_is_refused_by_the_database() {
+    let database = with_roles().await;
+    let writer = open(&database.url_of("writer")).await;
+    let created = create(&writer, JOB, "attempt-1").await;
+    assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
+    let changer = open(&database.url_of("changer")).await;
+    let applied = changer.change(add(JOB, None)).await.unwrap();
+    assert_eq!(applied.record().version(), 2);
+    // Together in one call, the creations fail alone.
+    let changes: Vec<_> = (0..8)
+        .map(|_| {
+            tokio::spawn({
+                let changer = changer.clone();
+                async move { changer.change(add(JOB, None)).await }
+            })
+        })
+        .collect();
+    let creations: Vec<_> = (0..4)
+        .map(|number| {
+            tokio::spawn({
+                let changer = changer.clone();
+                async move { create(&changer, &format!("25092{number}-111111"), "attempt-1").await }
+            })
+        })
+        .collect();
+    for creation in creations {
+        match creation.await.unwrap() {
+            Err(CreateError::Unavailable(why)) => assert!(why.to_string().contains("permission denied"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    for change in changes {
+        change.await.unwrap().unwrap();
+    }
+    let record = writer.get(&key(JOB)).await.unwrap().unwrap();
+    assert_eq!(record.version(), 10);
+    assert_eq!(chain(&writer).await, 10);
+    let reader = open(&database.url_of("reader")).await;
+    assert!(reader.get(&key(JOB)).await.unwrap().is_some());
+    assert!(reader.change(add(JOB, None)).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_even_the_owner_deletes_or_rewrites() {
+    let database = Database::fresh().await;
+    let store = open(&database.url()).await;
+    let _created = create(&store, JOB, "attempt-1").await.unwrap();
+    let owner = connect(&database.url()).await;
+    for statement in [
+        "DELETE FROM run",
+        "TRUNCATE run",
+        "UPDATE run SET run_id = 'other', version = version + 1",
+        "UPDATE run SET id = id + 1, version = version + 1",
+        "UPDATE run SET version = version",
+        "DELETE FROM activity",
+        "UPDATE activity SET detail = 'other'",
+        "TRUNCATE activity",
+        "UPDATE head SET seq = seq - 1",
+        "DELETE FROM head",
+        "DELETE FROM minted",
+        "INSERT INTO run SELECT id + 1, run_id, client_id, status, version, deadline, batch, body FROM run",
+    ] {
+        let done = owner.batch_execute(statement).await;
+        let rows = owner.query("SELECT FROM minted", &[]).await.unwrap().len();
+        assert!(
+            done.is_err() || (statement.contains("minted") && rows == 0),
+            "{statement}"
+        );
+    }
+    owner
+        .batch_execute("UPDATE run SET status = 2, version = version + 1")
+        .await
+        .unwrap();
+    let again = owner
+        .batch_execute("UPDATE run SET status = 1, version = version + 1")
+        .await;
+    assert!(again.unwrap_err().as_db_error().unwrap().message().contains("I5"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_does_not_fit_is_refused_with_what_to_do() {
+    let database = Database::fresh().await;
+    let admin = connect(&database.url()).await;
+    let open = || PostgresStore::open(options(&database.url()));
+    admin
+        .batch_execute("UPDATE schema_version SET version = 99")
+        .await
+        .unwrap();
+    assert!(matches!(open().await, Err(OpenError::Newer { found: 99, .. })));
+    let left_alone = schema::migrate(&options(&database.url()), 0).await;
+    assert!(
+        matches!(left_alone, Err(OpenError::Newer { found: 99, .. })),
+        "{left_alone:?}"
+    );
+    admin
+        .batch_execute("UPDATE schema_version SET version = 1")
+        .await
+        .unwrap();
+    assert!(open().await.is_ok());
+    let empty = Database::fresh().await;
+    let nothing = connect(&empty.url()).await;
+    nothing
+        .batch_execute("ALTER TABLE schema_version RENAME TO elsewhere")
+        .await
+        .unwrap();
+    let absent = PostgresStore::open(options(&empty.url())).await;
+    assert!(matches!(absent, Err(OpenError::Absent)), "{absent:?}");
+    nothing
+        .batch_execute("ALTER TABLE elsewhere RENAME TO schema_version")
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_gets_partitions_ahead_and_loses_no_line_without_them() {
+    let database = Database::fresh().await;
+    let store = open(&database.url()).await;
+    let _created = create(&store, JOB, "attempt-1").await.unwrap();
+    let migrated = schema::migrate(&options(&database.url()), 2).await.unwrap();
+    assert_eq!(
+        (migrated.from, migrated.to, migrated.months.len()),
+        (1, 1, 2),
+        "{migrated:?}"
+    );
+    let again = schema::migrate(&options(&database.url()), 2).await.unwrap();
+    assert_eq!((again.months.len(), again.months_late.len()), (0, 0));
+    assert_eq!(chain(&store).await, 1);
+    let admin = connect(&database.url()).await;
+    for month in migrated.months {
+        admin
+            .batch_execute(&format!("DROP TABLE activity_{month}"))
+            .await
+            .unwrap();
+    }
+}
+
+/// Every listing walks along an index, also before anybody has counted what is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_listing_looks_at_all_records() {
+    let database = Database::fresh().await;
+    let admin = connect(&database.url()).await;
+    admin.batch_execute("SET enable_seqscan = off").await.unwrap();
+    for (sql, index) in [
+        (
+            "SELECT id, body FROM run WHERE run_id = 'a' AND client_id = 'b'",
+            "run_key",
+        ),
+        (
+            "SELECT id, body FROM run WHERE run.id > 5 ORDER BY run.id LIMIT 100",
+            "run_pkey",
+        ),
+        (
+            "SELECT id, body FROM run WHERE run.id > 5 AND run.client_id = 'a' ORDER BY run.id LIMIT 100",
+            "run_client",
+        ),
+        (
+            "SELECT id, body FROM run WHERE run.id > 5 AND run.status = 1 ORDER BY run.id LIMIT 100",
+            "run_status",
+        ),
+        (
+            "SELECT id, body FROM run WHERE run.id > 5 AND run.batch = 'a' ORDER BY run.id LIMIT 100",
+            "run_batch",
+        ),
+        (
+            "SELECT id, body, deadline FROM run WHERE status < 2 AND deadline < 9 ORDER BY deadline, id LIMIT 100",
+            "run_deadline",
+        ),
+        (
+            "SELECT seq FROM activity WHERE seq > 5 ORDER BY seq LIMIT 100",
+            "activity_other_pkey",
+        ),
+        (
+            "SELECT seq FROM activity WHERE seq > 5 AND run_id = 'a' ORDER BY seq LIMIT 100",
+            "activity_other_run_id_seq_idx",
+        ),
+        (
+            "SELECT seq FROM activity WHERE seq > 5 AND verdict = 'refused' ORDER BY seq LIMIT 100",
+            "activity_other_seq_idx",
+        ),
+        (
+            "SELECT count(*) FROM run WHERE run_id = 'a' AND client_id <> '' AND status < 2",
+            "run_open",
+        ),
+    ] {
+        let plan = admin.query(&format!("EXPLAIN {sql}"), &[]).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{sql}\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_may_pass_and_says_so_soon() {
+    let mut nowhere = options("postgres://nobody@127.0.0.1:1/ledger");
+    nowhere.write_time = Duration::from_secs(1);
+    let error = PostgresStore::open(nowhere).await.unwrap_err();
+    assert!(error.may_pass(), "{error}");
+}

@@ -7,6 +7,7 @@ mod fair;
 mod floor;
 mod http;
 mod load;
+mod postgres;
 mod process;
 mod soak;
 mod store;
@@ -35,6 +36,8 @@ struct Arguments {
 enum What {
     /// Durable creates in process, against hand-written group commit of the same rows.
     Store,
+    /// Creates and reads over PostgreSQL, against pgbench with the same statement one by one, on one server.
+    Postgres,
     /// Creates, replays and reads over HTTP.
     Http {
         /// The binary to measure; `target/release/runledger` unless given.
@@ -78,6 +81,7 @@ fn main() -> anyhow::Result<()> {
     let binary = |given: Option<PathBuf>| given.unwrap_or_else(|| PathBuf::from("target/release/runledger"));
     match arguments.what {
         What::Store => store::run(&plan),
+        What::Postgres => postgres::run(&plan),
         What::Http { binary: given } => http::run(&plan, &binary(given)),
         What::Fair { binary: given } => fair::run(&plan, &binary(given)),
         What::Process { binary: given, records } => process::run(&plan, &binary(given), records),

@@ -61,7 +61,7 @@ fn run_id() -> String {
     clippy::disallowed_methods,
     reason = "the benchmark stands in for the creation point"
 )]
-fn permit(policy: &CreationPolicy) -> CreationPermit {
+pub(crate) fn permit(policy: &CreationPolicy) -> CreationPermit {
     let run = run_id();
     let attempt = format!("attempt-{run}").parse().expect("an attempt id");
     let key = RunKey::Job(run.parse().expect("a run id"));

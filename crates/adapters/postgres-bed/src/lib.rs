@@ -250,7 +250,9 @@ impl Server {
             .arg(self.data())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(log);
+            .stderr(log)
+            // Whoever interrupts the tests leaves it to the keeper to tidy up.
+            .process_group(0);
         let keeper = self.keeper.insert(keeper.spawn()?);
         for _ in 0..ASKED_MAX {
             let state = fs::read_to_string(self.home.path().join("data/postmaster.pid")).unwrap_or_default();

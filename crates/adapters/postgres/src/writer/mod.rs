@@ -29,6 +29,17 @@ const CALL_MAX: usize = 256;
 /// How long the writer waits before it tries again what failed, at first and at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
+/// Which part of the time that a call took the next one waits for those who were answered by it, and how long at most.
+const PATIENCE_PART: u32 = 8;
+const PATIENCE_MAX: Duration = Duration::from_micros(250);
+
+/// Callers who were just answered, and how long they are waited for.
+#[derive(Clone, Copy, Default)]
+struct Returning {
+    callers: usize,
+    patience: Duration,
+}
+
 /// The way to the writer.
 pub(crate) struct Writer {
     queue: mpsc::Sender<Operation>,
@@ -122,8 +133,10 @@ struct Core {
 
 impl Core {
     async fn serve(mut self, mut queue: mpsc::Receiver<Operation>, mut closing: watch::Receiver<bool>) {
+        let mut returning = Returning::default();
         loop {
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && queue.is_empty() {
+                returning = Returning::default();
                 tokio::select! {
                     biased;
                     first = queue.recv() => match first {
@@ -139,18 +152,33 @@ impl Core {
                     }
                 }
             }
-            while self.waiting.len() < CALL_MAX
-                && let Ok(operation) = queue.try_recv()
-            {
-                self.waiting.push_back(operation);
-            }
+            self.collect(&mut queue, returning).await;
             self.fail_overdue();
             let group = self.next_group();
+            returning = Returning::default();
             if !group.is_empty() {
+                returning.callers = group.len();
+                let began = Instant::now();
                 self.write(group).await;
+                returning.patience = (began.elapsed() / PATIENCE_PART).min(PATIENCE_MAX);
             }
         }
         tracing::debug!("the writer has ended");
+    }
+
+    /// Takes what waits. Callers who were just answered may be about to ask again: while others wait already, they get a
+    /// moment to come along, or two halves of them would take turns for ever, each with a call of its own.
+    async fn collect(&mut self, queue: &mut mpsc::Receiver<Operation>, returning: Returning) {
+        let until = Instant::now() + returning.patience;
+        let expected = queue.len() + returning.callers;
+        while !queue.is_empty() && queue.len() < expected && Instant::now() < until {
+            tokio::task::yield_now().await;
+        }
+        while self.waiting.len() < CALL_MAX
+            && let Ok(operation) = queue.try_recv()
+        {
+            self.waiting.push_back(operation);
+        }
     }
 
     /// The operations of the next call: all that wait, or one that has to go alone.

@@ -21,6 +21,7 @@ mod http;
 mod import;
 mod kill;
 mod output;
+mod postgres;
 mod program;
 mod seeing;
 mod servers;

@@ -1,14 +1,13 @@
 //! The way of a command to its ledger: through the server that holds the data directory, or by opening it here.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_embedded::{DATABASE_FILE, EmbeddedStore, OpenError};
+use runledger_embedded::{DATABASE_FILE, OpenError};
 use runledger_http::Callers;
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::ledger::{OpenLedger, Problem, Use, api_options};
+use crate::ledger::{Held, OpenLedger, Problem, Use, api_options, is_shared};
 use crate::server_file::{self, Secret};
 use crate::settings::Settings;
 use crate::transport::Transport;
@@ -31,12 +30,13 @@ pub(crate) enum Need {
 pub(crate) struct Connection {
     /// The way.
     pub(crate) transport: Transport,
-    held: Option<Arc<EmbeddedStore>>,
+    held: Option<Held>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(store) = &self.held {
+        // A database is held by nobody, and all that the command asked for was answered.
+        if let Some(Held::Embedded(store)) = &self.held {
             store.close();
         }
     }
@@ -59,28 +59,37 @@ pub(crate) struct Remote<'a> {
 /// There is none, it does not open, or it stays held by another command for five seconds.
 pub(crate) async fn connect(settings: &Settings, remote: Remote<'_>, need: Need) -> Outcome<Connection> {
     if remote.url.is_none() && need == Need::Exists {
-        expect_ledger(&settings.data)?;
+        expect_ledger(settings)?;
     }
     let policy = settings.policy()?;
+    if is_shared(settings) {
+        if let Some(transport) = server(settings, remote)? {
+            return Ok(Connection { transport, held: None });
+        }
+        return Ok(in_process(
+            settings,
+            OpenLedger::open_shared(settings, Use::Command, policy).await?,
+        ));
+    }
     for _ in 0..TRIES {
         if let Some(transport) = server(settings, remote)? {
             return Ok(Connection { transport, held: None });
         }
         match OpenLedger::open(settings, Use::Command, policy.clone()) {
-            Ok(OpenLedger { ledger, store }) => {
-                return Ok(Connection {
-                    transport: Transport::InProcess(runledger_http::router(
-                        ledger,
-                        api_options(settings, Callers::Operator),
-                    )),
-                    held: Some(store),
-                });
-            }
+            Ok(open) => return Ok(in_process(settings, open)),
             Err(Problem::Store(OpenError::InUse { .. })) => tokio::time::sleep(PAUSE).await,
             Err(problem) => return Err(problem.into()),
         }
     }
     Err(held_by_another(&settings.data))
+}
+
+/// The way to a ledger that was opened here.
+fn in_process(settings: &Settings, OpenLedger { ledger, store }: OpenLedger) -> Connection {
+    Connection {
+        transport: Transport::InProcess(runledger_http::router(ledger, api_options(settings, Callers::Operator))),
+        held: Some(store),
+    }
 }
 
 /// The way to the server that is named, or that holds the data directory; `None` when none does.
@@ -96,6 +105,22 @@ pub(crate) fn server(settings: &Settings, remote: Remote<'_>) -> Outcome<Option<
     };
     let token = remote.token.unwrap_or(&server.operator_key);
     Transport::remote(&server.url, Some(token), None).map(Some)
+}
+
+/// Opens the ledger: for this process alone in the data directory, beside others in a database.
+///
+/// # Errors
+/// As [`hold`]; the database is not reached, or holds no ledger that this program can use.
+pub(crate) async fn open(
+    settings: &Settings,
+    usage: Use,
+    policy: runledger_domain::CreationPolicy,
+) -> Outcome<OpenLedger> {
+    if is_shared(settings) {
+        OpenLedger::open_shared(settings, usage, policy).await
+    } else {
+        hold(settings, usage, &policy)
+    }
 }
 
 /// Opens the ledger for this process alone, waiting for other commands to end.
@@ -122,12 +147,13 @@ pub(crate) fn hold(settings: &Settings, usage: Use, policy: &runledger_domain::C
     Err(held_by_another(&settings.data))
 }
 
-/// There must be a ledger in the directory.
+/// There must be a ledger in the data directory. Whether one is in the database is said when it is opened.
 ///
 /// # Errors
 /// Not found, with the ways to get one.
-pub(crate) fn expect_ledger(directory: &Path) -> Outcome {
-    if directory.join(DATABASE_FILE).exists() {
+pub(crate) fn expect_ledger(settings: &Settings) -> Outcome {
+    let directory = &settings.data;
+    if is_shared(settings) || directory.join(DATABASE_FILE).exists() {
         return Ok(());
     }
     Err(Failure::new(

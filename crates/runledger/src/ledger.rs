@@ -1,4 +1,4 @@
-//! Puts a ledger together: the embedded store, the policy of the configuration, the registry, the clock.
+//! Puts a ledger together: the store, the policy of the configuration, the registry, the clock.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use runledger_app::{Ledger, Ports, Registry};
 use runledger_domain::CreationPolicy;
 use runledger_embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
 use runledger_http::{Callers, Options, RateLimit};
-use runledger_ports::Clock;
+use runledger_ports::{ActivityLog, ActivityWatch, Clock, RunChanger, RunCreator, RunReader, StoreMeter, TokenStore};
+use runledger_postgres::PostgresStore;
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreKind};
 
 /// How many records a command remembers: it asks for few.
 const RECORDS_OF_A_COMMAND: usize = 64;
@@ -31,10 +32,46 @@ pub(crate) struct OpenLedger {
     /// The app.
     pub(crate) ledger: Arc<Ledger>,
     /// Its store; closing it gives the data directory up.
-    pub(crate) store: Arc<EmbeddedStore>,
+    pub(crate) store: Held,
+}
+
+/// A store that this process has opened.
+pub(crate) enum Held {
+    /// Alone, in the data directory.
+    Embedded(Arc<EmbeddedStore>),
+    /// Beside others, in a database.
+    Postgres(Arc<PostgresStore>),
+}
+
+impl Held {
+    /// Finishes what was accepted, and gives the store up.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Embedded(store) => store.close(),
+            Self::Postgres(store) => store.close().await,
+        }
+    }
 }
 
 impl OpenLedger {
+    /// Opens the ledger in the database. Nobody holds it alone: open records are not remembered.
+    ///
+    /// # Errors
+    /// The database is not reached, or holds no ledger that this program can use.
+    pub(crate) async fn open_shared(settings: &Settings, usage: Use, policy: CreationPolicy) -> Outcome<Self> {
+        let records = match usage {
+            Use::Server => settings.registry.records,
+            Use::Command => RECORDS_OF_A_COMMAND,
+        };
+        let store = PostgresStore::open(settings.postgres.options()?).await;
+        let store = Arc::new(store.map_err(|error| failure_of_database(&error))?);
+        let registry = Registry::new(records, false);
+        Ok(Self {
+            ledger: put_together(&store, policy, registry, Arc::new(SystemClock))?,
+            store: Held::Postgres(store),
+        })
+    }
+
     /// Opens the store of the data directory and puts the ledger on it.
     ///
     /// # Errors
@@ -62,8 +99,23 @@ impl OpenLedger {
         let registry = Registry::new(records, true);
         Ok(Self {
             ledger: put_together(&store, policy, registry, Arc::new(SystemClock))?,
-            store,
+            store: Held::Embedded(store),
         })
+    }
+}
+
+/// Whether the ledger is kept in a database.
+pub(crate) fn is_shared(settings: &Settings) -> bool {
+    settings.store.kind == StoreKind::Postgres
+}
+
+/// Why the ledger in the database cannot be used.
+pub(crate) fn failure_of_database(error: &runledger_postgres::OpenError) -> Failure {
+    use runledger_postgres::OpenError as Why;
+    match error {
+        Why::Absent => Failure::new(Exit::NotFound, error),
+        Why::Url | Why::Certificates { .. } => Failure::usage(error),
+        _ => Failure::unavailable(error),
     }
 }
 
@@ -100,12 +152,15 @@ impl From<Problem> for Failure {
 ///
 /// # Errors
 /// When the system has no randomness for attempt ids.
-pub(crate) fn put_together(
-    store: &Arc<EmbeddedStore>,
+pub(crate) fn put_together<S>(
+    store: &Arc<S>,
     policy: CreationPolicy,
     registry: Registry,
     clock: Arc<dyn Clock>,
-) -> Outcome<Arc<Ledger>> {
+) -> Outcome<Arc<Ledger>>
+where
+    S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + TokenStore + StoreMeter + 'static,
+{
     let ids = Arc::new(random_ids()?);
     let ports = Ports {
         reader: store.clone(),

@@ -27,7 +27,7 @@ use clap::Parser as _;
 use tokio::runtime;
 
 use crate::cli::{Cli, ClientCommand, Command, ConfigCommand, Global, JobCommand, StageCommand};
-use crate::commands::{Context, change, create, events, export, import, read, setup, sweep, token};
+use crate::commands::{Context, change, create, db, events, export, import, read, setup, sweep, token};
 use crate::connect::Remote;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
@@ -120,6 +120,7 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Import(command) => import::import(context, command).await,
         Command::Export(args) => export::export(context, args).await,
         Command::Verify => setup::verify(context).await,
+        Command::Db(command) => db::db(context, command).await,
         // These need no ledger and were done before.
         Command::Serve(_)
         | Command::Config(_)

@@ -21,14 +21,18 @@ use crate::clock_watch::ClockWatch;
 use crate::commands::sweep;
 use crate::connect::hold;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::ledger::{OpenLedger, Use, api_options, random_ids};
+use crate::ledger::{Held, OpenLedger, Use, api_options, is_shared, random_ids};
 use crate::logging;
 use crate::output::Output;
-use crate::server_file::{Secret, ServerFile, ServerInfo};
+use crate::server_file::{self, Secret, ServerFile, ServerInfo};
 use crate::settings::Settings;
 
 /// The exit status of a server that is told twice to end: that of a program ended by SIGINT.
 const ENDED_AT_ONCE: i32 = 130;
+
+/// How long a server that starts waits for its database, and how long between two tries.
+const DATABASE_AWAY_MAX: Duration = Duration::from_mins(1);
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many random bytes the operator's key has.
 const OPERATOR_KEY_BYTES: usize = 32;
@@ -40,17 +44,58 @@ const OPERATOR_KEY_BYTES: usize = 32;
 /// that were still unanswered when the server had to end.
 pub(crate) fn serve(settings: &Settings, output: &Output) -> Outcome {
     let _logging = logging::for_server(&settings.log)?;
-    let open = hold(settings, Use::Server, &settings.policy()?)?;
+    let held = if is_shared(settings) {
+        None
+    } else {
+        Some(hold(settings, Use::Server, &settings.policy()?)?)
+    };
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Fault, format_args!("cannot start the runtime: {error}")))?;
+    let open = match held {
+        Some(open) => open,
+        None => runtime.block_on(reach(settings))?,
+    };
     let ended = runtime.block_on(run(settings, output, &open));
-    // What is left in the runtime ends before the store does.
-    drop(runtime);
-    open.store.close();
+    match &open.store {
+        // What is left in the runtime ends before the store does.
+        Held::Embedded(store) => {
+            drop(runtime);
+            store.close();
+        }
+        Held::Postgres(store) => runtime.block_on(store.close()),
+    }
     tracing::info!("the ledger is closed");
     ended
+}
+
+/// Opens the ledger in the database, waiting for a database that is away.
+///
+/// # Errors
+/// It does not come back in time, or holds no ledger that this program can use.
+async fn reach(settings: &Settings) -> Outcome<OpenLedger> {
+    if let Some(server) = server_file::find(&settings.data) {
+        return Err(Failure::unavailable(format_args!(
+            "another server uses {}: process {}, at {}",
+            settings.data.display(),
+            server.pid,
+            server.url
+        ))
+        .advise("give each server of this machine a data directory of its own, with --data"));
+    }
+    std::fs::create_dir_all(&settings.data)
+        .map_err(|error| Failure::usage(format_args!("cannot make {}: {error}", settings.data.display())))?;
+    let until = Instant::now() + DATABASE_AWAY_MAX;
+    loop {
+        match OpenLedger::open_shared(settings, Use::Server, settings.policy()?).await {
+            Err(failure) if failure.exit() == Exit::Unavailable && Instant::now() < until => {
+                tracing::warn!(%failure, "the database cannot be used yet; trying again");
+                tokio::time::sleep(DATABASE_PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome {

@@ -208,6 +208,9 @@ Examples:
     /// Check the ledger: every record has its create line, versions match the log, the chain is unbroken
     #[command(after_help = "It reads only, and can be run beside a server. Exit code 1 says that something is wrong.")]
     Verify,
+    /// The ledger in a PostgreSQL database
+    #[command(subcommand)]
+    Db(DbCommand),
     /// Write a completion script for a shell to standard output
     #[command(after_help = "\
 Example:
@@ -351,6 +354,27 @@ pub(crate) struct EventsArgs {
     /// create_token, end_token
     #[arg(long, value_name = "ACTION")]
     pub(crate) kind: Option<String>,
+}
+
+/// `db`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Make the ledger in the database that postgres.url names, or bring its schema up to date
+    #[command(after_help = "\
+It needs a role that may create tables; servers need none of that. It also makes partitions of the activity log for the \
+months to come, so run it with each new version, and once a year.
+
+Example:
+  RUNLEDGER_POSTGRES__URL=postgres://owner@db/ledger runledger db migrate")]
+    Migrate {
+        /// For how many months ahead the log gets a partition of its own
+        #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(0..=1200))]
+        months: u32,
+    },
+    /// Say whether the database can be reached and holds a ledger that this program can use
+    Check,
+    /// Print the statements that make the roles of the database; see docs/postgres.md
+    Roles,
 }
 
 /// `config`.

@@ -8,16 +8,17 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runledger_domain::{RecordKind, Source};
-use runledger_embedded::{EmbeddedStore, OpenError, ReadOnlyStore};
+use runledger_embedded::{EmbeddedStore, OpenError};
 use runledger_legacy::import::{Import, ImportError, Input, Merge, Mode, Phase, Progress, Report, SOURCE};
 
 use runledger_ports::RunReader;
+use runledger_postgres::PostgresStore;
 
 use super::Context;
 use crate::cli;
-use crate::connect::hold;
+use crate::connect;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::ledger::{OpenLedger, Use};
+use crate::ledger::{OpenLedger, Use, failure_of_database, is_shared};
 use crate::server_file;
 
 /// The name of the report in the directory of `--report`.
@@ -43,19 +44,19 @@ pub(crate) async fn import(context: &Context<'_>, command: &cli::Import) -> Outc
     let bar = progress_bar(context);
     let mut progress = |progress| show(&bar, progress);
     let report = if args.dry_run {
-        match open_to_compare(context) {
+        match open_to_compare(context).await {
             Ok(store) => {
-                let mode = Mode::DryRun(store.as_ref().map(|store| store as &dyn RunReader));
+                let mode = Mode::DryRun(store.as_deref());
                 let report = import.run(mode, lines, &mut progress).await;
                 report.map_err(|error| failure_of(&error))
             }
             Err(failure) => Err(failure),
         }
     } else {
-        match open(context) {
+        match open(context).await {
             Ok(OpenLedger { ledger, store }) => {
                 let report = import.run(Mode::Into(&ledger), lines, &mut progress).await;
-                store.close();
+                store.close().await;
                 report.map_err(|error| failure_of(&error))
             }
             Err(failure) => Err(failure),
@@ -88,7 +89,7 @@ fn plan(args: &cli::ImportArgs, input: impl Fn(&Path) -> Input) -> Import {
 }
 
 /// The ledger, with a policy that lets this process, and nobody else, import.
-fn open(context: &Context<'_>) -> Outcome<OpenLedger> {
+async fn open(context: &Context<'_>) -> Outcome<OpenLedger> {
     let settings = context.settings;
     if let Some(server) = server_file::find(&settings.data) {
         return Err(Failure::unavailable(format_args!(
@@ -100,13 +101,18 @@ fn open(context: &Context<'_>) -> Outcome<OpenLedger> {
     let source: Source = SOURCE
         .parse()
         .map_err(|error| Failure::new(Exit::Fault, format_args!("{SOURCE}: {error}")))?;
-    hold(settings, Use::Server, &settings.policy()?.allow_import(source))
+    connect::open(settings, Use::Server, settings.policy()?.allow_import(source)).await
 }
 
 /// The ledger that a dry run compares with, if there is one. A server may hold it.
-fn open_to_compare(context: &Context<'_>) -> Outcome<Option<ReadOnlyStore>> {
+async fn open_to_compare(context: &Context<'_>) -> Outcome<Option<Box<dyn RunReader>>> {
+    if is_shared(context.settings) {
+        let store = PostgresStore::open(context.settings.postgres.options()?).await;
+        let store = store.map_err(|error| failure_of_database(&error))?;
+        return Ok(Some(Box::new(store)));
+    }
     match EmbeddedStore::open_read_only(&context.settings.data) {
-        Ok(store) => Ok(Some(store)),
+        Ok(store) => Ok(Some(Box::new(store))),
         Err(OpenError::Absent { .. }) => Ok(None),
         Err(error) => Err(crate::ledger::failure_of(&error)),
     }

@@ -13,15 +13,18 @@ use super::Context;
 use crate::cli::Cli;
 use crate::connect::expect_ledger;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::ledger::failure_of;
+use crate::ledger::{failure_of, is_shared};
 
 /// Checks the whole ledger. It reads only, beside whoever holds it.
 ///
 /// # Errors
 /// Something is wrong with the ledger, or it cannot be read.
 pub(crate) async fn verify(context: &Context<'_>) -> Outcome {
+    if is_shared(context.settings) {
+        return super::db::verify(context).await;
+    }
     let data = &context.settings.data;
-    expect_ledger(data)?;
+    expect_ledger(context.settings)?;
     let store = EmbeddedStore::open_read_only(data).map_err(|error| failure_of(&error))?;
     let report = store.verify().await.map_err(Failure::unavailable)?;
     let output = context.output;

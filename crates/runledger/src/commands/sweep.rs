@@ -5,7 +5,7 @@ use runledger_domain::Source;
 use serde_json::json;
 
 use super::Context;
-use crate::connect::{expect_ledger, hold};
+use crate::connect::{expect_ledger, open};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ledger::{OpenLedger, Use};
 use crate::server_file;
@@ -30,7 +30,7 @@ pub(crate) fn source() -> Outcome<Source> {
 /// A server holds the ledger; the ledger cannot say.
 pub(crate) async fn sweep(context: &Context<'_>, grace: Option<Span>) -> Outcome {
     let settings = context.settings;
-    expect_ledger(&settings.data)?;
+    expect_ledger(settings)?;
     if let Some(server) = server_file::find(&settings.data) {
         return Err(Failure::unavailable(format_args!(
             "the server at {} holds this ledger, and sweeps it by itself; nothing was done",
@@ -38,10 +38,10 @@ pub(crate) async fn sweep(context: &Context<'_>, grace: Option<Span>) -> Outcome
         ))
         .advise("its interval is the key sweeper.interval, its grace period deadline.grace; `runledger stalled` shows what waits"));
     }
-    let OpenLedger { ledger, store } = hold(settings, Use::Command, &settings.policy()?)?;
+    let OpenLedger { ledger, store } = open(settings, Use::Command, settings.policy()?).await?;
     let grace = grace.unwrap_or(settings.deadline.grace).duration();
     let report = Sweeper::new(source()?, grace).sweep(&ledger.runs).await;
-    store.close();
+    store.close().await;
     print(context, &report.map_err(Failure::unavailable)?)
 }
 

@@ -19,6 +19,12 @@ const fn key(name: &'static str, kind: Kind) -> Key {
 pub(crate) const KEYS: &[Key] = &[
     key("data", Kind::Plain),
     key("listen", Kind::Plain),
+    key("store.kind", Kind::Plain),
+    key("postgres.url", Kind::Secret),
+    key("postgres.ca_file", Kind::Plain),
+    key("postgres.connections", Kind::Plain),
+    key("postgres.write_time", Kind::Plain),
+    key("postgres.read_time", Kind::Plain),
     key("creation.creators", Kind::Structured),
     key("creation.require_job", Kind::Plain),
     key("creation.run_id_schemes", Kind::Structured),

@@ -258,7 +258,7 @@ fn read_environment(environment: &[(OsString, OsString)]) -> Outcome<Layer> {
             .to_str()
             .ok_or_else(|| Failure::usage(format_args!("the environment variable {variable} is not UTF-8")))?;
         let kind = match key.kind {
-            Kind::Plain => ValueKind::from(text),
+            Kind::Plain | Kind::Secret => ValueKind::from(text),
             Kind::Structured => structured(&variable, text)?,
         };
         layer.insert(key.name, from(Origin::Variable(variable.into_owned()), kind));

@@ -13,14 +13,16 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use runledger_domain::{CreationPolicy, DeadlineAfter, Quotas, RecordKind, RunIdScheme, Source};
+use runledger_postgres::PostgresOptions;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use layers::{Given, Loaded, Origin, load};
 pub(crate) use show::show;
 pub(crate) use span::Span;
-pub(crate) use words::{Creates, LogFormat, LogLevel, Scheme};
+pub(crate) use words::{Creates, LogFormat, LogLevel, Scheme, StoreKind};
 
 use crate::failure::{Failure, Outcome};
+use crate::server_file::Secret;
 
 /// The name of the configuration file in the data directory.
 pub(crate) const FILE_NAME: &str = "runledger.toml";
@@ -30,6 +32,8 @@ pub(crate) const FILE_NAME: &str = "runledger.toml";
 pub(crate) enum Kind {
     /// The text is the value.
     Plain,
+    /// The text is the value, and nobody is shown it.
+    Secret,
     /// A list or a table, written as TOML.
     Structured,
 }
@@ -42,6 +46,10 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     /// Where the server listens.
     pub(crate) listen: SocketAddr,
+    /// Where the ledger is kept.
+    pub(crate) store: StoreChoice,
+    /// The database, when the ledger is kept in one.
+    pub(crate) postgres: Postgres,
     /// Who may create what.
     pub(crate) creation: Creation,
     /// When silence becomes suspicious.
@@ -72,6 +80,48 @@ pub(crate) struct Creation {
     pub(crate) require_job: bool,
     /// The forms of run ids that are accepted.
     pub(crate) run_id_schemes: Vec<Scheme>,
+}
+
+/// Where the ledger is kept.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreChoice {
+    /// In the data directory, or in a database.
+    pub(crate) kind: StoreKind,
+}
+
+/// The PostgreSQL database of the ledger.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Postgres {
+    /// Its address, with user and password.
+    pub(crate) url: Secret,
+    /// The certificates that its own must come from, as PEM; empty: those of the platform.
+    pub(crate) ca_file: PathBuf,
+    /// How many connections read; one more writes.
+    pub(crate) connections: usize,
+    /// How long a write is tried before it is answered as unavailable, or in doubt.
+    pub(crate) write_time: Span,
+    /// How long a read may take.
+    pub(crate) read_time: Span,
+}
+
+impl Postgres {
+    /// What the store is opened with.
+    pub(crate) fn options(&self) -> Outcome<PostgresOptions> {
+        let url = self
+            .url
+            .0
+            .parse()
+            .map_err(|error| Failure::usage(format_args!("postgres.url: {error}")))?;
+        Ok(PostgresOptions {
+            ca_file: Some(self.ca_file.clone()).filter(|file| !file.as_os_str().is_empty()),
+            pool: self.connections,
+            write_time: self.write_time.duration(),
+            read_time: self.read_time.duration(),
+            ..PostgresOptions::new(url)
+        })
+    }
 }
 
 /// When silence becomes suspicious.
@@ -171,6 +221,8 @@ pub(crate) struct Log {
 const REGISTRY_RECORDS_MAX: usize = 10_000_000;
 /// The most streams of events that can be asked for.
 const STREAMS_MAX: usize = 100_000;
+/// The bounds of `postgres.connections`.
+const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=1_000;
 /// The bounds of `limits.body_bytes`.
 const BODY_BYTES: std::ops::RangeInclusive<usize> = 1_024..=64 * 1024 * 1024;
 
@@ -184,6 +236,16 @@ impl Settings {
         Self {
             data,
             listen: SocketAddr::from(([127, 0, 0, 1], 7420)),
+            store: StoreChoice {
+                kind: StoreKind::Embedded,
+            },
+            postgres: Postgres {
+                url: Secret::default(),
+                ca_file: PathBuf::new(),
+                connections: 8,
+                write_time: Span::from_secs(10),
+                read_time: Span::from_secs(10),
+            },
             creation: Creation {
                 creators: creators.collect(),
                 require_job: true,
@@ -246,6 +308,7 @@ impl Settings {
     /// What no type says: bounds of numbers.
     fn check(&self) -> Outcome {
         self.policy()?;
+        self.check_store()?;
         if self.creation.run_id_schemes.is_empty() {
             return Err(Failure::usage(
                 "creation.run_id_schemes is empty, so that no run could ever be created",
@@ -289,6 +352,38 @@ impl Settings {
         if self.limits.body_time.as_secs() == 0 {
             return Err(Failure::usage(
                 "limits.body_time is 0s, so that no body could ever arrive",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    fn check_store(&self) -> Outcome {
+        let Postgres {
+            url,
+            connections,
+            write_time,
+            read_time,
+            ..
+        } = &self.postgres;
+        if self.store.kind == StoreKind::Postgres && url.0.is_empty() {
+            return Err(Failure::usage("store.kind is postgres, and postgres.url is not given")
+                .advise("give the address of the database, best as RUNLEDGER_POSTGRES__URL, which no file holds"));
+        }
+        if !url.0.is_empty() {
+            self.postgres.options()?;
+        }
+        if !CONNECTIONS.contains(connections) {
+            return Err(Failure::usage(format_args!(
+                "postgres.connections is {connections}; give {} to {}",
+                CONNECTIONS.start(),
+                CONNECTIONS.end()
+            )));
+        }
+        if write_time.as_secs() == 0 || read_time.as_secs() == 0 {
+            return Err(Failure::usage(
+                "postgres.write_time and postgres.read_time must not be 0s: the database could never answer",
             ));
         }
         Ok(())

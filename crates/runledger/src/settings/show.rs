@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::keys::KEYS;
-use super::{Loaded, Origin};
+use super::{Kind, Loaded, Origin};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::{Output, Table};
 
@@ -17,7 +17,10 @@ pub(crate) fn show(loaded: &Loaded, output: &Output) -> Outcome {
     let mut object = serde_json::Map::new();
     for key in KEYS {
         let value = key.name.split('.').try_fold(&values, |value, part| value.get(part));
-        let value = value.cloned().unwrap_or_default();
+        let mut value = value.cloned().unwrap_or_default();
+        if key.kind == Kind::Secret && value != "" {
+            value = Value::from("(not shown)");
+        }
         let origin = loaded.origins.get(key.name).unwrap_or(&Origin::Default);
         table.row([key.name.to_owned(), toml(&value), origin.to_string()]);
         object.insert(key.name.into(), json!({"value": value, "origin": origin.to_string()}));

@@ -43,6 +43,16 @@ words! {
 }
 
 words! {
+    /// Where the ledger is kept.
+    StoreKind {
+        /// In one file of the data directory.
+        Embedded = "embedded",
+        /// In a PostgreSQL database, beside other servers.
+        Postgres = "postgres",
+    }
+}
+
+words! {
     /// A form of run ids.
     Scheme {
         /// `YYMMDD-HHMMSS`.

@@ -1,0 +1,173 @@
+//! Several servers over one PostgreSQL database: each is a process of its own, and any may go.
+
+use std::process::{Command, Stdio};
+use std::thread;
+
+use runledger_postgres_bed::{Options, Server as Database};
+use serde_json::json;
+
+use crate::http::Connection;
+use crate::program::{Place, Ran, Server, ran, until};
+
+/// A database server, with a ledger in it.
+fn database() -> Database {
+    let database = empty_database();
+    on(&Place::new(), &database, &["db", "migrate"])
+        .expect(0)
+        .says(&["was made"]);
+    database
+}
+
+fn empty_database() -> Database {
+    let options = Options {
+        fsync: true,
+        settings: Vec::new(),
+    };
+    Database::start(&options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The program, with its ledger in the database.
+fn program(place: &Place, database: &Database) -> Command {
+    let mut program = place.program();
+    program
+        .env("RUNLEDGER_STORE__KIND", "postgres")
+        .env(
+            "RUNLEDGER_POSTGRES__URL",
+            database.url("postgres", "postgres:hidden-word"),
+        )
+        .env("RUNLEDGER_POSTGRES__WRITE_TIME", "4s")
+        .env("RUNLEDGER_POSTGRES__READ_TIME", "4s")
+        .env("RUNLEDGER_SOURCE", "orchestrator");
+    program
+}
+
+fn on(place: &Place, database: &Database, arguments: &[&str]) -> Ran {
+    ran(program(place, database).args(arguments))
+}
+
+fn serve(place: &Place, database: &Database) -> Server {
+    Server::start(&mut program(place, database))
+}
+
+fn status(server: &Server, method: &str, path: &str) -> u16 {
+    let asked = Connection::open(&server.address).and_then(|mut open| open.ask(method, path, None, &json!({})));
+    asked.map_or(0, |answer| answer.status)
+}
+
+#[test]
+fn of_many_creators_at_two_servers_one_creates() {
+    let (database, places) = (database(), [Place::new(), Place::new()]);
+    let servers = places.each_ref().map(|place| serve(place, &database));
+    for round in 0..8 {
+        let callers: Vec<_> = (0..32)
+            .map(|caller| {
+                let address = servers[caller % 2].address.clone();
+                thread::spawn(move || {
+                    let mut open = Connection::open(&address).unwrap();
+                    let run = json!({"run_id": format!("race-{round}")});
+                    open.ask("POST", "/v1/runs", Some(&format!("attempt-{caller}")), &run)
+                        .unwrap()
+                        .status
+                })
+            })
+            .collect();
+        let mut answers: Vec<u16> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
+        answers.sort_unstable();
+        assert_eq!(
+            answers.iter().filter(|status| **status == 201).count(),
+            1,
+            "{answers:?}"
+        );
+        assert_eq!(
+            answers.iter().filter(|status| **status == 409).count(),
+            31,
+            "{answers:?}"
+        );
+    }
+    // One server goes without a word, and the other knows all that was answered.
+    let [one, other] = servers;
+    one.kill();
+    for round in 0..8 {
+        assert_eq!(status(&other, "GET", &format!("/v1/runs/race-{round}")), 200);
+    }
+    assert_eq!(other.stop(), Some(0));
+    on(&places[0], &database, &["verify"])
+        .expect(0)
+        .says(&["8 records", "nothing is wrong"]);
+}
+
+#[test]
+fn a_database_that_is_away_is_said_to_be_and_comes_back_by_itself() {
+    let (mut database, place) = (database(), Place::new());
+    let server = serve(&place, &database);
+    on(&place, &database, &["job", "create", "nightly"]).expect(0);
+    assert_eq!(status(&server, "GET", "/readyz"), 200);
+    database.kill().unwrap();
+    assert_eq!(status(&server, "GET", "/readyz"), 503);
+    assert_eq!(status(&server, "GET", "/v1/runs/nightly"), 503);
+    assert_eq!(status(&server, "GET", "/v1/runs/absent"), 503, "doubt is never absence");
+    assert_eq!(status(&server, "POST", "/v1/runs/nightly/heartbeat"), 503);
+    assert_eq!(status(&server, "GET", "/livez"), 200);
+    database.run().unwrap();
+    until("the server to be ready again", || {
+        status(&server, "GET", "/readyz") == 200
+    });
+    until("the server to write again", || {
+        status(&server, "POST", "/v1/runs/nightly/heartbeat") == 200
+    });
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn a_ledger_is_made_by_a_command_and_used_by_all_without_a_server() {
+    let (database, place) = (empty_database(), Place::new());
+    on(&place, &database, &["db", "check"])
+        .expect(4)
+        .says(&["runledger db migrate"]);
+    on(&place, &database, &["serve", "--listen", "127.0.0.1:0"])
+        .expect(4)
+        .says(&["runledger db migrate"]);
+    on(&place, &database, &["db", "migrate", "--months", "2"])
+        .expect(0)
+        .says(&["was made", "partition"]);
+    on(&place, &database, &["db", "migrate"]).expect(0).says(&["newest"]);
+    on(&place, &database, &["db", "check"]).expect(0).says(&["can be used"]);
+    on(&place, &database, &["db", "roles"])
+        .expect(0)
+        .says(&["runledger_changer"]);
+    on(&place, &database, &["job", "create", "nightly"]).expect(0);
+    let elsewhere = Place::new();
+    on(&elsewhere, &database, &["get", "nightly"]).expect(0);
+    on(&elsewhere, &database, &["job", "create", "nightly"]).expect(5);
+    on(&elsewhere, &database, &["sweep"]).expect(0);
+    on(&elsewhere, &database, &["token", "create", "night", "--scope", "read"]).expect(0);
+    on(&place, &database, &["verify", "--json"])
+        .expect(0)
+        .says(&["\"clean\":true"]);
+    assert!(!place.data().join("ledger.sqlite").exists());
+}
+
+#[test]
+fn nobody_is_shown_the_address_of_the_database() {
+    let (database, place) = (empty_database(), Place::new());
+    for arguments in [&["config", "show"][..], &["config", "show", "--json"], &["db", "check"]] {
+        let shown = on(&place, &database, arguments);
+        assert!(!format!("{shown:?}").contains("hidden-word"), "{shown:#?}");
+    }
+    let wrong = ran(place
+        .program()
+        .env("RUNLEDGER_STORE__KIND", "postgres")
+        .env("RUNLEDGER_POSTGRES__URL", "postgres://u:hidden-word@db:hidden-word/x")
+        .arg("list"));
+    assert!(!format!("{wrong:?}").contains("hidden-word"), "{wrong:#?}");
+    wrong.expect(2).says(&["postgres.url"]);
+    let missing = ran(place.program().env("RUNLEDGER_STORE__KIND", "postgres").arg("list"));
+    missing.expect(2).says(&["RUNLEDGER_POSTGRES__URL"]);
+    let mut logging = program(&place, &database);
+    let served = logging
+        .env("RUNLEDGER_LOG__LEVEL", "trace")
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .stderr(Stdio::piped());
+    let said = ran(served);
+    assert!(!format!("{said:?}").contains("hidden-word"));
+}

@@ -88,6 +88,10 @@ const DOMAIN_REACH: &[&str] = &[
     "typenum",
     "cfg-if",
     "cpufeatures",
+    // By digest, for the keyed hashes with which a client of PostgreSQL logs in; features are unified over the workspace.
+    "const-oid",
+    "ctutils",
+    "cmov",
     // By cpufeatures, to ask an ARM or LoongArch processor what it can do.
     "libc",
     // What derive macros are made of; they run in the compiler.

@@ -177,7 +177,7 @@ impl Server {
     /// # Errors
     /// When it does not run.
     pub fn reload(&self) -> io::Result<()> {
-        self.signal("HUP", self.postmaster()?)
+        self.signal("HUP")
     }
 
     /// Makes the standby a primary, and waits until it is.
@@ -201,7 +201,7 @@ impl Server {
     /// # Errors
     /// When it does not run.
     pub fn kill(&mut self) -> io::Result<()> {
-        self.signal("KILL", self.postmaster()?)?;
+        self.signal("KILL")?;
         self.await_keeper();
         Ok(())
     }
@@ -211,7 +211,7 @@ impl Server {
     /// # Errors
     /// When it does not run.
     pub fn stop(&mut self) -> io::Result<()> {
-        self.signal("INT", self.postmaster()?)?;
+        self.signal("INT")?;
         self.await_keeper();
         Ok(())
     }
@@ -287,7 +287,9 @@ impl Server {
             .ok_or_else(|| io::Error::other("the server does not run"))
     }
 
-    fn signal(&self, signal: &str, pid: String) -> io::Result<()> {
+    /// Sends a signal to the server.
+    fn signal(&self, signal: &str) -> io::Result<()> {
+        let pid = self.postmaster()?;
         let sent = Command::new("/bin/kill").arg(format!("-{signal}")).arg(&pid).status()?;
         if sent.success() {
             return Ok(());

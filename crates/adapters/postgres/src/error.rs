@@ -162,7 +162,7 @@ pub(crate) fn text_of(error: &tokio_postgres::Error) -> String {
 }
 
 /// The certificates in this file cannot be used.
-pub(crate) fn bad_certificates(file: Option<&PathBuf>, reason: impl ToString) -> OpenError {
+pub(crate) fn bad_certificates(file: Option<&PathBuf>, reason: &dyn ToString) -> OpenError {
     OpenError::Certificates {
         what: file.map_or_else(|| "of the platform".to_owned(), |file| format!("in {}", file.display())),
         reason: reason.to_string(),

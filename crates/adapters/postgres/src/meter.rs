@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn there_is_a_class_for_every_bound_and_one_beyond() {
         let meter = Meter::default();
-        meter.committed(1_000, Duration::from_secs(60));
+        meter.committed(1_000, Duration::from_mins(1));
         for found in [meter.group_size(), meter.call_micros()] {
             assert_eq!(found.counts.len(), found.bounds.len() + 1);
             assert_eq!(found.counts.last(), Some(&1));

@@ -28,7 +28,7 @@ impl Tls {
     pub(crate) fn new(ca_file: Option<&PathBuf>) -> Result<Self, OpenError> {
         let mut roots = RootCertStore::empty();
         if let Some(file) = ca_file {
-            let bad = |reason: &dyn ToString| bad_certificates(Some(file), reason.to_string());
+            let bad = |reason: &dyn ToString| bad_certificates(Some(file), reason);
             for certificate in CertificateDer::pem_file_iter(file).map_err(|error| bad(&error))? {
                 let certificate = certificate.map_err(|error| bad(&error))?;
                 roots.add(certificate).map_err(|error| bad(&error))?;
@@ -42,7 +42,7 @@ impl Tls {
         }
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| bad_certificates(ca_file, error))?
+            .map_err(|error| bad_certificates(ca_file, &error))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self(Arc::new(config)))

@@ -57,7 +57,7 @@ impl Draft<'_> {
                 if !self.knows(key) || !to_close.iter().all(|open| self.knows(open.key())) {
                     return Drafted::LookFirst;
                 }
-                self.replace(Arc::clone(&record));
+                self.replace(&record);
                 if ends_job {
                     self.guard_open_clients(member, key);
                 }
@@ -124,7 +124,7 @@ impl Draft<'_> {
                 continue;
             };
             let (key, version) = (next.key().clone(), next.version());
-            self.replace(Arc::new(next));
+            self.replace(&Arc::new(next));
             let detail = "cancelled: closed with its job".to_owned();
             let line = context.line(Action::Complete, &key, Verdict::Changed, Some(version), detail);
             self.line(member, line);

@@ -109,14 +109,15 @@ impl Draft<'_> {
         let (met, mut sure) = self.met(places, permits, intent);
         let job = match intent.key.kind() {
             RecordKind::Job => JobEvidence::Missing,
-            RecordKind::Client => match places.by_key.get(&intent.key.job()) {
-                Some(place) => JobEvidence::of(Some(&permits[*place].record)),
-                None => {
-                    let (job, is_sure) = self.job(&intent.key);
-                    sure &= is_sure;
-                    job
-                }
-            },
+            RecordKind::Client => {
+                let place = places.by_key.get(&intent.key.job());
+                let (job, is_sure) = place.map_or_else(
+                    || self.job(&intent.key),
+                    |place| (JobEvidence::of(Some(&permits[*place].record)), true),
+                );
+                sure &= is_sure;
+                job
+            }
         };
         let load = match intent.key.client() {
             Some(client) if permit.needs_load() => {
@@ -139,7 +140,7 @@ impl Draft<'_> {
             record: Arc::clone(record),
             durable: true,
         };
-        let placed = |place: &usize| Met {
+        let before_it = |place: &usize| Met {
             record: Arc::clone(&permits[*place].record),
             durable: false,
         };
@@ -162,14 +163,14 @@ impl Draft<'_> {
                 None => sure = false,
             }
             if let Some(place) = places.by_attempt.get(&attempt) {
-                return (Some(placed(place)), sure);
+                return (Some(before_it(place)), sure);
             }
         }
         match self.look(&intent.key) {
             Known::There(found) => (Some(durable(&found.record)), sure && found.sure),
             known => {
                 sure &= matches!(known, Known::Free);
-                (places.by_key.get(&intent.key).map(placed), sure)
+                (places.by_key.get(&intent.key).map(before_it), sure)
             }
         }
     }

@@ -204,24 +204,24 @@ impl<'a> Draft<'a> {
     }
 
     /// Puts the next version of a record in the place of the one that is [known](Self::knows).
-    fn replace(&mut self, next: Arc<RunRecord>) {
+    fn replace(&mut self, next: &Arc<RunRecord>) {
         let key = next.key().clone();
         let before = if let Some(touched) = self.records.get_mut(&key) {
             touched.body = None;
-            std::mem::replace(&mut touched.now, Arc::clone(&next))
+            std::mem::replace(&mut touched.now, Arc::clone(next))
         } else {
             let Some(stored) = self.stored(&key) else { return };
             let before = Arc::clone(&stored.record);
             self.order.push(key.clone());
             let touched = Touched {
                 stored: Some(stored),
-                now: Arc::clone(&next),
+                now: Arc::clone(next),
                 body: None,
             };
             self.records.insert(key, touched);
             before
         };
-        self.weigh(Some(&before), &next);
+        self.weigh(Some(&before), next);
     }
 
     /// Takes a new record.

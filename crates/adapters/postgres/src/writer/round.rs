@@ -67,14 +67,14 @@ impl Round<'_> {
                 return left;
             }
         };
-        if !call.is_empty() {
-            let rest = self.write(placed, &call, &groups).await;
-            left.failed |= rest.failed;
-            left.again.splice(0..0, rest.again);
-        } else {
+        if call.is_empty() {
             for placed in placed {
                 placed.operation.answer(placed.answer);
             }
+        } else {
+            let rest = self.write(placed, &call, &groups).await;
+            left.failed |= rest.failed;
+            left.again.splice(0..0, rest.again);
         }
         left
     }
@@ -183,7 +183,9 @@ impl Round<'_> {
         }
         if operations.len() == 1 {
             let why = Unavailable::Failed { reason };
-            operations.into_iter().for_each(|operation| operation.fail(&why));
+            for operation in operations {
+                operation.fail(&why);
+            }
             return Left::default();
         }
         // One of them is to blame: each goes alone, and the others are not its victims (I12).

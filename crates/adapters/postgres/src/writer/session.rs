@@ -119,13 +119,11 @@ impl Sessions {
         let number = self.last_call;
         let open = self.opened()?;
         let sending = call.send(&open.connection.client, &open.write, server, number);
-        let (sent, warned) = match tokio::time::timeout(self.step, sending).await {
-            Ok(sent) => (sent, open.connection.was_warned()),
-            Err(_) => {
-                self.owe(number, StoreError::Silent(self.step).to_string());
-                return Ok(Sent::Unknown);
-            }
+        let Ok(sent) = tokio::time::timeout(self.step, sending).await else {
+            self.owe(number, StoreError::Silent(self.step).to_string());
+            return Ok(Sent::Unknown);
         };
+        let warned = open.connection.was_warned();
         Ok(match sent {
             Ok(done) if !warned => Sent::Done(done),
             Ok(_) => {

@@ -1,5 +1,6 @@
 //! One server for all tests of this program, and databases on it that are used again.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ fn used() -> &'static Mutex<Vec<String>> {
     static USED: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
     USED.get_or_init(Mutex::default)
 }
+
+/// How many databases were made.
+static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Connects past the store.
 pub(crate) async fn connect(url: &str) -> Client {
@@ -51,8 +55,7 @@ impl Database {
             database.empty().await;
             return database;
         }
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let name = format!("ledger_{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::SeqCst));
+        let name = format!("ledger_{}", COUNT.fetch_add(1, Ordering::SeqCst));
         let admin = connect(&server.url("postgres", "postgres")).await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let database = Self { server, name };

@@ -5,6 +5,8 @@ use std::time::Duration;
 use runledger_ports::{CreateError, CreateOutcome, RunChanger as _, RunReader as _};
 use runledger_postgres::{OpenError, PostgresStore, schema};
 
+use tokio_postgres::error::SqlState;
+
 use crate::bed::{Database, connect, options};
 use crate::several::{JOB, add, chain, create, key, open};
 
@@ -17,7 +19,7 @@ async fn with_roles() -> Database {
     for statement in grants {
         let made = admin.batch_execute(statement).await;
         if let Err(error) = made {
-            assert_eq!(error.code().map(|code| code.code()), Some("42710"), "{error:?}");
+            assert_eq!(error.code().map(SqlState::code), Some("42710"), "{error:?}");
         }
     }
     for role in ["reader", "changer", "writer"] {
@@ -44,7 +46,7 @@ async fn a_role_that_may_change_but_not_create_is_refused_by_the_database() {
     let applied = changer.change(add(JOB, None)).await.unwrap();
     assert_eq!(applied.record().version(), 2);
     // Together in one call, the creations fail alone.
-    let changes: Vec<_> = (0..8)
+    let updates: Vec<_> = (0..8)
         .map(|_| {
             tokio::spawn({
                 let changer = changer.clone();
@@ -66,7 +68,7 @@ async fn a_role_that_may_change_but_not_create_is_refused_by_the_database() {
             other => panic!("{other:?}"),
         }
     }
-    for change in changes {
+    for change in updates {
         change.await.unwrap().unwrap();
     }
     let record = writer.get(&key(JOB)).await.unwrap().unwrap();

@@ -1,5 +1,7 @@
 //! The store over a real PostgreSQL server.
 
+#![cfg(test)]
+
 mod bed;
 mod contract;
 mod database;

@@ -103,8 +103,8 @@ async fn of_many_creators_of_one_key_on_two_servers_one_creates() {
             .iter()
             .filter(|outcome| matches!(outcome, CreateOutcome::Created(_)));
         assert_eq!(created.count(), 1, "{run}");
-        let stored = stores[0].get(&key(&run)).await.unwrap().unwrap();
-        assert!(outcomes.iter().all(|outcome| holder(outcome) == &*stored));
+        let found = stores[0].get(&key(&run)).await.unwrap().unwrap();
+        assert!(outcomes.iter().all(|outcome| holder(outcome) == &*found));
     }
     assert_eq!(chain(&stores[1]).await, 20 * 32);
 }

@@ -11,7 +11,7 @@ use runledger_postgres_bed::{Options, Server};
 
 use crate::bed::{Database, connect, options, server};
 use crate::proxy::{Mode, Proxy};
-use crate::several::{JOB, add, chain, create, key, open};
+use crate::several::{JOB, add, chain, create, hold_the_head, key, open};
 
 /// A store whose way to the server can be cut.
 async fn through(database: &Database) -> (Proxy, Arc<PostgresStore>) {
@@ -64,6 +64,54 @@ async fn a_write_that_arrives_after_it_was_settled_is_refused() {
     let said = proxy.deliver().await;
     assert!(said.contains("RL001"), "{said}");
     assert_eq!(chain(&store).await, 2);
+}
+
+/// What a server was told is not done can no longer be done, whether it calls again or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_settled_as_not_done_is_never_done() {
+    let database = Database::fresh().await;
+    let admin = connect(&database.url()).await;
+    let server: i64 = admin
+        .query_one("INSERT INTO opening DEFAULT VALUES RETURNING id", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let settle = "SELECT known, done FROM ledger_settle_v1($1, 1)";
+    let settled = admin.query_one(settle, &[&server]).await.unwrap();
+    assert_eq!((settled.get(0), settled.get(1)), (true, false));
+    let nothing = "'{}', ".repeat(37);
+    let line = "'{0}', '{1}', '{create}', '{a}', '{b}', '{\"\"}', '{refused}', '{c}', '{NULL}', '{d}', '{00}'";
+    let late = format!("SELECT ledger_write_v1({server}, 1, {nothing}{line})");
+    let late = admin.batch_execute(&late).await.unwrap_err();
+    assert_eq!(late.code().unwrap().code(), "RL001", "{late:?}");
+}
+
+/// Reads get through, and what became of the write cannot be asked yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_found_while_a_write_is_in_doubt_may_be_there() {
+    let database = Database::fresh().await;
+    let (proxy, store) = through(&database).await;
+    let _created = create(&store, JOB, "attempt-1").await.unwrap();
+    let absent = key("250926-231841");
+    let admin = hold_the_head(&database).await;
+    proxy.set(Mode::LoseRequest);
+    let creating = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { create(&store, "250926-231841", "attempt-1").await }
+    });
+    let mut was_in_doubt = 0;
+    while !creating.is_finished() {
+        was_in_doubt += u32::from(store.get(&absent).await.is_err());
+        assert!(store.get(&key(JOB)).await.unwrap().is_some());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(was_in_doubt > 10, "{was_in_doubt}");
+    let created = creating.await.unwrap();
+    assert!(matches!(created, Err(CreateError::Indeterminate { .. })), "{created:?}");
+    assert!(store.get(&absent).await.is_err());
+    admin.batch_execute("COMMIT").await.unwrap();
+    let again = create(&store, "250926-231841", "attempt-1").await.unwrap();
+    assert!(matches!(again, CreateOutcome::Created(_)), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use runledger_domain::{
-    ChainHead, ChangeContext, Command, CreationIntent, CreationPermit, CreationPolicy, MetricChange, RunKey, RunRecord,
-    Timestamp, Update,
+    ChainHead, ChangeContext, Command, Completion, CreationIntent, CreationPermit, CreationPolicy, MetricChange,
+    Outcome, RunKey, RunRecord, Timestamp, Update,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityWatch as _, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor, PageSize,
-    RunChanger as _, RunCreator as _, RunReader as _,
+    ActivityFilter, ActivityWatch as _, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
+    PageSize, RunChanger as _, RunCreator as _, RunReader as _,
 };
 use runledger_postgres::PostgresStore;
 
-use crate::bed::{Database, options};
+use crate::bed::{Database, connect, options};
 
 pub(crate) const JOB: &str = "250925-231841";
 
@@ -143,9 +143,14 @@ async fn what_one_server_has_seen_is_never_answered_when_another_has_changed_it(
     let _created = create(&one, JOB, "attempt-1").await.unwrap();
     // The one remembers version 1; the other makes version 2.
     other.change(add(JOB, Some("update-1"))).await.unwrap();
+    // By what the one saw last this would be refused.
+    let mut expecting = add(JOB, None);
+    expecting.context.expected = Some(2);
+    let applied = one.change(expecting).await.unwrap();
+    assert_eq!(applied.record().version(), 3);
     let replayed = create(&one, JOB, "attempt-1").await.unwrap();
     assert!(
-        matches!(&replayed, CreateOutcome::Replayed(record) if record.version() == 2),
+        matches!(&replayed, CreateOutcome::Replayed(record) if record.version() == 3),
         "{replayed:?}"
     );
     let mut outdated = add(JOB, None);
@@ -153,14 +158,83 @@ async fn what_one_server_has_seen_is_never_answered_when_another_has_changed_it(
     other.change(add(JOB, Some("update-2"))).await.unwrap();
     // By what the one saw last this would be refused for another reason than it is.
     let refused = one.change(outdated).await.unwrap_err();
-    assert!(refused.to_string().contains('3'), "{refused}");
+    assert!(refused.to_string().contains('4'), "{refused}");
     let unchanged = one.change(add(JOB, Some("update-2"))).await.unwrap();
     assert!(
-        matches!(&unchanged, Changed::Unchanged(record) if record.version() == 3),
+        matches!(&unchanged, Changed::Unchanged(record) if record.version() == 4),
         "{unchanged:?}"
     );
     let applied = one.change(add(JOB, Some("update-3"))).await.unwrap();
-    assert_eq!(applied.record().version(), 4);
+    assert_eq!(applied.record().version(), 5);
+}
+
+/// Holds the one row that every write waits for, until it is dropped.
+pub(crate) async fn hold_the_head(database: &Database) -> tokio_postgres::Client {
+    let admin = connect(&database.url()).await;
+    admin.batch_execute("BEGIN; SELECT FROM head FOR UPDATE").await.unwrap();
+    admin
+}
+
+/// Waits until so many sessions wait for a lock.
+async fn until_waiting(admin: &tokio_postgres::Client, sessions: i64) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..200 {
+        if admin.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) >= sessions {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("nobody waits");
+}
+
+/// Both decide while neither is written: the one that comes second is decided again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_never_ends_beside_a_client_that_another_server_creates() {
+    for ends_first in [false, true] {
+        let database = Database::fresh().await;
+        let (one, other) = (open(&database.url()).await, open(&database.url()).await);
+        let client = format!("{JOB}-acme");
+        for store in [&one, &other] {
+            let _created = create(store, JOB, "attempt-1").await.unwrap();
+        }
+        let admin = hold_the_head(&database).await;
+        let create_client = || {
+            let (other, client) = (Arc::clone(&other), client.clone());
+            tokio::spawn(async move { create(&other, &client, "attempt-1").await.unwrap() })
+        };
+        let end_job = || {
+            let one = Arc::clone(&one);
+            let end = ChangeRequest {
+                command: Command::Complete(Completion {
+                    outcome: Outcome::Succeeded,
+                    note: None,
+                    close_open: false,
+                }),
+                ..add(JOB, None)
+            };
+            tokio::spawn(async move { one.change(end).await })
+        };
+        let (created, ended) = if ends_first {
+            let ended = end_job();
+            until_waiting(&admin, 1).await;
+            (create_client(), ended)
+        } else {
+            let created = create_client();
+            until_waiting(&admin, 1).await;
+            (created, end_job())
+        };
+        until_waiting(&admin, 2).await;
+        admin.batch_execute("COMMIT").await.unwrap();
+        let (created, ended) = (created.await.unwrap(), ended.await.unwrap());
+        if ends_first {
+            assert!(ended.is_ok(), "{ended:?}");
+            assert!(matches!(created, CreateOutcome::Refused(_)), "{created:?}");
+        } else {
+            assert!(matches!(created, CreateOutcome::Created(_)), "{created:?}");
+            assert!(matches!(ended, Err(ChangeError::Refused { .. })), "{ended:?}");
+        }
+    }
 }
 
 #[tokio::test]

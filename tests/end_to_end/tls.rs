@@ -8,7 +8,7 @@ use crate::tokens::secret;
 
 /// Self-signed, for `localhost`, valid for a hundred years; the second is not the server's.
 pub(crate) const CERTIFICATE: &str = include_str!("../../crates/http/tests/api/certificates/first.pem");
-const KEY: &str = include_str!("../../crates/http/tests/api/certificates/first.key");
+pub(crate) const KEY: &str = include_str!("../../crates/http/tests/api/certificates/first.key");
 pub(crate) const OTHER: &str = include_str!("../../crates/http/tests/api/certificates/second.pem");
 
 /// A server with this certificate; answers its URL under the name that the certificate holds.

@@ -15,6 +15,7 @@ use tracing::Span;
 
 use crate::api::Api;
 use crate::problem::{self, Kind};
+use crate::spans::Notes;
 use crate::trace;
 use crate::trouble::Problem;
 use crate::wire::input::{client_id, run_key};
@@ -117,8 +118,12 @@ impl FromRequestParts<Arc<Api>> for Reading {
         if caller.is_anybody {
             guard::check_host(&parts.headers, &api.options)?;
         }
+        let path = Path::of(parts).await?;
+        let notes = Notes::of(&parts.extensions);
+        notes.named(|| path.key().ok());
+        notes.speaker(&caller.access);
         Ok(Self {
-            path: Path::of(parts).await?,
+            path,
             headers: std::mem::take(&mut parts.headers),
             uri: std::mem::take(&mut parts.uri),
             access: caller.access,
@@ -148,6 +153,7 @@ pub(crate) struct Incoming {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) access: Access,
+    pub(crate) notes: Notes,
     fault: Option<Problem>,
 }
 
@@ -163,6 +169,8 @@ impl FromRequest<Arc<Api>> for Incoming {
             // The texts cannot be decoded; the line names the path as it was sent.
             Err(problem) => (Path(None), Some(problem.about(parts.uri.path(), ""))),
         };
+        let notes = Notes::of(&parts.extensions);
+        notes.named(|| path.key().ok());
         let collected = body::collect(body, &api.options).await;
         let headers = parts.headers;
         let from_elsewhere = || {
@@ -181,6 +189,7 @@ impl FromRequest<Arc<Api>> for Incoming {
             headers,
             body,
             access: caller.access,
+            notes,
             fault,
         })
     }
@@ -224,6 +233,7 @@ impl Incoming {
             })?),
         };
         let source = self.access.source(named)?;
+        self.notes.source(&source);
         self.access.allow(scope)?;
         Ok(source)
     }

@@ -30,6 +30,7 @@ mod query;
 mod rate;
 mod read;
 mod serve;
+mod spans;
 mod tls;
 mod tokens;
 mod trace;
@@ -39,6 +40,7 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use runledger_app::Ledger;
 
@@ -49,7 +51,9 @@ pub use options::Options;
 pub use problem::problems;
 pub use rate::RateLimit;
 pub use serve::{Bounds, serve, serve_tls};
+pub use spans::{Answered, Asked, RequestSpan, SpanCounts, Spans};
 pub use tls::{Tls, TlsError};
+pub use trace::TraceParent;
 
 /// The routes over a ledger.
 ///
@@ -79,7 +83,8 @@ pub use tls::{Tls, TlsError};
 pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
     let job = get(read::get_job).patch(change::update_job);
     let client = get(read::get_client).patch(change::update_client);
-    Router::new()
+    let spans = options.spans.clone();
+    let router = Router::new()
         .route("/v1/runs", post(create::create_job))
         .route("/v1/runs/{run}", job)
         .route("/v1/runs/{run}/stages/{stage}/start", post(change::start_stage_job))
@@ -123,5 +128,12 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/problems/{code}", get(meta::explain))
         .fallback(meta::no_route)
         .method_not_allowed_fallback(meta::no_method)
-        .with_state(Arc::new(api::Api::new(ledger, options)))
+        .with_state(Arc::new(api::Api::new(Arc::clone(&ledger), options)));
+    match spans {
+        None => router,
+        Some(spans) => {
+            let observed = Arc::new(spans::Observed::new(spans, ledger));
+            router.layer(from_fn_with_state(observed, spans::observe))
+        }
+    }
 }

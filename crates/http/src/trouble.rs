@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
 use crate::problem::{self, Kind};
+use crate::spans::ProblemCode;
 use crate::wire::record::Record;
 use crate::wire::text::Shown;
 
@@ -160,6 +161,7 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(body));
         let status = self.0.kind.status;
         *response.status_mut() = status;
+        response.extensions_mut().insert(ProblemCode(self.0.kind.code));
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);

@@ -17,6 +17,7 @@ mod output;
 mod serve;
 mod server_file;
 mod settings;
+mod spans;
 mod transport;
 mod view;
 

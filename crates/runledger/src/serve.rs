@@ -26,6 +26,7 @@ use crate::logging;
 use crate::output::Output;
 use crate::server_file::{Secret, ServerFile, ServerInfo};
 use crate::settings::Settings;
+use crate::spans::Collecting;
 
 /// The exit status of a server that is told twice to end: that of a program ended by SIGINT.
 const ENDED_AT_ONCE: i32 = 130;
@@ -96,7 +97,9 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     let callers = Callers::BearersAndOperator(OperatorKey::new(info.operator_key.0.clone()));
     let (stop_sweeping, stopped) = oneshot::channel();
     let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
-    let options = api_options(settings, callers);
+    let collecting = Collecting::start(&settings.traces)?;
+    let mut options = api_options(settings, callers);
+    options.spans = collecting.as_ref().map(Collecting::spans);
     let closing = options.closing.clone();
     let router = runledger_http::router(Arc::clone(&open.ledger), options);
     let drain = settings.limits.drain_time.duration();
@@ -136,6 +139,9 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     let _ = stop_sweeping.send(());
     if timeout(drain, sweeper).await.is_err() {
         tracing::warn!("a sweep was still under way; it goes on at the next start");
+    }
+    if let Some(collecting) = collecting {
+        collecting.end().await;
     }
     served.map_err(|error| {
         tracing::error!(%error, "the server ended with an error");

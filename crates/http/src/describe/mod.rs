@@ -6,6 +6,9 @@ pub(crate) mod forms;
 mod links;
 pub(crate) mod parameters;
 
+use std::collections::HashMap;
+
+use axum::http::Method;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{Modify, OpenApi, ToSchema};
@@ -28,6 +31,23 @@ pub fn openapi() -> String {
     let mut text = Api::openapi().to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// The operations of each path, by their methods.
+pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
+    let paths = Api::openapi().paths.paths.into_iter();
+    let operations = paths.map(|(path, item)| {
+        let of_path = [
+            (Method::GET, item.get),
+            (Method::POST, item.post),
+            (Method::PATCH, item.patch),
+        ];
+        let named = of_path
+            .into_iter()
+            .filter_map(|(method, operation)| Some((method, operation?.operation_id?)));
+        (path, named.collect())
+    });
+    operations.collect()
 }
 
 #[derive(OpenApi)]

@@ -22,6 +22,7 @@ use crate::api::Api;
 use crate::describe::answers::{ListProblems, MetricsRead};
 use crate::incoming::Reading;
 use crate::query::check_none;
+use crate::spans::SpanCounts;
 use crate::trouble::Problem;
 
 const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -47,6 +48,8 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, reading: Reading) -> Re
     write_operations(&mut page, runs);
     write_registry(&mut page, runs);
     write_sweeper(&mut page, runs);
+    let spans = api.options.spans.as_ref().map(|spans| spans.counted());
+    write_spans(&mut page, spans.unwrap_or_default());
     write_counts(&mut page, counts.as_ref());
     if let Some(store) = runs.store_figures() {
         write_store(&mut page, &store);
@@ -110,6 +113,14 @@ fn write_sweeper(page: &mut Page, runs: &RunService) {
     page.metric(&table::SWEEPER_FAILURES).value(sweeper.failed);
     let last = sweeper.last_pass.map_or(0, micros);
     page.metric(&table::SWEEPER_LAST_PASS).value(Seconds(last));
+}
+
+/// Zero where nobody collects.
+fn write_spans(page: &mut Page, counted: SpanCounts) {
+    let mut spans = page.metric(&table::SPANS);
+    spans.labelled(&[("outcome", "sent")], counted.sent);
+    spans.labelled(&[("outcome", "dropped")], counted.dropped);
+    spans.labelled(&[("outcome", "lost")], counted.lost);
 }
 
 fn write_counts(page: &mut Page, counts: Option<&Counts>) {

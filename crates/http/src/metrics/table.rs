@@ -36,6 +36,8 @@ metrics! {
         "Reads of a record that went to the store.";
     REGISTRY_RECORDS = "runledger_registry_records", Gauge,
         "Records that are remembered.";
+    SPANS = "runledger_spans_total", Counter,
+        "Spans of requests for the collector, by outcome: sent, dropped because too many waited, or lost on the way.";
     SWEEPER_PASSES = "runledger_sweeper_passes_total", Counter,
         "Passes over the stalled records, by whether they came to their end.";
     SWEEPER_LOST = "runledger_sweeper_lost_total", Counter,

@@ -22,5 +22,6 @@ mod read;
 mod refusals;
 mod retry;
 mod socket;
+mod spans;
 mod support;
 mod tls;

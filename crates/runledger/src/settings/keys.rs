@@ -41,6 +41,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("tls.key", Kind::Plain),
     key("log.level", Kind::Plain),
     key("log.format", Kind::Plain),
+    key("traces.endpoint", Kind::Plain),
+    key("traces.headers", Kind::Secret),
+    key("traces.ca_file", Kind::Plain),
+    key("traces.sample", Kind::Plain),
 ];
 
 /// What the environment variables of the product begin with.

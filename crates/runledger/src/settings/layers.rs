@@ -159,6 +159,11 @@ fn read(tree: Map<String, Value>) -> Result<Settings, ConfigError> {
 }
 
 fn unfit(key: &Key, origin: &Origin, error: &ConfigError) -> Failure {
+    if key.kind == Kind::Secret {
+        // The error would quote the value.
+        return Failure::usage(format_args!("{} in the {origin} does not fit", key.name))
+            .advise("it is a table of texts: { authorization = \"Bearer ...\" }");
+    }
     Failure::usage(format_args!(
         "{} in the {origin} does not fit: {}",
         key.name,
@@ -198,13 +203,25 @@ fn read_file(path: &Path) -> Outcome<Layer> {
     })?;
     let table = File::from_str(&text, FileFormat::Toml).collect().map_err(|error| {
         Failure::usage(format_args!(
-            "the configuration file {} is not TOML: {error}",
-            path.display()
+            "the configuration file {} is not TOML: {}",
+            path.display(),
+            without_quotation(&error.to_string(), &text)
         ))
     })?;
     let mut layer = Layer::new();
     flatten(path, "", table, &mut layer)?;
     Ok(layer)
+}
+
+/// The error without the line that it quotes, when the file may hold a secret.
+fn without_quotation(error: &str, text: &str) -> String {
+    let holds_secret = KEYS.iter().filter(|key| key.kind == Kind::Secret);
+    let mut last_words = holds_secret.filter_map(|key| key.name.rsplit('.').next());
+    if !last_words.any(|word| text.contains(word)) {
+        return error.to_owned();
+    }
+    let lines: Vec<_> = error.lines().filter(|line| !line.contains('|')).collect();
+    lines.join("\n")
 }
 
 fn flatten(path: &Path, prefix: &str, table: Map<String, Value>, layer: &mut Layer) -> Outcome {
@@ -259,7 +276,8 @@ fn read_environment(environment: &[(OsString, OsString)]) -> Outcome<Layer> {
             .ok_or_else(|| Failure::usage(format_args!("the environment variable {variable} is not UTF-8")))?;
         let kind = match key.kind {
             Kind::Plain => ValueKind::from(text),
-            Kind::Structured => structured(&variable, text)?,
+            Kind::Structured => structured(text).ok_or_else(|| not_toml(&variable, &format!(": {text}")))?,
+            Kind::Secret => structured(text).ok_or_else(|| not_toml(&variable, ""))?,
         };
         layer.insert(key.name, from(Origin::Variable(variable.into_owned()), kind));
     }
@@ -267,17 +285,17 @@ fn read_environment(environment: &[(OsString, OsString)]) -> Outcome<Layer> {
 }
 
 /// Lists and tables are written as TOML.
-fn structured(variable: &str, text: &str) -> Outcome<ValueKind> {
+fn structured(text: &str) -> Option<ValueKind> {
     let table = File::from_str(&format!("value = {text}"), FileFormat::Toml).collect();
     let table = table.ok().filter(|table| table.len() == 1);
     table
         .and_then(|mut table| table.remove("value"))
         .map(|value| value.kind)
-        .ok_or_else(|| {
-            Failure::usage(format_args!("the environment variable {variable} is not TOML: {text}")).advise(
-                "write a list as [\"timestamp\", \"ulid\"], a table as { orchestrator = [\"job\", \"client\"] }",
-            )
-        })
+}
+
+fn not_toml(variable: &str, shown: &str) -> Failure {
+    Failure::usage(format_args!("the environment variable {variable} is not TOML{shown}"))
+        .advise("write a list as [\"timestamp\", \"ulid\"], a table as { orchestrator = [\"job\", \"client\"] }")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod keys;
 mod layers;
 mod show;
 mod span;
+mod traces;
 mod words;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use layers::{Given, Loaded, Origin, load};
 pub(crate) use show::show;
 pub(crate) use span::Span;
+pub(crate) use traces::Traces;
 pub(crate) use words::{Creates, LogFormat, LogLevel, Scheme};
 
 use crate::failure::{Failure, Outcome};
@@ -32,6 +34,8 @@ pub(crate) enum Kind {
     Plain,
     /// A list or a table, written as TOML.
     Structured,
+    /// As well, and it may hold a secret: no message says anything of the value.
+    Secret,
 }
 
 /// Every setting, with its effective value.
@@ -60,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) tls: TlsFiles,
     /// What is logged, and how.
     pub(crate) log: Log,
+    /// Where spans go.
+    pub(crate) traces: Traces,
 }
 
 /// Who may create what.
@@ -219,6 +225,7 @@ impl Settings {
                 level: LogLevel::Info,
                 format: LogFormat::Auto,
             },
+            traces: Traces::default(),
         }
     }
 
@@ -246,6 +253,7 @@ impl Settings {
     /// What no type says: bounds of numbers.
     fn check(&self) -> Outcome {
         self.policy()?;
+        self.traces.check()?;
         if self.creation.run_id_schemes.is_empty() {
             return Err(Failure::usage(
                 "creation.run_id_schemes is empty, so that no run could ever be created",

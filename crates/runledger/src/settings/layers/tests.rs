@@ -182,3 +182,24 @@ fn a_named_file_must_be_there_and_may_name_the_data_directory() {
     given.file = Some("/no/such/file.toml".into());
     assert!(load(&given).unwrap_err().to_string().contains("/no/such/file.toml"));
 }
+
+#[test]
+fn a_secret_is_quoted_by_no_message() {
+    let variable = |value| vec![("RUNLEDGER_TRACES__HEADERS", value)];
+    let cases = [
+        (variable("{ authorization = \"marzipan\""), ""),
+        (variable("\"marzipan\""), ""),
+        (variable("{ a = { b = \"marzipan\" } }"), ""),
+        (vec![], "[traces]\nheaders = 'marzipan'\n"),
+        (vec![], "[traces]\nheaders = { authorization = marzipan }\n"),
+    ];
+    for (variables, file) in cases {
+        let failure = check(&variables, file).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        let text = failure.for_people();
+        assert!(!text.contains("marzipan"), "{text}");
+    }
+    let loaded = check(&variable("{ Authorization = \"Bearer marzipan\" }"), "").unwrap();
+    assert_eq!(loaded.settings.traces.headers.to_send().unwrap().len(), 1);
+    assert!(!format!("{loaded:?}").contains("marzipan"));
+}

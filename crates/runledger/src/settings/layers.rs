@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
+use super::broken;
 use super::keys::{KEYS, Key, OPTION_VARIABLES, PREFIX, nearest};
 use super::{FILE_NAME, Kind, Settings};
 use crate::failure::{Exit, Failure, Outcome};
@@ -148,8 +149,8 @@ fn merge(defaults: &Settings, layers: &[Layer]) -> Outcome<Loaded> {
         })?;
         origins.insert(key.name, origin);
     }
-    let settings =
-        read(tree).map_err(|error| Failure::usage(format_args!("the configuration does not fit: {error}")))?;
+    // Each value fits by itself, so that there is nothing left to say of one.
+    let settings = read(tree).map_err(|_| Failure::usage("the configuration does not fit together"))?;
     settings.check()?;
     Ok(Loaded { settings, origins })
 }
@@ -159,17 +160,12 @@ fn read(tree: Map<String, Value>) -> Result<Settings, ConfigError> {
 }
 
 fn unfit(key: &Key, origin: &Origin, error: &ConfigError) -> Failure {
-    if key.kind == Kind::Secret {
-        // The error would quote the value.
-        return Failure::usage(format_args!("{} in the {origin} does not fit", key.name))
-            .advise("it is a table of texts: { authorization = \"Bearer ...\" }");
-    }
-    Failure::usage(format_args!(
-        "{} in the {origin} does not fit: {}",
-        key.name,
-        plain(error)
-    ))
-    .advise("docs/configuration.md says what each key takes; `runledger config show` shows the values in force")
+    let why = match key.kind {
+        Kind::Plain | Kind::Structured => plain(error),
+        Kind::Secret => without_value(error),
+    };
+    Failure::usage(format_args!("{} in the {origin} does not fit: {why}", key.name))
+        .advise("docs/configuration.md says what each key takes; `runledger config show` shows the values in force")
 }
 
 /// The error without key and place, which are known better than the configuration knows them.
@@ -180,6 +176,15 @@ fn plain(error: &ConfigError) -> String {
             unexpected, expected, ..
         } => format!("it is {unexpected}, not {expected}"),
         other => other.to_string(),
+    }
+}
+
+/// What was expected of a value that may hold a secret, and nothing of what is there.
+fn without_value(error: &ConfigError) -> String {
+    match error {
+        ConfigError::At { error, .. } => without_value(error),
+        ConfigError::Type { expected, .. } => format!("{expected} is expected where something else is"),
+        _ => "it is not understood, and not shown, because it may hold a secret".to_owned(),
     }
 }
 
@@ -201,27 +206,19 @@ fn read_file(path: &Path) -> Outcome<Layer> {
             path.display()
         ))
     })?;
-    let table = File::from_str(&text, FileFormat::Toml).collect().map_err(|error| {
-        Failure::usage(format_args!(
-            "the configuration file {} is not TOML: {}",
-            path.display(),
-            without_quotation(&error.to_string(), &text)
-        ))
+    let table = File::from_str(&text, FileFormat::Toml).collect().map_err(|_| {
+        let path = path.display();
+        match broken::describe(&text) {
+            Some(what) => Failure::usage(format_args!("the configuration file {path} is not TOML: {what}")),
+            // It is, and holds a number that nothing can hold.
+            None => Failure::usage(format_args!(
+                "the configuration file {path} holds a value that cannot be read"
+            )),
+        }
     })?;
     let mut layer = Layer::new();
     flatten(path, "", table, &mut layer)?;
     Ok(layer)
-}
-
-/// The error without the line that it quotes, when the file may hold a secret.
-fn without_quotation(error: &str, text: &str) -> String {
-    let holds_secret = KEYS.iter().filter(|key| key.kind == Kind::Secret);
-    let mut last_words = holds_secret.filter_map(|key| key.name.rsplit('.').next());
-    if !last_words.any(|word| text.contains(word)) {
-        return error.to_owned();
-    }
-    let lines: Vec<_> = error.lines().filter(|line| !line.contains('|')).collect();
-    lines.join("\n")
 }
 
 fn flatten(path: &Path, prefix: &str, table: Map<String, Value>, layer: &mut Layer) -> Outcome {
@@ -276,8 +273,7 @@ fn read_environment(environment: &[(OsString, OsString)]) -> Outcome<Layer> {
             .ok_or_else(|| Failure::usage(format_args!("the environment variable {variable} is not UTF-8")))?;
         let kind = match key.kind {
             Kind::Plain => ValueKind::from(text),
-            Kind::Structured => structured(text).ok_or_else(|| not_toml(&variable, &format!(": {text}")))?,
-            Kind::Secret => structured(text).ok_or_else(|| not_toml(&variable, ""))?,
+            Kind::Structured | Kind::Secret => structured(text).ok_or_else(|| not_toml(&variable))?,
         };
         layer.insert(key.name, from(Origin::Variable(variable.into_owned()), kind));
     }
@@ -293,8 +289,9 @@ fn structured(text: &str) -> Option<ValueKind> {
         .map(|value| value.kind)
 }
 
-fn not_toml(variable: &str, shown: &str) -> Failure {
-    Failure::usage(format_args!("the environment variable {variable} is not TOML{shown}"))
+/// The value is not quoted: it may be a secret, in the variable of another key by mistake.
+fn not_toml(variable: &str) -> Failure {
+    Failure::usage(format_args!("the environment variable {variable} is not TOML"))
         .advise("write a list as [\"timestamp\", \"ulid\"], a table as { orchestrator = [\"job\", \"client\"] }")
 }
 

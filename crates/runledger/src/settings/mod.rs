@@ -1,6 +1,7 @@
 //! The configuration: one file, the environment, the flags, in this order. A key that nobody knows is an error, never
 //! ignored; nothing outside this module and `main` reads the environment.
 
+mod broken;
 mod keys;
 mod layers;
 mod show;

@@ -153,7 +153,7 @@ fn a_value_that_does_not_fit_is_refused_with_its_key_and_place() {
         "[log]\nlevel = 'loud'\n",
         &["log.level", "\"loud\" is none of off, error, warn, info, debug, trace"],
     );
-    check_refused(&[], "listen = \n", &["test.toml", "TOML"]);
+    check_refused(&[], "listen = \n", &["test.toml", "TOML", "line 1", "key listen"]);
     check_refused(
         &[("RUNLEDGER_CREATION__CREATORS", "nobody")],
         "",
@@ -192,6 +192,13 @@ fn a_secret_is_quoted_by_no_message() {
         (variable("{ a = { b = \"marzipan\" } }"), ""),
         (vec![], "[traces]\nheaders = 'marzipan'\n"),
         (vec![], "[traces]\nheaders = { authorization = marzipan }\n"),
+        // Whatever is broken, and whatever it was meant for.
+        (vec![], "[traces]\nheaders = { authorization = 'marzipan'\n"),
+        (vec![], "listen = 'x' # marzipan\nauthorization: marzipan\n"),
+        (
+            vec![("RUNLEDGER_CREATION__CREATORS", "{ authorization = \"marzipan")],
+            "",
+        ),
     ];
     for (variables, file) in cases {
         let failure = check(&variables, file).unwrap_err();

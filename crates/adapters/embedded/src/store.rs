@@ -11,8 +11,9 @@ use runledger_domain::{
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Clock, Counts,
-    CreateError, CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader,
-    StalledFilter, StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable,
+    CreateError, CreateOutcome, Cursor, DeliveryState, DeliveryStore, ListFilter, PageSize, RecordPage, RunChanger,
+    RunCreator, RunReader, StalledFilter, StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable,
+    WebhookName,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -24,7 +25,7 @@ use crate::meter;
 use crate::open::open_writer;
 use crate::operation::{NotCreated, Operation};
 use crate::read::{self, Readers};
-use crate::transaction::{Prepared, TokenOrder};
+use crate::transaction::{DeliveryOrder, Prepared, TokenOrder};
 use crate::verify::{self, VerifyReport};
 use crate::writer::Writer;
 
@@ -328,6 +329,25 @@ impl TokenStore for EmbeddedStore {
     ) -> Result<TokenRecord, TokenStoreError> {
         let (id, by) = (id.clone(), by.clone());
         self.order_token(TokenOrder::End { id, change, by, at }).await
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for EmbeddedStore {
+    async fn deliveries(&self) -> Result<Vec<(WebhookName, DeliveryState)>, Unavailable> {
+        in_background(&self.readers, read::deliveries).await
+    }
+
+    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
+        let name = name.clone();
+        let (reply, answer) = oneshot::channel();
+        let order = Box::new(DeliveryOrder { name, state });
+        self.writer.submit(Operation::Delivery(order, reply))?;
+        answer.await.unwrap_or_else(|_| {
+            Err(Unavailable::Stopped {
+                reason: WRITER_GONE.into(),
+            })
+        })
     }
 }
 

@@ -1,0 +1,130 @@
+//! Deliveries: how far the log was delivered to each webhook is kept, and never goes back.
+
+use runledger_ports::{DeliveryState, WebhookName};
+
+use crate::bench::Bench;
+use crate::fixture::{at, text};
+use crate::rules::Held;
+use crate::rules::log::play;
+use crate::store::StoreUnderTest;
+
+fn name(name: &str) -> WebhookName {
+    text(name)
+}
+
+/// A state with something in every field.
+fn failing(position: u64) -> DeliveryState {
+    DeliveryState {
+        position,
+        failures: 3,
+        failing_since: Some(at(5)),
+        disabled_at: Some(at(86_405)),
+        last_error: Some("answered 500 \"Ärger\"".into()),
+    }
+}
+
+fn working(position: u64) -> DeliveryState {
+    DeliveryState {
+        position,
+        ..DeliveryState::default()
+    }
+}
+
+async fn keep(bench: &Bench, webhook: &str, state: DeliveryState) -> Held<DeliveryState> {
+    match bench.store.deliveries.keep_delivery(&name(webhook), state).await {
+        Ok(kept) => Ok(kept),
+        Err(error) => bench.broken(format!("a healthy store must keep a state: {error}")),
+    }
+}
+
+async fn check(bench: &Bench, what: &str, expected: Vec<(WebhookName, DeliveryState)>) -> Held {
+    match bench.store.deliveries.deliveries().await {
+        Ok(found) => bench.same(what, &found, &expected),
+        Err(error) => bench.broken(format!("the states of a healthy store: {error}")),
+    }
+}
+
+/// What was kept is read back, all of it; no line and no record comes of it.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn the_state_of_a_delivery_is_kept_as_it_is(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("the_state_of_a_delivery_is_kept_as_it_is", store).await;
+    play(&bench).await?;
+    let lines = bench.lines().await?;
+    check(&bench, "the states of a store that kept none", Vec::new()).await?;
+    for state in [working(0), failing(7), working(7), working(9)] {
+        let kept = keep(&bench, "billing", state.clone()).await?;
+        bench.same("the state that is answered", &kept, &state)?;
+        check(&bench, "the states", vec![(name("billing"), state)]).await?;
+    }
+    bench.same("the lines of the log", &bench.lines().await?, &lines)
+}
+
+/// A position that is behind the one that is kept does not take its place; what else is said with it does.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn a_delivery_never_goes_back(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("a_delivery_never_goes_back", store).await;
+    keep(&bench, "billing", working(9)).await?;
+    for (state, expected) in [(failing(4), failing(9)), (working(0), working(9))] {
+        let kept = keep(&bench, "billing", state).await?;
+        bench.same("the state that is answered", &kept, &expected)?;
+        check(&bench, "the states", vec![(name("billing"), expected)]).await?;
+    }
+    Ok(())
+}
+
+/// Each name has a state of its own; they come in the order of the names.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn webhooks_do_not_touch_each_other(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("webhooks_do_not_touch_each_other", store).await;
+    for (webhook, state) in [
+        ("c", working(3)),
+        ("a", failing(5)),
+        ("A", working(1)),
+        ("a", failing(6)),
+    ] {
+        keep(&bench, webhook, state).await?;
+    }
+    let expected = vec![
+        (name("A"), working(1)),
+        (name("a"), failing(6)),
+        (name("c"), working(3)),
+    ];
+    check(&bench, "the states of three webhooks", expected).await
+}
+
+/// After a restart every state is there, and still does not go back.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn a_restart_keeps_every_delivery(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("a_restart_keeps_every_delivery", store).await;
+    keep(&bench, "one", working(4)).await?;
+    keep(&bench, "two", failing(5)).await?;
+    let Ok(bench) = bench.reopen().await else {
+        return Ok(());
+    };
+    let kept = vec![(name("one"), working(4)), (name("two"), failing(5))];
+    check(&bench, "the states after a restart", kept).await?;
+    let kept = keep(&bench, "one", working(2)).await?;
+    bench.same("a state that went back after a restart", &kept, &working(4))
+}
+
+/// What was answered as kept survives a crash.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn a_crash_takes_back_no_delivery(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("a_crash_takes_back_no_delivery", store).await;
+    keep(&bench, "one", working(1)).await?;
+    keep(&bench, "one", working(4)).await?;
+    let Ok(bench) = bench.crash().await else {
+        return Ok(());
+    };
+    check(&bench, "the states after a crash", vec![(name("one"), working(4))]).await
+}

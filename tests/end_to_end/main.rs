@@ -28,3 +28,4 @@ mod servers;
 mod tls;
 mod tokens;
 mod traces;
+mod webhooks;

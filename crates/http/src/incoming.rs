@@ -69,6 +69,11 @@ impl Path {
         self.part("token").unwrap_or_default()
     }
 
+    /// The name of a webhook as sent.
+    pub(crate) fn webhook(&self) -> &str {
+        self.part("webhook").unwrap_or_default()
+    }
+
     /// The code as sent.
     pub(crate) fn code(&self) -> &str {
         self.part("code").unwrap_or_default()

@@ -35,6 +35,7 @@ mod tls;
 mod tokens;
 mod trace;
 mod trouble;
+mod webhooks;
 mod wire;
 
 use std::sync::Arc;
@@ -71,7 +72,8 @@ pub use trace::TraceParent;
 /// # let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds::new()?));
 /// # let ports = Ports {
 /// #     reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store.clone(),
-/// #     watch: store.clone(), clock, ids: ids.clone(), tokens: store, secrets: ids,
+/// #     watch: store.clone(), clock, ids: ids.clone(), tokens: store.clone(), deliveries: store,
+/// #     secrets: ids,
 /// # };
 /// let ledger = Arc::new(Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true)));
 /// let router = runledger_http::router(ledger, runledger_http::Options::default());
@@ -117,6 +119,8 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{token}/revoke", post(tokens::revoke))
         .route("/v1/tokens/{token}/rotate", post(tokens::rotate))
+        .route("/v1/webhooks", get(webhooks::list))
+        .route("/v1/webhooks/{webhook}/enable", post(webhooks::enable))
         .route("/v1/stats", get(meta::stats))
         .route("/metrics", get(metrics::metrics))
         .route("/livez", get(meta::livez))

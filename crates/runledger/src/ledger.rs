@@ -116,6 +116,7 @@ pub(crate) fn put_together(
         clock,
         ids: ids.clone(),
         tokens: store.clone(),
+        deliveries: store.clone(),
         secrets: ids,
     };
     Ok(Arc::new(Ledger::measured(ports, policy, registry, Some(store.clone()))))

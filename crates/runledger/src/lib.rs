@@ -20,6 +20,7 @@ mod settings;
 mod spans;
 mod transport;
 mod view;
+mod webhooks;
 
 use std::env;
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ use clap::Parser as _;
 use tokio::runtime;
 
 use crate::cli::{Cli, ClientCommand, Command, ConfigCommand, Global, JobCommand, StageCommand};
-use crate::commands::{Context, change, create, events, export, import, read, setup, sweep, token};
+use crate::commands::{Context, change, create, events, export, import, read, setup, sweep, token, webhook};
 use crate::connect::Remote;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
@@ -118,6 +119,7 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Activity(args) => commands::activity(context, args).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Token(command) => token::token(context, command).await,
+        Command::Webhook(command) => webhook::webhook(context, command).await,
         Command::Import(command) => import::import(context, command).await,
         Command::Export(args) => export::export(context, args).await,
         Command::Verify => setup::verify(context).await,

@@ -27,6 +27,7 @@ use crate::output::Output;
 use crate::server_file::{Secret, ServerFile, ServerInfo};
 use crate::settings::Settings;
 use crate::spans::Collecting;
+use crate::webhooks::Deliveries;
 
 /// The exit status of a server that is told twice to end: that of a program ended by SIGINT.
 const ENDED_AT_ONCE: i32 = 130;
@@ -94,6 +95,7 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
         Some(_) => format!("https://{address}"),
     };
     greet(settings, output, &info, &outside)?;
+    let deliveries = Deliveries::begin(settings, &open.ledger)?;
     let callers = Callers::BearersAndOperator(OperatorKey::new(info.operator_key.0.clone()));
     let (stop_sweeping, stopped) = oneshot::channel();
     let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
@@ -135,6 +137,7 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
         }
         _ => runledger_http::serve(listener, router, bounds, end(ended)).await,
     };
+    deliveries.end().await;
     // Nobody waits for the sweeper when the server itself failed.
     let _ = stop_sweeping.send(());
     if timeout(drain, sweeper).await.is_err() {

@@ -82,6 +82,9 @@ const DOMAIN_REACH: &[&str] = &[
     "block-buffer",
     "crypto-common",
     "hybrid-array",
+    // By digest, whose feature for HMAC the webhooks turn on: comparison in constant time.
+    "ctutils",
+    "cmov",
     "typenum",
     "cfg-if",
     "cpufeatures",

@@ -54,6 +54,8 @@ answers! {
     TokenMade: [(201, "Made. The secret is shown this once.", Some("TokenWithSecret"), ["Cache-Control"])];
     TokensListed: [(200, "All tokens.", Some("TokenList"), [])];
     TokenShown: [(200, "The token as it is now.", Some("Token"), [])];
+    WebhooksListed: [(200, "All webhooks.", Some("WebhookList"), [])];
+    WebhookShown: [(200, "The webhook as it is now.", Some("Webhook"), [])];
     Ready: [(200, "It is.", Some("Health"), [])];
     Described: [(200, "The description.", Some("object"), [])];
     Explained: [(200, "What it means.", Some("ProblemKind"), [])];

@@ -76,6 +76,7 @@ texts! {
     CursorText, "The `next` of the page before, as it was.",
         "^(?:0|[1-9a-f][0-9a-f]{0,15})-(?:0|[1-9a-f][0-9a-f]{0,15})$", "5f3a-2";
     TokenId, "The id of a token; not the token itself.", "^[0-9a-hjkmnp-tv-z]{12}$", "7k3m9q2w5x8z";
+    WebhookName, "The name of a webhook.", "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", "billing";
     TokenName, "What a token is for.", "^[A-Za-z0-9][A-Za-z0-9_.@ -]{0,63}$", "nightly batch";
     ProblemCode, "The code of a problem.", "^[a-z0-9_]{1,64}$", "conflict";
 }

@@ -59,7 +59,20 @@ pub(crate) struct TokenPath {
     token: String,
 }
 
-/// The headers of what concerns tokens.
+/// The webhook in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(
+    dead_code,
+    reason = "only its description is used; handlers take the path apart themselves"
+)]
+pub(crate) struct WebhookPath {
+    /// The name of the webhook.
+    #[param(value_type = forms::WebhookName)]
+    webhook: String,
+}
+
+/// The headers of what concerns tokens and webhooks.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(

@@ -13,7 +13,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use runledger_app::system::ProcessFigures;
-use runledger_app::{Counted, Effect, RunService};
+use runledger_app::{Counted, Effect, RunService, WebhookStatus};
 use runledger_domain::{Status, Timestamp};
 use runledger_ports::{Counts, StoreFigures};
 
@@ -54,6 +54,10 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, reading: Reading) -> Re
     if let Some(store) = runs.store_figures() {
         write_store(&mut page, &store);
     }
+    write_webhooks(
+        &mut page,
+        api.ledger.webhooks.list().await.unwrap_or_default().as_slice(),
+    );
     write_process(&mut page, process.unwrap_or_default(), runs.started());
     let mut response = Response::new(Body::from(page.into_text()));
     response.headers_mut().insert(CONTENT_TYPE, TEXT_FORMAT);
@@ -133,6 +137,28 @@ fn write_counts(page: &mut Page, counts: Option<&Counts>) {
     }
     page.metric(&table::RECORDS_STALLED).value(counts.stalled);
     page.metric(&table::ACTIVITY_LINES).value(counts.lines);
+}
+
+fn write_webhooks(page: &mut Page, webhooks: &[WebhookStatus]) {
+    let mut samples = page.metric(&table::WEBHOOK_DELIVERIES);
+    for webhook in webhooks.iter().filter(|webhook| webhook.is_running) {
+        let name = ("webhook", webhook.name.as_str());
+        samples.labelled(&[name, ("outcome", "taken")], webhook.delivered);
+        samples.labelled(&[name, ("outcome", "failed")], webhook.failed);
+    }
+    let mut samples = page.metric(&table::WEBHOOK_POSITION);
+    for webhook in webhooks {
+        samples.labelled(&[("webhook", webhook.name.as_str())], webhook.state.position);
+    }
+    let mut samples = page.metric(&table::WEBHOOK_FAILURES);
+    for webhook in webhooks {
+        samples.labelled(&[("webhook", webhook.name.as_str())], webhook.state.failures);
+    }
+    let mut samples = page.metric(&table::WEBHOOK_DISABLED);
+    for webhook in webhooks {
+        let is_disabled = webhook.state.disabled_at.is_some();
+        samples.labelled(&[("webhook", webhook.name.as_str())], u8::from(is_disabled));
+    }
 }
 
 fn write_store(page: &mut Page, store: &StoreFigures) {

@@ -72,6 +72,14 @@ metrics! {
         "Size of the database and its log file.";
     STORE_FREE_BYTES = "runledger_store_free_bytes", Gauge,
         "What the file system of the data directory can still take.";
+    WEBHOOK_DELIVERIES = "runledger_webhook_deliveries_total", Counter,
+        "Tries to deliver a line to a webhook, by webhook and outcome.";
+    WEBHOOK_POSITION = "runledger_webhook_position", Gauge,
+        "The line of the log up to which a webhook got what it wants, as noted.";
+    WEBHOOK_FAILURES = "runledger_webhook_failures", Gauge,
+        "Tries that failed since the last one that did not, by webhook.";
+    WEBHOOK_DISABLED = "runledger_webhook_disabled", Gauge,
+        "Whether a webhook was disabled: 1 or 0.";
     PROCESS_RESIDENT_MEMORY = "process_resident_memory_bytes", Gauge,
         "Resident memory of the server.";
     PROCESS_OPEN_FDS = "process_open_fds", Gauge,

@@ -7,6 +7,7 @@
 mod ingest;
 mod record;
 mod token;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub(crate) use record::{
 };
 
 pub(crate) use token::{TokenCommand, TokenCreateArgs};
+pub(crate) use webhook::WebhookCommand;
 
 use crate::server_file::Secret;
 use crate::settings::Span;
@@ -195,6 +197,9 @@ Examples:
     /// Make, list and end the tokens by which programs are known
     #[command(subcommand)]
     Token(TokenCommand),
+    /// See how the deliveries of the log to its receivers go
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Take over records from the older tables
     #[command(subcommand)]
     Import(Import),

@@ -12,6 +12,7 @@ pub(crate) mod setup;
 pub(crate) mod sweep;
 mod target;
 pub(crate) mod token;
+pub(crate) mod webhook;
 
 pub(crate) use listing::{activity, list, stalled};
 
@@ -23,6 +24,8 @@ use crate::transport::{Answer, Request};
 
 /// The header that says who asks.
 const SOURCE: &str = "Runledger-Source";
+/// Who asks when nobody is named: whoever sits at the machine.
+const OPERATOR: &str = "operator";
 /// The header that makes a retry safe.
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// The header that says which version a change expects.

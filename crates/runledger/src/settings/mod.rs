@@ -7,6 +7,7 @@ mod layers;
 mod show;
 mod span;
 mod traces;
+mod webhook;
 mod words;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(crate) use layers::{Given, Loaded, Origin, load};
 pub(crate) use show::show;
 pub(crate) use span::Span;
 pub(crate) use traces::Traces;
+pub(crate) use webhook::{ConfiguredWebhook, WebhookSettings};
 pub(crate) use words::{Creates, LogFormat, LogLevel, Scheme};
 
 use crate::failure::{Failure, Outcome};
@@ -63,6 +65,10 @@ pub(crate) struct Settings {
     pub(crate) quotas: ClientQuotas,
     /// The server's certificate.
     pub(crate) tls: TlsFiles,
+    /// The receivers of the log.
+    // The library that merges the layers drops an empty list.
+    #[serde(default)]
+    pub(crate) webhooks: Vec<WebhookSettings>,
     /// What is logged, and how.
     pub(crate) log: Log,
     /// Where spans go.
@@ -222,6 +228,7 @@ impl Settings {
                 notes: 0,
             },
             tls: TlsFiles::default(),
+            webhooks: Vec::new(),
             log: Log {
                 level: LogLevel::Info,
                 format: LogFormat::Auto,
@@ -251,10 +258,16 @@ impl Settings {
         Ok(policy)
     }
 
+    /// The webhooks, as they are to be set up.
+    pub(crate) fn configured_webhooks(&self) -> Outcome<Vec<ConfiguredWebhook>> {
+        webhook::read_all(&self.webhooks)
+    }
+
     /// What no type says: bounds of numbers.
     fn check(&self) -> Outcome {
         self.policy()?;
         self.traces.check()?;
+        self.configured_webhooks()?;
         if self.creation.run_id_schemes.is_empty() {
             return Err(Failure::usage(
                 "creation.run_id_schemes is empty, so that no run could ever be created",

@@ -1,0 +1,162 @@
+//! Webhooks: the activity log, sent line by line to receivers.
+//!
+//! Each webhook has its own place in the log, which is durable and moves on only when the receiver has taken a line: so
+//! every line arrives at least once, in order, whatever ends in between. One that fails or hangs keeps nobody waiting: it
+//! works in a task of its own and holds nothing but its place (I12).
+
+mod backoff;
+mod delivery;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use runledger_domain::Timestamp;
+use runledger_ports::{DeliveryState, DeliveryStore, EventSender, Unavailable, WebhookName};
+use tokio::sync::watch;
+
+use crate::events::{EventFilter, Events};
+use crate::shared::Shared;
+
+/// One receiver of the log.
+pub struct Webhook {
+    /// Its name.
+    pub name: WebhookName,
+    /// The lines that it gets.
+    pub filter: EventFilter,
+    /// The way to it.
+    pub sender: Arc<dyn EventSender>,
+}
+
+/// How a webhook is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WebhookStatus {
+    /// Its name.
+    pub name: WebhookName,
+    /// How its deliveries stand.
+    pub state: DeliveryState,
+    /// Whether this process delivers to it.
+    pub is_running: bool,
+    /// How many lines this process delivered.
+    pub delivered: u64,
+    /// How many tries of this process failed.
+    pub failed: u64,
+}
+
+/// Why a webhook was not enabled.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebhookError {
+    /// There is none of this name.
+    #[error("there is no webhook {name:?}; `runledger webhook list` shows those that there are")]
+    Missing {
+        /// The name, as it was sent.
+        name: String,
+    },
+    /// The store cannot say.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    delivered: u64,
+    failed: u64,
+}
+
+/// Delivers the activity log, and says how that goes.
+pub struct Webhooks {
+    shared: Arc<Shared>,
+    events: Arc<Events>,
+    store: Arc<dyn DeliveryStore>,
+    running: Mutex<BTreeMap<WebhookName, Counts>>,
+    /// Grows whenever a webhook is enabled.
+    enabled: watch::Sender<u64>,
+}
+
+impl Webhooks {
+    pub(crate) fn new(shared: Arc<Shared>, events: Arc<Events>, store: Arc<dyn DeliveryStore>) -> Self {
+        Self {
+            shared,
+            events,
+            store,
+            running: Mutex::default(),
+            enabled: watch::Sender::new(0),
+        }
+    }
+
+    /// Delivers to one webhook until `stop` is true. Meant for a task of its own, one for each name.
+    pub async fn deliver(&self, webhook: Webhook, stop: watch::Receiver<bool>) {
+        self.running().insert(webhook.name.clone(), Counts::default());
+        delivery::work(self, &webhook, stop).await;
+        self.running().remove(&webhook.name);
+    }
+
+    /// All webhooks that this process delivers to, or that some process delivered to, by their names.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    pub async fn list(&self) -> Result<Vec<WebhookStatus>, Unavailable> {
+        let mut states: BTreeMap<_, _> = self.store.deliveries().await?.into_iter().collect();
+        let running = self.running().clone();
+        let names: BTreeSet<_> = states.keys().chain(running.keys()).cloned().collect();
+        let shown = |name: WebhookName| {
+            let counts = running.get(&name).copied();
+            WebhookStatus {
+                state: states.remove(&name).unwrap_or_default(),
+                name,
+                is_running: counts.is_some(),
+                delivered: counts.unwrap_or_default().delivered,
+                failed: counts.unwrap_or_default().failed,
+            }
+        };
+        Ok(names.into_iter().map(shown).collect())
+    }
+
+    /// Lets a webhook that was disabled go on where it was, and has one that waits tried at once.
+    ///
+    /// # Errors
+    /// [`WebhookError`].
+    pub async fn enable(&self, name: &str) -> Result<WebhookStatus, WebhookError> {
+        let missing = || WebhookError::Missing { name: name.to_owned() };
+        let name: WebhookName = name.parse().map_err(|_| missing())?;
+        let mut status = self.list().await?.into_iter().find(|status| status.name == name);
+        let status = status.as_mut().ok_or_else(missing)?;
+        if status.state.disabled_at.is_some() {
+            let state = DeliveryState {
+                position: status.state.position,
+                ..DeliveryState::default()
+            };
+            status.state = self.store.keep_delivery(&name, state).await?;
+            tracing::info!(webhook = %name, "the webhook {name} was enabled");
+        }
+        self.enabled.send_modify(|times| *times = times.wrapping_add(1));
+        Ok(status.clone())
+    }
+
+    async fn stored(&self, name: &WebhookName) -> Result<Option<DeliveryState>, Unavailable> {
+        let states = self.store.deliveries().await?;
+        Ok(states
+            .into_iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, state)| state))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    fn count(&self, name: &WebhookName, is_delivered: bool) {
+        if let Some(counts) = self.running().get_mut(name) {
+            let count = if is_delivered {
+                &mut counts.delivered
+            } else {
+                &mut counts.failed
+            };
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<WebhookName, Counts>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

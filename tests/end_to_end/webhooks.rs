@@ -313,7 +313,7 @@ fn what_makes_no_sense_is_said_without_the_secret() {
     let place = Place::new();
     for (more, words) in [
         ("colour = 1", ["webhooks", "colour"]),
-        ("format = \"xml\"", ["webhooks", "cloudevents"]),
+        ("format = \"xml\"", ["webhooks[0].format", "docs/configuration.md"]),
         ("action = \"delete\"", ["action", "create"]),
     ] {
         configure(&place, &[("one", 1, more)]);

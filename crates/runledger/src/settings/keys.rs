@@ -39,7 +39,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("quotas.notes", Kind::Plain),
     key("tls.certificate", Kind::Plain),
     key("tls.key", Kind::Plain),
-    key("webhooks", Kind::Structured),
+    key("webhooks", Kind::Secret),
     key("log.level", Kind::Plain),
     key("log.format", Kind::Plain),
     key("traces.endpoint", Kind::Plain),

@@ -179,12 +179,21 @@ fn plain(error: &ConfigError) -> String {
     }
 }
 
-/// What was expected of a value that may hold a secret, and nothing of what is there.
+/// Where in a value that may hold a secret the error lies, and what was expected there; nothing of what is there.
 fn without_value(error: &ConfigError) -> String {
-    match error {
-        ConfigError::At { error, .. } => without_value(error),
-        ConfigError::Type { expected, .. } => format!("{expected} is expected where something else is"),
-        _ => "it is not understood, and not shown, because it may hold a secret".to_owned(),
+    let (why, place) = match error {
+        ConfigError::At { error, key, .. } => (without_value(error), key),
+        ConfigError::Type { expected, key, .. } => (format!("{expected} is expected where something else is"), key),
+        // They name keys and no values.
+        ConfigError::NotFound(name) => return format!("{name} is missing"),
+        ConfigError::Message(why) if why.starts_with("unknown field") => {
+            return why.clone();
+        }
+        _ => return "it is not understood, and not shown, because it may hold a secret".to_owned(),
+    };
+    match place {
+        Some(place) => format!("{}: {why}", place.replace(']', "].").trim_end_matches('.')),
+        None => why,
     }
 }
 

@@ -210,3 +210,53 @@ fn a_secret_is_quoted_by_no_message() {
     assert_eq!(loaded.settings.traces.headers.to_send().unwrap().len(), 1);
     assert!(!format!("{loaded:?}").contains("marzipan"));
 }
+
+#[test]
+fn a_secret_of_a_webhook_is_quoted_by_no_message() {
+    let variable = |value| vec![("RUNLEDGER_WEBHOOKS", value)];
+    let hook = "[[webhooks]]\nname = 'one'\nurl = 'https://a/marzipan'\nsecret = 'marzipan'\n";
+    let with = |more: &str| format!("{hook}{more}\n");
+    let cases = [
+        (variable("[{ name = \"one\", secret = \"marzipan\""), String::new()),
+        (variable("\"marzipan\""), String::new()),
+        (variable("[\"marzipan\"]"), String::new()),
+        (variable("[{ name = \"one\", secret = [\"marzipan\"] }]"), String::new()),
+        (vec![], "webhooks = 'marzipan'\n".into()),
+        (vec![], "[[webhooks]]\nsecret = marzipan\n".into()),
+        // Understood, and no secret after all.
+        (vec![], hook.into()),
+        (vec![], with("format = 'marzipan'")),
+        (vec![], with("timeout = 'marzipan'")),
+        (vec![], hook.replace("secret =", "colour =")),
+        // Whatever is broken, and whatever it was meant for.
+        (vec![], with("colour = ")),
+        (vec![], with("secret = 'marzipan'")),
+        (vec![], "listen = 'x' # marzipan\nauthorization: marzipan\n".into()),
+        (
+            vec![("RUNLEDGER_CREATION__CREATORS", "{ secret = \"marzipan")],
+            String::new(),
+        ),
+    ];
+    for (variables, file) in cases {
+        let failure = check(&variables, &file).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        let text = failure.for_people();
+        assert!(!text.contains("marzipan"), "{text}");
+    }
+    // Where it is, and what is meant, is said all the same.
+    for (more, words) in [
+        ("format = 'xml'", "webhooks[0].format: it is not understood"),
+        ("timeout = [1]", "webhooks[0].timeout: a string is expected"),
+        (
+            "colour = 'blue'",
+            "unknown field `colour`, expected one of `name`, `url`",
+        ),
+    ] {
+        check_refused(&[], &with(more), &[words]);
+    }
+    check_refused(
+        &[],
+        "[[webhooks]]\nname = 'one'\n",
+        &["webhooks in the file", "url is missing"],
+    );
+}

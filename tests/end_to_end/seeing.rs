@@ -80,7 +80,12 @@ fn every_metric_is_documented_and_every_name_in_documents_dashboard_and_alerts_i
         );
     }
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
-    assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 20));
+    let panels = dashboard["panels"].as_array().unwrap();
+    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64()).collect();
+    assert!(
+        panels.len() > 20 && ids.len() == panels.len(),
+        "each panel has an id of its own: {ids:?}"
+    );
 }
 
 #[test]

@@ -283,6 +283,19 @@ fn a_receiver_that_is_gone_is_left_alone_until_it_is_enabled() {
         .run(&["webhook", "enable", "gone"])
         .expect(0)
         .says(&["goes on after line 0"]);
+    let log = place.run(&["activity", "--all", "--json"]).expect(0).json();
+    let traces = log.iter().filter(|line| line["action"] == "enable_webhook");
+    let traces: Vec<_> = traces
+        .map(|line| (&line["source"], &line["outcome"], &line["detail"]))
+        .collect();
+    assert_eq!(
+        json!(traces),
+        json!([
+            ["operator", "refused", "there is no webhook nowhere"],
+            ["operator", "changed", "webhook gone: goes on after line 0"],
+        ]),
+        "who enabled it is in the log"
+    );
     until("the lines that waited", || receiver.taken().len() == 4);
     let events: Vec<_> = receiver.taken().into_iter().map(|delivery| delivery.body).collect();
     let types: Vec<_> = events

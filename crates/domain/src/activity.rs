@@ -36,11 +36,13 @@ pub enum Action {
     CreateToken,
     /// End a token, now or at a time.
     EndToken,
+    /// Let a webhook go on.
+    EnableWebhook,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Create,
         Self::Import,
         Self::Update,
@@ -51,6 +53,7 @@ impl Action {
         Self::DeclareLost,
         Self::CreateToken,
         Self::EndToken,
+        Self::EnableWebhook,
     ];
 
     /// The word for the action.
@@ -66,6 +69,7 @@ impl Action {
             Self::DeclareLost => "declare_lost",
             Self::CreateToken => "create_token",
             Self::EndToken => "end_token",
+            Self::EnableWebhook => "enable_webhook",
         }
     }
 }
@@ -87,7 +91,7 @@ impl FromStr for Action {
                 what: "an action",
                 text: clip(text),
                 allowed: "create, import, update, start_stage, finish_stage, heartbeat, complete, declare_lost, \
-                          create_token, end_token",
+                          create_token, end_token, enable_webhook",
             })
     }
 }

@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use runledger_app::WebhookError;
 use runledger_domain::access::Scope;
+use runledger_domain::{Action, Source};
+use runledger_ports::{WebhookName, WebhookNameError};
 
 use crate::answer::json;
 use crate::api::{Api, carry_out};
@@ -46,25 +48,31 @@ pub(crate) async fn list(State(api): State<Arc<Api>>, reading: Reading) -> Resul
 )]
 pub(crate) async fn enable(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
     carry_out(incoming.trace(), async move {
-        match enabled(&api, &mut incoming).await {
-            Ok(response) => response,
-            Err(problem) => problem.into_response(),
+        let (source, name) = match asked(&mut incoming) {
+            Ok(asked) => asked,
+            Err(problem) => return api.refuse(&incoming, Action::EnableWebhook, problem).await,
+        };
+        match api.ledger.webhooks.enable(&source, &name).await {
+            Ok(status) => json(StatusCode::OK, &WebhookOut::of(&status)),
+            Err(WebhookError::Unavailable(unavailable)) => Problem::from(unavailable).into_response(),
+            // It has its line from the store.
+            Err(missing) => not_found(missing.to_string()).into_response(),
         }
     })
     .await
 }
 
-/// It is about no record, so it leaves no line in the log of attempts.
-async fn enabled(api: &Api, incoming: &mut Incoming) -> Result<Response, Problem> {
+fn asked(incoming: &mut Incoming) -> Result<(Source, WebhookName), Problem> {
     if let Some(fault) = incoming.take_fault() {
         return Err(fault);
     }
-    incoming.source(Scope::Admin)?;
+    let source = incoming.source(Scope::Admin)?;
     let Nothing {} = read(incoming.json()?)?;
-    let enabled = api.ledger.webhooks.enable(incoming.path.webhook()).await;
-    match enabled {
-        Ok(status) => Ok(json(StatusCode::OK, &WebhookOut::of(&status))),
-        Err(WebhookError::Unavailable(unavailable)) => Err(unavailable.into()),
-        Err(missing) => Err(Problem::new(&problem::WEBHOOK_NOT_FOUND, missing.to_string()).at("webhook")),
-    }
+    let name = incoming.path.webhook().parse();
+    let name = name.map_err(|error: WebhookNameError| not_found(error.to_string()))?;
+    Ok((source, name))
+}
+
+fn not_found(detail: String) -> Problem {
+    Problem::new(&problem::WEBHOOK_NOT_FOUND, detail).at("webhook")
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use runledger_domain::Timestamp;
+use runledger_domain::{Action, NewActivity, Source, Subject, Timestamp, Verdict};
 
 use crate::error::Unavailable;
 
@@ -25,6 +25,30 @@ impl WebhookName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The line of an attempt to enable this webhook, which stood like this, or which there is not. It concerns no record.
+    pub fn line_of_enabling(&self, stood: Option<&DeliveryState>, by: &Source, at: Timestamp) -> NewActivity {
+        let (verdict, detail) = match stood {
+            None => (
+                Verdict::Refused("webhook_not_found".into()),
+                format!("there is no webhook {self}"),
+            ),
+            Some(state) if state.disabled_at.is_some() => (
+                Verdict::Changed,
+                format!("webhook {self}: goes on after line {}", state.position),
+            ),
+            Some(_) => (Verdict::Unchanged, format!("webhook {self}: was not disabled")),
+        };
+        NewActivity {
+            at,
+            action: Action::EnableWebhook,
+            source: by.to_string(),
+            subject: Subject::default(),
+            verdict,
+            version: None,
+            detail,
+        }
     }
 }
 
@@ -63,6 +87,20 @@ pub struct DeliveryState {
     pub last_error: Option<String>,
 }
 
+impl DeliveryState {
+    /// How a webhook stands once it is enabled: as before when it was not disabled.
+    #[must_use]
+    pub fn enabled(self) -> Self {
+        if self.disabled_at.is_none() {
+            return self;
+        }
+        Self {
+            position: self.position,
+            ..Self::default()
+        }
+    }
+}
+
 /// A store that remembers how far the log was delivered to each webhook.
 ///
 /// # Contract
@@ -70,6 +108,9 @@ pub struct DeliveryState {
 /// - The position of a webhook MUST NOT go back, whatever is kept later; the rest of the state is the one that was kept
 ///   last.
 /// - Keeping a state MUST NOT touch that of another name, any record, or the log (I3, I12).
+/// - `enable_delivery` MUST decide by the state of that moment, keep what [`DeliveryState::enabled`] makes of it, and leave
+///   one line, whatever comes of it, together with its effect ([`WebhookName::line_of_enabling`]; I6). It MUST NOT make a
+///   state for a name that has none (I3).
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
     /// All states, in the order of their names.
@@ -83,6 +124,18 @@ pub trait DeliveryStore: Send + Sync {
     /// # Errors
     /// [`Unavailable`] when it may not have been kept.
     async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable>;
+
+    /// Lets a webhook that was disabled go on where it was, as `by` wants it; answers how it stands once that and its line
+    /// are durable, and nothing when there is no state under this name.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when it may not have been enabled.
+    async fn enable_delivery(
+        &self,
+        name: &WebhookName,
+        by: &Source,
+        at: Timestamp,
+    ) -> Result<Option<DeliveryState>, Unavailable>;
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 pub(crate) type CreateAnswer = Result<Vec<CreateOutcome>, NotCreated>;
 pub(crate) type ChangeAnswer = Result<Changed, ChangeError>;
 pub(crate) type LineAnswer = Result<(), Unavailable>;
-/// The state as it is kept.
-pub(crate) type DeliveryAnswer = Result<DeliveryState, Unavailable>;
+/// The state as it is kept; nothing when there is none to enable.
+pub(crate) type DeliveryAnswer = Result<Option<DeliveryState>, Unavailable>;
 /// The record of the token, added or ended.
 pub(crate) type TokenAnswer = Result<TokenRecord, TokenStoreError>;
 

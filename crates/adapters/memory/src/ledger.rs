@@ -135,6 +135,15 @@ impl Ledger {
         kept.clone()
     }
 
+    /// Enables a webhook, with its line; nothing when there is none.
+    pub(crate) fn enable_delivery(&mut self, name: &WebhookName, by: &Source, at: Timestamp) -> Option<DeliveryState> {
+        let stood = self.deliveries.get(name).cloned();
+        self.log(name.line_of_enabling(stood.as_ref(), by, at));
+        let enabled = stood?.enabled();
+        self.deliveries.insert(name.clone(), enabled.clone());
+        Some(enabled)
+    }
+
     /// The lines numbered above `after`, oldest first.
     pub(crate) fn lines(&self, after: u64) -> impl Iterator<Item = &Activity> {
         // Line `n` is at place `n - 1`, because the numbers have no gap.

@@ -186,4 +186,13 @@ impl DeliveryStore for MemoryStore {
     async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
         Ok(self.transaction().keep_delivery(name, state))
     }
+
+    async fn enable_delivery(
+        &self,
+        name: &WebhookName,
+        by: &Source,
+        at: Timestamp,
+    ) -> Result<Option<DeliveryState>, Unavailable> {
+        Ok(self.transaction().enable_delivery(name, by, at))
+    }
 }

@@ -40,7 +40,10 @@ struct Job<'a> {
 pub(crate) fn is_run_event(activity: &Activity) -> bool {
     let line = &activity.line;
     matches!(line.verdict, Verdict::Created | Verdict::Changed)
-        && !matches!(line.action, Action::CreateToken | Action::EndToken)
+        && !matches!(
+            line.action,
+            Action::CreateToken | Action::EndToken | Action::EnableWebhook
+        )
 }
 
 impl<'a> RunEvent<'a> {
@@ -79,7 +82,7 @@ fn event_type(activity: &Activity) -> &'static str {
         },
         Action::DeclareLost => "FAIL",
         Action::Update | Action::StartStage | Action::FinishStage | Action::Heartbeat => "RUNNING",
-        Action::Import | Action::CreateToken | Action::EndToken => "OTHER",
+        Action::Import | Action::CreateToken | Action::EndToken | Action::EnableWebhook => "OTHER",
     }
 }
 

@@ -10,12 +10,13 @@ mod delivery;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runledger_domain::Timestamp;
+use runledger_domain::{Source, Timestamp};
 use runledger_ports::{DeliveryState, DeliveryStore, EventSender, Unavailable, WebhookName};
 use tokio::sync::watch;
 
 use crate::events::{EventFilter, Events};
 use crate::shared::Shared;
+use crate::stats::{Effect, Operation};
 
 /// One receiver of the log.
 pub struct Webhook {
@@ -47,10 +48,10 @@ pub struct WebhookStatus {
 #[non_exhaustive]
 pub enum WebhookError {
     /// There is none of this name.
-    #[error("there is no webhook {name:?}; `runledger webhook list` shows those that there are")]
+    #[error("there is no webhook {name}; `runledger webhook list` shows those that there are")]
     Missing {
-        /// The name, as it was sent.
-        name: String,
+        /// The name.
+        name: WebhookName,
     },
     /// The store cannot say.
     #[error(transparent)]
@@ -97,40 +98,43 @@ impl Webhooks {
     /// [`Unavailable`] when the store cannot say.
     pub async fn list(&self) -> Result<Vec<WebhookStatus>, Unavailable> {
         let mut states: BTreeMap<_, _> = self.store.deliveries().await?.into_iter().collect();
-        let running = self.running().clone();
-        let names: BTreeSet<_> = states.keys().chain(running.keys()).cloned().collect();
+        let running: Vec<_> = self.running().keys().cloned().collect();
+        let names: BTreeSet<_> = states.keys().cloned().chain(running).collect();
         let shown = |name: WebhookName| {
-            let counts = running.get(&name).copied();
-            WebhookStatus {
-                state: states.remove(&name).unwrap_or_default(),
-                name,
-                is_running: counts.is_some(),
-                delivered: counts.unwrap_or_default().delivered,
-                failed: counts.unwrap_or_default().failed,
-            }
+            let state = states.remove(&name).unwrap_or_default();
+            self.status(name, state)
         };
         Ok(names.into_iter().map(shown).collect())
     }
 
-    /// Lets a webhook that was disabled go on where it was, and has one that waits tried at once.
+    /// Lets a webhook that was disabled go on where it was, and has one that waits tried at once. Either way the log has a
+    /// line of it (I6).
     ///
     /// # Errors
     /// [`WebhookError`].
-    pub async fn enable(&self, name: &str) -> Result<WebhookStatus, WebhookError> {
-        let missing = || WebhookError::Missing { name: name.to_owned() };
-        let name: WebhookName = name.parse().map_err(|_| missing())?;
-        let mut status = self.list().await?.into_iter().find(|status| status.name == name);
-        let status = status.as_mut().ok_or_else(missing)?;
-        if status.state.disabled_at.is_some() {
-            let state = DeliveryState {
-                position: status.state.position,
-                ..DeliveryState::default()
-            };
-            status.state = self.store.keep_delivery(&name, state).await?;
-            tracing::info!(webhook = %name, "the webhook {name} was enabled");
-        }
+    pub async fn enable(&self, by: &Source, name: &WebhookName) -> Result<WebhookStatus, WebhookError> {
+        let Some(state) = self.store.enable_delivery(name, by, self.now()).await? else {
+            let stats = &self.shared.stats;
+            stats.count_refused(Operation::Webhook, by.as_str(), "webhook_not_found");
+            return Err(WebhookError::Missing { name: name.clone() });
+        };
+        self.shared
+            .stats
+            .count(Operation::Webhook, by.as_str(), Effect::Changed);
+        tracing::info!(webhook = %name, source = %by, "the webhook {name} was enabled");
         self.enabled.send_modify(|times| *times = times.wrapping_add(1));
-        Ok(status.clone())
+        Ok(self.status(name.clone(), state))
+    }
+
+    fn status(&self, name: WebhookName, state: DeliveryState) -> WebhookStatus {
+        let counts = self.running().get(&name).copied();
+        WebhookStatus {
+            name,
+            state,
+            is_running: counts.is_some(),
+            delivered: counts.unwrap_or_default().delivered,
+            failed: counts.unwrap_or_default().failed,
+        }
     }
 
     async fn stored(&self, name: &WebhookName) -> Result<Option<DeliveryState>, Unavailable> {

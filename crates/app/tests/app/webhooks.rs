@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use runledger_app::{EventFilter, Ledger, Refused, StartJob, Webhook, WebhookError};
 use runledger_domain::Activity;
 use runledger_memory::MemoryStore;
-use runledger_ports::{EventSender, SendError};
+use runledger_ports::{ActivityFilter, EventSender, PageSize, SendError};
 use tokio::sync::watch;
 
 use super::{Stopped, ledger, source};
@@ -110,14 +110,30 @@ async fn a_day_of_failures_disables_a_webhook_and_enabling_it_goes_on_where_it_w
     assert!(tries.iter().all(|seq| *seq == 2), "in order: {tries:?}");
 
     failing.is_mended.store(true, Ordering::Relaxed);
-    let missing = ledger.webhooks.enable("nowhere").await.unwrap_err();
+    let by = source("operator");
+    let enable = async |name: &str| ledger.webhooks.enable(&by, &name.parse().unwrap()).await;
+    let missing = enable("nowhere").await.unwrap_err();
     assert!(matches!(missing, WebhookError::Missing { .. }));
-    ledger.webhooks.enable("failing").await.unwrap();
-    while state().await.position < 3 {
+    enable("failing").await.unwrap();
+    while state().await.position < 5 {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
     let tries = failing.tries.lock().unwrap()[tries.len()..].to_vec();
-    assert_eq!(tries, [2, 3]);
+    // Who enabled it is in the log too, and so is who tried in vain.
+    assert_eq!(tries, [2, 3, 4, 5]);
+    let filter = ActivityFilter::default();
+    let log = ledger.runs.activity(&filter, None, PageSize::default()).await.unwrap();
+    let words = log.lines.iter().map(|line| {
+        let line = &line.line;
+        (line.action.as_str(), line.source.as_str(), line.verdict.as_str())
+    });
+    assert_eq!(
+        words.skip(3).collect::<Vec<_>>(),
+        [
+            ("enable_webhook", "operator", "refused"),
+            ("enable_webhook", "operator", "changed")
+        ]
+    );
     assert_eq!(state().await.failures, 0);
     // Who hangs does not hold up the end.
     stop.send(true).unwrap();

@@ -1,9 +1,10 @@
 //! Deliveries: how far the log was delivered to each webhook is kept, and never goes back.
 
+use runledger_domain::Timestamp;
 use runledger_ports::{DeliveryState, WebhookName};
 
 use crate::bench::Bench;
-use crate::fixture::{at, text};
+use crate::fixture::{at, source, text};
 use crate::rules::Held;
 use crate::rules::log::play;
 use crate::store::StoreUnderTest;
@@ -34,6 +35,14 @@ async fn keep(bench: &Bench, webhook: &str, state: DeliveryState) -> Held<Delive
     match bench.store.deliveries.keep_delivery(&name(webhook), state).await {
         Ok(kept) => Ok(kept),
         Err(error) => bench.broken(format!("a healthy store must keep a state: {error}")),
+    }
+}
+
+async fn enable(bench: &Bench, webhook: &str, at: Timestamp) -> Held<Option<DeliveryState>> {
+    let by = source("operator");
+    match bench.store.deliveries.enable_delivery(&name(webhook), &by, at).await {
+        Ok(state) => Ok(state),
+        Err(error) => bench.broken(format!("a healthy store must enable a webhook: {error}")),
     }
 }
 
@@ -96,6 +105,55 @@ pub async fn webhooks_do_not_touch_each_other(store: &dyn StoreUnderTest) -> Hel
         (name("c"), working(3)),
     ];
     check(&bench, "the states of three webhooks", expected).await
+}
+
+/// Who enables a webhook that was disabled has it go on where it was, with a line that says so; one that was not disabled
+/// stays as it is, and has its line too.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn enabling_lets_a_webhook_go_on_and_leaves_a_line(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("enabling_lets_a_webhook_go_on_and_leaves_a_line", store).await;
+    let tried = DeliveryState {
+        disabled_at: None,
+        ..failing(3)
+    };
+    let (disabled, by) = (failing(7), source("operator"));
+    keep(&bench, "disabled", disabled.clone()).await?;
+    keep(&bench, "other", failing(2)).await?;
+    keep(&bench, "tried", tried.clone()).await?;
+    let cases = [
+        ("disabled", disabled, working(7)),
+        ("disabled", working(7), working(7)),
+        ("tried", tried.clone(), tried.clone()),
+    ];
+    let mut lines = Vec::new();
+    for ((webhook, stood, expected), asked) in cases.into_iter().zip(90_000..) {
+        lines.push(name(webhook).line_of_enabling(Some(&stood), &by, at(asked)));
+        let found = enable(&bench, webhook, at(asked)).await?;
+        bench.same("the state that is answered", &found, &Some(expected))?;
+    }
+    let expected = vec![
+        (name("disabled"), working(7)),
+        (name("other"), failing(2)),
+        (name("tried"), tried),
+    ];
+    check(&bench, "the states", expected).await?;
+    let found: Vec<_> = bench.lines().await?.into_iter().map(|line| line.line).collect();
+    bench.same("the lines", &found, &lines)
+}
+
+/// Enabling a webhook that there is not makes none, and is a refusal in the log.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn enabling_what_is_not_there_makes_no_webhook(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("enabling_what_is_not_there_makes_no_webhook", store).await;
+    bench.same("the answer", &enable(&bench, "nowhere", at(5)).await?, &None)?;
+    check(&bench, "the states", Vec::new()).await?;
+    let lines: Vec<_> = bench.lines().await?.into_iter().map(|line| line.line).collect();
+    let refused = name("nowhere").line_of_enabling(None, &source("operator"), at(5));
+    bench.same("the lines", &lines, &vec![refused])
 }
 
 /// After a restart every state is there, and still does not go back.

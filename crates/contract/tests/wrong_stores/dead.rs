@@ -138,4 +138,13 @@ impl DeliveryStore for DeadStore {
     async fn keep_delivery(&self, _: &WebhookName, _: DeliveryState) -> Result<DeliveryState, Unavailable> {
         dead()
     }
+
+    async fn enable_delivery(
+        &self,
+        _: &WebhookName,
+        _: &Source,
+        _: Timestamp,
+    ) -> Result<Option<DeliveryState>, Unavailable> {
+        dead()
+    }
 }

@@ -1,7 +1,7 @@
 //! Deliveries, as wrong stores keep them.
 
 use async_trait::async_trait;
-use runledger_domain::{Action, NewActivity, Subject, Timestamp, Verdict};
+use runledger_domain::{Action, NewActivity, Source, Subject, Timestamp, Verdict};
 use runledger_ports::{ActivityLog, DeliveryState, DeliveryStore, Unavailable, WebhookName};
 
 use crate::flaws::Flaw;
@@ -57,5 +57,29 @@ impl DeliveryStore for WrongStore {
             _ => {}
         }
         self.right.keep_delivery(name, state).await
+    }
+
+    async fn enable_delivery(
+        &self,
+        name: &WebhookName,
+        by: &Source,
+        at: Timestamp,
+    ) -> Result<Option<DeliveryState>, Unavailable> {
+        self.must_run()?;
+        let stood = self.right.deliveries().await?;
+        let stood = stood
+            .into_iter()
+            .find_map(|(known, state)| (known == *name).then_some(state));
+        let enabled = self.right.enable_delivery(name, by, at).await?;
+        let wrong = match (self.flaw, stood) {
+            (Flaw::ForgivesWhoIsNotDisabled, Some(state)) => DeliveryState {
+                position: state.position,
+                ..DeliveryState::default()
+            },
+            (Flaw::EnablesFromTheStart, Some(_)) | (Flaw::EnablesWithoutAWebhook, None) => DeliveryState::default(),
+            _ => return Ok(enabled),
+        };
+        self.right.keep_delivery(name, wrong.clone()).await?;
+        Ok(Some(wrong))
     }
 }

@@ -78,6 +78,13 @@ fn write_operations(page: &mut Page, runs: &RunService) {
     for (source, counted) in sources.iter().flat_map(|of| of.tokens.iter().map(|c| (&of.source, c))) {
         samples.labelled(&labels(source, counted), counted.count);
     }
+    let mut samples = page.metric(&table::WEBHOOK_CHANGES);
+    for (source, counted) in sources
+        .iter()
+        .flat_map(|of| of.webhooks.iter().map(|c| (&of.source, c)))
+    {
+        samples.labelled(&labels(source, counted), counted.count);
+    }
     // Apart and without labels, so that it is there from the start and the first one is seen as a step.
     let changes = sources.iter().flat_map(|of| &of.changes);
     let implicit = changes.filter(|counted| counted.effect == Effect::NotFound);

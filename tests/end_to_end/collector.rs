@@ -12,12 +12,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::tls::{CERTIFICATE, KEY};
+use crate::tls::{CERTIFICATE, KEY, server_config};
 
 /// How long a collector takes that is late.
 const LATE: Duration = Duration::from_millis(300);
@@ -61,16 +58,7 @@ impl Collector {
 
     /// One that speaks TLS alone, as `localhost`, with the certificate of [`CERTIFICATE`].
     pub(crate) fn start_tls(manner: Manner) -> Self {
-        let chain = CertificateDer::pem_slice_iter(CERTIFICATE.as_bytes());
-        let chain = chain.collect::<Result<_, _>>().unwrap();
-        let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .unwrap();
-        let mut collector = Self::listen(manner, Some(Arc::new(config)));
+        let mut collector = Self::listen(manner, Some(server_config(CERTIFICATE, KEY)));
         collector.endpoint = format!("https://localhost:{}/v1/traces", collector.port);
         collector
     }

@@ -208,6 +208,65 @@ fn a_receiver_that_is_gone_is_left_alone_until_it_is_enabled() {
 }
 
 #[test]
+fn a_webhook_is_tried_with_an_event_that_is_no_line() {
+    let place = Place::new();
+    let receiver = Receiver::start(|number| match number {
+        1 => Answer::Fail,
+        _ => Answer::Take,
+    });
+    // It wants no line at all of what follows, so that only the tests arrive.
+    let more = "allow_private = true\naction = \"import\"";
+    let lineage = format!("{more}\nformat = \"openlineage\"\nnamespace = \"test\"");
+    configure(
+        &place,
+        &[("events", receiver.port, more), ("lineage", receiver.port, &lineage)],
+    );
+    place.run_as("orchestrator", &["job", "create", "r1"]).expect(0);
+    // No server: nobody could send it.
+    place
+        .run(&["webhook", "test", "events"])
+        .expect(4)
+        .says(&["nothing is delivered to a webhook events here"]);
+    let server = place.serve();
+    until("the webhooks", || !webhook(&place, "lineage").is_null());
+    let before = webhook(&place, "events");
+    place
+        .run(&["webhook", "test", "events"])
+        .expect(0)
+        .says(&["events took the event: it answered 204"]);
+    let refused = place.run(&["webhook", "test", "events"]).expect(1);
+    let refused = refused.says(&["did not take the event: answered 503"]);
+    assert!(!refused.err.contains("s3cret"), "{refused:?}");
+    let tried = place.run(&["webhook", "test", "lineage", "--json"]).expect(0).json();
+    assert_eq!(
+        tried,
+        [json!({"name": "lineage", "taken": true, "answer": "answered 204"})]
+    );
+    place.run(&["webhook", "test", "nowhere"]).expect(4);
+    let came = receiver.came();
+    assert_eq!(came.len(), 3);
+    assert!(came.iter().all(|event| event.id.starts_with("test-")), "{came:?}");
+    assert!(came[0].id != came[1].id, "each test is looked at");
+    assert_eq!(came[0].body["type"], "runledger.test");
+    assert_eq!(
+        (&came[2].body["eventType"], &came[2].body["job"]["name"]),
+        (&json!("OTHER"), &json!("webhook.test"))
+    );
+    let after = webhook(&place, "events");
+    assert_eq!(
+        (&before["failures"], &before["status"]),
+        (&after["failures"], &after["status"]),
+        "its state stays"
+    );
+    let log = place.run(&["activity", "--all", "--json"]).expect(0).json();
+    let traces = log.iter().filter(|line| line["action"] == "test_webhook");
+    let traces: Vec<_> = traces.map(|line| (&line["outcome"], &line["detail"])).collect();
+    assert_eq!(traces.len(), 5);
+    assert_eq!(json!(traces[2]), json!(["unchanged", "webhook events: answered 503"]));
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
 fn what_makes_no_sense_is_said_without_the_secret() {
     let place = Place::new();
     for (more, words) in [

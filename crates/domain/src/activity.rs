@@ -38,11 +38,13 @@ pub enum Action {
     EndToken,
     /// Let a webhook go on.
     EnableWebhook,
+    /// Send a webhook an event to try it.
+    TestWebhook,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Create,
         Self::Import,
         Self::Update,
@@ -54,6 +56,7 @@ impl Action {
         Self::CreateToken,
         Self::EndToken,
         Self::EnableWebhook,
+        Self::TestWebhook,
     ];
 
     /// The word for the action.
@@ -70,6 +73,7 @@ impl Action {
             Self::CreateToken => "create_token",
             Self::EndToken => "end_token",
             Self::EnableWebhook => "enable_webhook",
+            Self::TestWebhook => "test_webhook",
         }
     }
 }
@@ -91,7 +95,7 @@ impl FromStr for Action {
                 what: "an action",
                 text: clip(text),
                 allowed: "create, import, update, start_stage, finish_stage, heartbeat, complete, declare_lost, \
-                          create_token, end_token, enable_webhook",
+                          create_token, end_token, enable_webhook, test_webhook",
             })
     }
 }

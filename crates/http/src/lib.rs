@@ -121,6 +121,7 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/tokens/{token}/rotate", post(tokens::rotate))
         .route("/v1/webhooks", get(webhooks::list))
         .route("/v1/webhooks/{webhook}/enable", post(webhooks::enable))
+        .route("/v1/webhooks/{webhook}/test", post(webhooks::test))
         .route("/v1/stats", get(meta::stats))
         .route("/metrics", get(metrics::metrics))
         .route("/livez", get(meta::livez))

@@ -13,14 +13,14 @@ use runledger_ports::{WebhookName, WebhookNameError};
 use crate::answer::json;
 use crate::api::{Api, carry_out};
 use crate::body::read;
-use crate::describe::answers::{ChangeProblems, ListProblems, WebhookShown, WebhooksListed};
+use crate::describe::answers::{ChangeProblems, ListProblems, WebhookShown, WebhookTested, WebhooksListed};
 use crate::describe::parameters::{AdminHeaders, WebhookPath};
 use crate::incoming::{Incoming, Reading};
 use crate::problem;
 use crate::query::check_none;
 use crate::trouble::Problem;
 use crate::wire::input::Nothing;
-use crate::wire::webhook::{WebhookList, WebhookOut};
+use crate::wire::webhook::{WebhookList, WebhookOut, WebhookTestOut};
 
 /// Lists all webhooks that the log was ever delivered to, and how that goes.
 #[utoipa::path(
@@ -54,12 +54,41 @@ pub(crate) async fn enable(State(api): State<Arc<Api>>, mut incoming: Incoming) 
         };
         match api.ledger.webhooks.enable(&source, &name).await {
             Ok(status) => json(StatusCode::OK, &WebhookOut::of(&status)),
-            Err(WebhookError::Unavailable(unavailable)) => Problem::from(unavailable).into_response(),
-            // It has its line from the store.
-            Err(missing) => not_found(missing.to_string()).into_response(),
+            Err(error) => failed(error),
         }
     })
     .await
+}
+
+/// Sends a webhook one signed event that is no line of the log, and says what the receiver answered.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/{webhook}/test",
+    tag = "server",
+    operation_id = "testWebhook",
+    params(WebhookPath, AdminHeaders),
+    responses(WebhookTested, ChangeProblems)
+)]
+pub(crate) async fn test(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
+    carry_out(incoming.trace(), async move {
+        let (source, name) = match asked(&mut incoming) {
+            Ok(asked) => asked,
+            Err(problem) => return api.refuse(&incoming, Action::TestWebhook, problem).await,
+        };
+        match api.ledger.webhooks.test(&source, &name).await {
+            Ok(test) => json(StatusCode::OK, &WebhookTestOut::of(&test)),
+            Err(error) => failed(error),
+        }
+    })
+    .await
+}
+
+/// It has its line from the app.
+fn failed(error: WebhookError) -> Response {
+    match error {
+        WebhookError::Unavailable(unavailable) => Problem::from(unavailable).into_response(),
+        missing => not_found(missing.to_string()).into_response(),
+    }
 }
 
 fn asked(incoming: &mut Incoming) -> Result<(Source, WebhookName), Problem> {

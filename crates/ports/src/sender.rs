@@ -27,7 +27,8 @@ pub enum SendError {
 /// # Contract
 /// - `send` MUST answer `Ok` only when the receiver has taken the line.
 /// - The same line MUST carry the same id whenever it is sent, also after a restart, and no other line that id.
-/// - `send` MUST end within a bounded time, and dropping its future MUST end it.
+/// - `send` and `test` MUST end within a bounded time, and dropping their future MUST end them.
+/// - What `test` sends MUST carry an id that no line has.
 /// - An error MUST NOT hold a secret.
 #[async_trait]
 pub trait EventSender: Send + Sync {
@@ -39,4 +40,10 @@ pub trait EventSender: Send + Sync {
     /// # Errors
     /// [`SendError`] when it is not known that the receiver took it.
     async fn send(&self, activity: &Activity) -> Result<(), SendError>;
+
+    /// Sends an event that is no line of the log, as lines are sent; answers in words what the receiver said.
+    ///
+    /// # Errors
+    /// As [`EventSender::send`].
+    async fn test(&self) -> Result<String, SendError>;
 }

@@ -1,14 +1,14 @@
 //! A line as a `CloudEvents` 1.0 event, structured as JSON.
 
-use runledger_domain::Activity;
+use runledger_domain::{Activity, Timestamp};
 use serde::Serialize;
 
 /// The content type.
 pub(crate) const CONTENT_TYPE: &str = "application/cloudevents+json";
 
-/// One event. Its data is the line as `/v1/activity` shows it.
+/// One event.
 #[derive(Debug, Serialize)]
-pub(crate) struct CloudEvent<'a> {
+pub(crate) struct CloudEvent<'a, D> {
     specversion: &'static str,
     id: &'a str,
     source: &'a str,
@@ -17,11 +17,12 @@ pub(crate) struct CloudEvent<'a> {
     subject: Option<String>,
     time: String,
     datacontenttype: &'static str,
-    data: Line<'a>,
+    data: D,
 }
 
+/// A line as `/v1/activity` shows it.
 #[derive(Debug, Serialize)]
-struct Line<'a> {
+pub(crate) struct Line<'a> {
     seq: u64,
     at: String,
     action: &'static str,
@@ -35,7 +36,7 @@ struct Line<'a> {
     hash: String,
 }
 
-impl<'a> CloudEvent<'a> {
+impl<'a> CloudEvent<'a, Line<'a>> {
     pub(crate) fn of(id: &'a str, source: &'a str, activity: &'a Activity) -> Self {
         let line = &activity.line;
         let (run, client) = (line.subject.run.as_str(), line.subject.client.as_str());
@@ -64,6 +65,30 @@ impl<'a> CloudEvent<'a> {
                 version: line.version,
                 detail: unless_empty(&line.detail),
                 hash: activity.hash.to_string(),
+            },
+        }
+    }
+}
+
+/// What an event holds that is sent to try a webhook.
+#[derive(Debug, Serialize)]
+pub(crate) struct Test {
+    message: &'static str,
+}
+
+impl<'a> CloudEvent<'a, Test> {
+    /// An event that is about nothing.
+    pub(crate) fn test(id: &'a str, source: &'a str, now: Timestamp) -> Self {
+        Self {
+            specversion: "1.0",
+            id,
+            source,
+            r#type: "runledger.test".into(),
+            subject: None,
+            time: now.to_string(),
+            datacontenttype: "application/json",
+            data: Test {
+                message: "this event tries the webhook; it is no line of the log",
             },
         }
     }

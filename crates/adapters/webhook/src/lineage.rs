@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use runledger_domain::{Action, Activity, Outcome, Verdict};
+use runledger_domain::{Action, Activity, Outcome, Timestamp, Verdict};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -68,6 +68,23 @@ impl<'a> RunEvent<'a> {
             schema_url: SCHEMA,
         }
     }
+
+    /// An event that is about no run.
+    pub(crate) fn test(namespace: &'a str, now: Timestamp) -> Self {
+        Self {
+            event_type: "OTHER",
+            event_time: now.to_string(),
+            run: Run {
+                run_id: run_uuid(namespace, "", "test"),
+            },
+            job: Job {
+                namespace,
+                name: "webhook.test".into(),
+            },
+            producer: PRODUCER,
+            schema_url: SCHEMA,
+        }
+    }
 }
 
 /// What a change means for the run. An imported record has no life cycle here: it is what is known of it.
@@ -82,7 +99,9 @@ fn event_type(activity: &Activity) -> &'static str {
         },
         Action::DeclareLost => "FAIL",
         Action::Update | Action::StartStage | Action::FinishStage | Action::Heartbeat => "RUNNING",
-        Action::Import | Action::CreateToken | Action::EndToken | Action::EnableWebhook => "OTHER",
+        Action::Import | Action::CreateToken | Action::EndToken | Action::EnableWebhook | Action::TestWebhook => {
+            "OTHER"
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use runledger_domain::Activity;
 use runledger_ports::{Clock, EventSender, SendError};
+use serde::Serialize;
 use tokio::time::timeout;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
@@ -80,26 +81,40 @@ impl Webhook {
         Ok(Self { options, clock, tls })
     }
 
-    fn body(&self, id: &str, activity: &Activity) -> Result<(&'static str, Vec<u8>), serde_json::Error> {
-        let namespace = &self.options.namespace;
-        Ok(match self.options.format {
-            Format::CloudEvents => (
-                cloud_event::CONTENT_TYPE,
-                serde_json::to_vec(&CloudEvent::of(id, namespace, activity))?,
-            ),
-            Format::OpenLineage => (
-                lineage::CONTENT_TYPE,
-                serde_json::to_vec(&RunEvent::of(namespace, activity))?,
-            ),
-        })
+    fn line(&self, activity: &Activity) -> Result<Request<Full<Bytes>>, SendError> {
+        let (id, namespace) = (event_id(activity), &self.options.namespace);
+        match self.options.format {
+            Format::CloudEvents => {
+                let event = CloudEvent::of(&id, namespace, activity);
+                self.request(&id, cloud_event::CONTENT_TYPE, &event)
+            }
+            Format::OpenLineage => self.request(&id, lineage::CONTENT_TYPE, &RunEvent::of(namespace, activity)),
+        }
     }
 
-    fn request(&self, activity: &Activity) -> Result<Request<Full<Bytes>>, SendError> {
-        let id = event_id(activity);
+    /// Each test has an id of its own, so that a receiver that remembers them looks at it.
+    fn trial(&self) -> Result<Request<Full<Bytes>>, SendError> {
+        let (now, namespace) = (self.clock.now(), &self.options.namespace);
+        let id = format!("test-{}", now.as_micros());
+        match self.options.format {
+            Format::CloudEvents => {
+                let event = CloudEvent::test(&id, namespace, now);
+                self.request(&id, cloud_event::CONTENT_TYPE, &event)
+            }
+            Format::OpenLineage => self.request(&id, lineage::CONTENT_TYPE, &RunEvent::test(namespace, now)),
+        }
+    }
+
+    fn request<T: Serialize>(
+        &self,
+        id: &str,
+        content_type: &str,
+        event: &T,
+    ) -> Result<Request<Full<Bytes>>, SendError> {
         let failed = |what: &dyn std::fmt::Display| failure(format!("the event cannot be written: {what}"));
-        let (content_type, body) = self.body(&id, activity).map_err(|error| failed(&error))?;
+        let body = serde_json::to_vec(event).map_err(|error| failed(&error))?;
         let timestamp = self.clock.now().as_micros().div_euclid(1_000_000);
-        let signature = self.options.secret.sign(&id, timestamp, &body);
+        let signature = self.options.secret.sign(id, timestamp, &body);
         Request::builder()
             .method(Method::POST)
             .uri(self.options.endpoint.target.as_str())
@@ -112,6 +127,22 @@ impl Webhook {
             .header("webhook-signature", signature)
             .body(Full::from(body))
             .map_err(|error| failed(&error))
+    }
+
+    /// Sends a request once; answers the status of success.
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<StatusCode, SendError> {
+        let WebhookOptions {
+            endpoint,
+            allow_private,
+            timeout: limit,
+            ..
+        } = &self.options;
+        let asked = exchange(endpoint, *allow_private, self.tls.as_ref(), request);
+        match timeout(*limit, asked).await {
+            Ok(Ok((status, headers))) => verdict(status, &headers).map(|()| status),
+            Ok(Err(error)) => Err(failure(error.to_string())),
+            Err(_) => Err(failure(format!("no answer within {} s", limit.as_secs()))),
+        }
     }
 }
 
@@ -146,19 +177,12 @@ impl EventSender for Webhook {
     }
 
     async fn send(&self, activity: &Activity) -> Result<(), SendError> {
-        let request = self.request(activity)?;
-        let WebhookOptions {
-            endpoint,
-            allow_private,
-            timeout: limit,
-            ..
-        } = &self.options;
-        let asked = exchange(endpoint, *allow_private, self.tls.as_ref(), request);
-        match timeout(*limit, asked).await {
-            Ok(Ok((status, headers))) => verdict(status, &headers),
-            Ok(Err(error)) => Err(failure(error.to_string())),
-            Err(_) => Err(failure(format!("no answer within {} s", limit.as_secs()))),
-        }
+        self.ask(self.line(activity)?).await.map(|_| ())
+    }
+
+    async fn test(&self) -> Result<String, SendError> {
+        let status = self.ask(self.trial()?).await?;
+        Ok(format!("answered {}", status.as_u16()))
     }
 }
 

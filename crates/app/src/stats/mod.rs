@@ -50,7 +50,7 @@ pub enum Operation {
     Change,
     /// A token made or ended.
     Token,
-    /// A webhook enabled.
+    /// A webhook enabled or tried.
     Webhook,
 }
 
@@ -106,7 +106,7 @@ pub struct SourceStats {
     pub changes: Vec<Counted>,
     /// Tokens made and ended, by what came of it.
     pub tokens: Vec<Counted>,
-    /// Webhooks enabled, by what came of it.
+    /// Webhooks enabled and tried, by what came of it.
     pub webhooks: Vec<Counted>,
 }
 
@@ -155,7 +155,7 @@ impl Operation {
             | Action::Complete
             | Action::DeclareLost => Self::Change,
             Action::CreateToken | Action::EndToken => Self::Token,
-            Action::EnableWebhook => Self::Webhook,
+            Action::EnableWebhook | Action::TestWebhook => Self::Webhook,
         }
     }
 }

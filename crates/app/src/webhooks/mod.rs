@@ -10,7 +10,7 @@ mod delivery;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runledger_domain::{Source, Timestamp};
+use runledger_domain::{Action, NewActivity, Source, Subject, Timestamp, Verdict};
 use runledger_ports::{DeliveryState, DeliveryStore, EventSender, Unavailable, WebhookName};
 use tokio::sync::watch;
 
@@ -53,9 +53,26 @@ pub enum WebhookError {
         /// The name.
         name: WebhookName,
     },
+    /// This process delivers to none of this name.
+    #[error("nothing is delivered to a webhook {name} here; only the server whose configuration names it can try it")]
+    NotRunning {
+        /// The name.
+        name: WebhookName,
+    },
     /// The store cannot say.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+/// What came of trying a webhook.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WebhookTest {
+    /// Its name.
+    pub name: WebhookName,
+    /// Whether the receiver took the event.
+    pub is_taken: bool,
+    /// What it answered, or why it did not, in words and without secrets.
+    pub answer: String,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,12 +81,18 @@ struct Counts {
     failed: u64,
 }
 
+/// A webhook that this process delivers to.
+struct Running {
+    sender: Arc<dyn EventSender>,
+    counts: Counts,
+}
+
 /// Delivers the activity log, and says how that goes.
 pub struct Webhooks {
     shared: Arc<Shared>,
     events: Arc<Events>,
     store: Arc<dyn DeliveryStore>,
-    running: Mutex<BTreeMap<WebhookName, Counts>>,
+    running: Mutex<BTreeMap<WebhookName, Running>>,
     /// Grows whenever a webhook is enabled.
     enabled: watch::Sender<u64>,
 }
@@ -87,7 +110,11 @@ impl Webhooks {
 
     /// Delivers to one webhook until `stop` is true. Meant for a task of its own, one for each name.
     pub async fn deliver(&self, webhook: Webhook, stop: watch::Receiver<bool>) {
-        self.running().insert(webhook.name.clone(), Counts::default());
+        let running = Running {
+            sender: Arc::clone(&webhook.sender),
+            counts: Counts::default(),
+        };
+        self.running().insert(webhook.name.clone(), running);
         delivery::work(self, &webhook, stop).await;
         self.running().remove(&webhook.name);
     }
@@ -114,8 +141,7 @@ impl Webhooks {
     /// [`WebhookError`].
     pub async fn enable(&self, by: &Source, name: &WebhookName) -> Result<WebhookStatus, WebhookError> {
         let Some(state) = self.store.enable_delivery(name, by, self.now()).await? else {
-            let stats = &self.shared.stats;
-            stats.count_refused(Operation::Webhook, by.as_str(), "webhook_not_found");
+            self.count_missing(by);
             return Err(WebhookError::Missing { name: name.clone() });
         };
         self.shared
@@ -126,8 +152,57 @@ impl Webhooks {
         Ok(self.status(name.clone(), state))
     }
 
+    /// Sends an event that is no line of the log, once, whatever its deliveries are at; its place and its state stay. The
+    /// attempt has its line, with what came of it (I6).
+    ///
+    /// # Errors
+    /// [`WebhookError`]; what the receiver says is none.
+    pub async fn test(&self, by: &Source, name: &WebhookName) -> Result<WebhookTest, WebhookError> {
+        let sender = self.running().get(name).map(|running| Arc::clone(&running.sender));
+        let Some(sender) = sender else {
+            let missing = WebhookError::NotRunning { name: name.clone() };
+            self.log_test(by, Verdict::Refused("webhook_not_found".into()), missing.to_string())
+                .await?;
+            self.count_missing(by);
+            return Err(missing);
+        };
+        let (is_taken, answer) = match sender.test().await {
+            Ok(answer) => (true, answer),
+            Err(error) => (false, error.to_string()),
+        };
+        self.log_test(by, Verdict::Unchanged, format!("webhook {name}: {answer}"))
+            .await?;
+        self.shared
+            .stats
+            .count(Operation::Webhook, by.as_str(), Effect::Unchanged);
+        tracing::info!(webhook = %name, source = %by, is_taken, "the webhook {name} was tried: {answer}");
+        Ok(WebhookTest {
+            name: name.clone(),
+            is_taken,
+            answer,
+        })
+    }
+
+    fn count_missing(&self, by: &Source) {
+        let stats = &self.shared.stats;
+        stats.count_refused(Operation::Webhook, by.as_str(), "webhook_not_found");
+    }
+
+    async fn log_test(&self, by: &Source, verdict: Verdict, detail: String) -> Result<(), Unavailable> {
+        let line = NewActivity {
+            at: self.now(),
+            action: Action::TestWebhook,
+            source: by.to_string(),
+            subject: Subject::default(),
+            verdict,
+            version: None,
+            detail,
+        };
+        self.shared.log.record(line).await
+    }
+
     fn status(&self, name: WebhookName, state: DeliveryState) -> WebhookStatus {
-        let counts = self.running().get(&name).copied();
+        let counts = self.running().get(&name).map(|running| running.counts);
         WebhookStatus {
             name,
             state,
@@ -150,7 +225,7 @@ impl Webhooks {
     }
 
     fn count(&self, name: &WebhookName, is_delivered: bool) {
-        if let Some(counts) = self.running().get_mut(name) {
+        if let Some(Running { counts, .. }) = self.running().get_mut(name) {
             let count = if is_delivered {
                 &mut counts.delivered
             } else {
@@ -160,7 +235,7 @@ impl Webhooks {
         }
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<WebhookName, Counts>> {
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<WebhookName, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

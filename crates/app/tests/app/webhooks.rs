@@ -36,6 +36,16 @@ impl EventSender for Failing {
             retry_after: None,
         })
     }
+
+    async fn test(&self) -> Result<String, SendError> {
+        if self.is_mended.load(Ordering::Relaxed) {
+            return Ok("answered 204".into());
+        }
+        Err(SendError::Failed {
+            reason: "answered 500".into(),
+            retry_after: None,
+        })
+    }
 }
 
 /// A receiver that never answers.
@@ -48,6 +58,10 @@ impl EventSender for Hanging {
     }
 
     async fn send(&self, _: &Activity) -> Result<(), SendError> {
+        std::future::pending().await
+    }
+
+    async fn test(&self) -> Result<String, SendError> {
         std::future::pending().await
     }
 }

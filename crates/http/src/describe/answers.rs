@@ -56,6 +56,7 @@ answers! {
     TokenShown: [(200, "The token as it is now.", Some("Token"), [])];
     WebhooksListed: [(200, "All webhooks.", Some("WebhookList"), [])];
     WebhookShown: [(200, "The webhook as it is now.", Some("Webhook"), [])];
+    WebhookTested: [(200, "The event was sent, or could not be.", Some("WebhookTest"), [])];
     Ready: [(200, "It is.", Some("Health"), [])];
     Described: [(200, "The description.", Some("object"), [])];
     Explained: [(200, "What it means.", Some("ProblemKind"), [])];

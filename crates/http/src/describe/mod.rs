@@ -20,7 +20,7 @@ use crate::wire::page::{CreatedRecords, Lines, Records};
 use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
 use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
-use crate::wire::webhook::{WebhookList, WebhookOut};
+use crate::wire::webhook::{WebhookList, WebhookOut, WebhookTestOut};
 use crate::{change, create, events, meta, metrics, read, tokens, webhooks};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
@@ -70,13 +70,13 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         read::get_job, read::get_client, read::list, read::stalled, read::summary, read::activity,
         events::events,
         tokens::create, tokens::list, tokens::revoke, tokens::rotate,
-        webhooks::list, webhooks::enable,
+        webhooks::list, webhooks::enable, webhooks::test,
         meta::stats, metrics::metrics, meta::livez, meta::readyz, meta::description, meta::explain,
     ),
     components(schemas(
         Record<'_>, Records<'_>, CreatedRecords<'_>, Lines<'_>, ActivityOut<'_>, SummaryOut<'_>, StatsOut<'_>,
         meta::Health, meta::Explained, ProblemDocument, TokenOut<'_>, TokenList<'_>, TokenWithSecret<'_>,
-        WebhookOut<'_>, WebhookList<'_>, forms::WebhookName,
+        WebhookOut<'_>, WebhookTestOut<'_>, WebhookList<'_>, forms::WebhookName,
         forms::RunId, forms::ClientId, forms::Source, forms::StageName, forms::BatchLabel, forms::ExternalId,
         forms::ClientName, forms::NoteText, forms::AttemptId, forms::EntityTag, forms::CursorText, forms::TokenId,
         forms::TokenName, forms::ProblemCode, forms::Status, forms::Outcome, forms::Beginning, forms::Started,

@@ -21,7 +21,7 @@ metrics! {
     TOKEN_CHANGES = "runledger_token_changes_total", Counter,
         "Tokens made and ended, and refused attempts to, by source, outcome and reason.";
     WEBHOOK_CHANGES = "runledger_webhook_changes_total", Counter,
-        "Webhooks enabled, and refused attempts to, by source, outcome and reason.";
+        "Webhooks enabled and tried, and refused attempts to, by source, outcome and reason.";
     IMPLICIT_CREATIONS = "runledger_attempted_implicit_creations_total", Counter,
         "Changes of records that do not exist. Nothing was created.";
     TURNED_AWAY = "runledger_requests_turned_away_total", Counter,

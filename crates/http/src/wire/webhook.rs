@@ -1,6 +1,6 @@
 //! Webhooks on the wire: how they are. Neither address nor secret is known here.
 
-use runledger_app::WebhookStatus;
+use runledger_app::{WebhookStatus, WebhookTest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -47,6 +47,30 @@ impl<'a> WebhookOut<'a> {
             failing_since: state.failing_since.map(Time),
             disabled_at: state.disabled_at.map(Time),
             last_error: state.last_error.as_deref(),
+        }
+    }
+}
+
+/// What came of trying a webhook.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookTest)]
+pub(crate) struct WebhookTestOut<'a> {
+    /// Its name in the configuration.
+    #[schema(example = "billing")]
+    name: &'a str,
+    /// Whether the receiver took the event.
+    taken: bool,
+    /// What it answered, or why it did not, for people.
+    #[schema(example = "answered 204")]
+    answer: &'a str,
+}
+
+impl<'a> WebhookTestOut<'a> {
+    pub(crate) fn of(test: &'a WebhookTest) -> Self {
+        Self {
+            name: test.name.as_str(),
+            taken: test.is_taken,
+            answer: &test.answer,
         }
     }
 }

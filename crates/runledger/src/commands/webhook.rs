@@ -6,18 +6,19 @@ use serde::Deserialize;
 use super::{Context, OPERATOR, SOURCE};
 use crate::cli::WebhookCommand;
 use crate::connect::Need;
-use crate::failure::Outcome;
+use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Table;
 use crate::transport::{Answer, Request};
 use crate::view::short;
 
-/// Lists and enables webhooks.
+/// Lists, tries and enables webhooks.
 ///
 /// # Errors
 /// What the API refuses.
 pub(crate) async fn webhook(context: &Context<'_>, command: &WebhookCommand) -> Outcome {
     match command {
         WebhookCommand::List => list(context).await,
+        WebhookCommand::Test { name } => test(context, name).await,
         WebhookCommand::Enable { name } => {
             let answer = ask(context, Request::new(Method::POST, &["webhooks", name, "enable"])?).await?;
             if context.output.is_json() {
@@ -30,6 +31,26 @@ pub(crate) async fn webhook(context: &Context<'_>, command: &WebhookCommand) -> 
             ))
         }
     }
+}
+
+async fn test(context: &Context<'_>, name: &str) -> Outcome {
+    let answer = ask(context, Request::new(Method::POST, &["webhooks", name, "test"])?).await?;
+    let test: TestView = answer.read()?;
+    if context.output.is_json() {
+        context.output.json(&answer.text())?;
+    } else if test.taken {
+        context
+            .output
+            .line(&format!("the webhook {} took the event: it {}", test.name, test.answer))?;
+    }
+    if test.taken {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Fault,
+        format_args!("the webhook {} did not take the event: {}", test.name, test.answer),
+    )
+    .advise("mend the receiver, or its url and secret in the configuration; no line of the log was lost by this"))
 }
 
 async fn list(context: &Context<'_>) -> Outcome {
@@ -74,6 +95,13 @@ async fn ask(context: &Context<'_>, request: Request) -> Outcome<Answer> {
 #[derive(Deserialize)]
 struct WebhooksView {
     webhooks: Vec<Box<serde_json::value::RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct TestView {
+    name: String,
+    taken: bool,
+    answer: String,
 }
 
 #[derive(Deserialize)]

@@ -81,3 +81,27 @@ where
     let (head, _) = answer.into_parts();
     Ok((head.status, head.headers))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// By what an address is, not by how it is written: a name is looked at when it is connected to.
+    #[tokio::test]
+    async fn an_address_inside_is_not_connected_to_however_it_is_written() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+            let endpoint: Endpoint = format!("http://{host}:{port}/").parse().unwrap();
+            let refused = connect(&endpoint, false).await;
+            assert!(matches!(refused, Err(NoAnswer::Private { .. })), "{host}: {refused:?}");
+            let none = listener.accept().unwrap_err();
+            assert_eq!(none.kind(), io::ErrorKind::WouldBlock, "{host}");
+            connect(&endpoint, true).await.unwrap();
+            listener.accept().unwrap();
+        }
+    }
+}

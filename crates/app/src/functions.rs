@@ -1,13 +1,14 @@
-//! Functions that are offered beside the API of this version, under a path of their own: those of an older service.
+//! Functions that are offered beside the API of this version, by their names: those of an older service.
 //!
 //! The HTTP surface knows no adapter and an adapter knows no HTTP; they meet in this trait, and the binary hands one to the
 //! other. Whoever serves it says who asks; what is asked and how it is answered is the implementation's.
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use runledger_domain::access::Access;
-use runledger_domain::{Action, RunRecord, Source, Subject};
+use runledger_domain::access::{Access, Scope};
+use runledger_domain::{Action, CreationField, RunRecord, Source, Subject};
 
 use crate::shared::Ledger;
 
@@ -18,6 +19,17 @@ pub enum FunctionKind {
     Reads,
     /// It tries to change something, and leaves a line with this action whatever becomes of it (I6).
     Writes(Action),
+}
+
+impl FunctionKind {
+    /// What its caller must at least be allowed to do.
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::Reads => Scope::Read,
+            Self::Writes(Action::Create) => Scope::Create,
+            Self::Writes(_) => Scope::Change,
+        }
+    }
 }
 
 /// One call, by somebody who is known.
@@ -70,6 +82,8 @@ pub struct FunctionError {
     pub subject: Subject,
     /// The record as it stands, where it stands against the call.
     pub existing: Option<Arc<RunRecord>>,
+    /// In what the creation that was asked for differs from that of `existing`.
+    pub differs_in: Vec<CreationField>,
 }
 
 /// A set of functions over a ledger.
@@ -80,10 +94,7 @@ pub struct FunctionError {
 ///   that it does not see are refused, and a record of such a client is answered like one that is not there (I12).
 /// - A function that reads MUST NOT create or change anything (I3).
 #[async_trait]
-pub trait Functions: Send + Sync {
-    /// The path that they are offered under, such as `/compat/v2`.
-    fn path(&self) -> &'static str;
-
+pub trait Functions: fmt::Debug + Send + Sync {
     /// What the function of this name does; `None` when there is none.
     fn kind(&self, function: &str) -> Option<FunctionKind>;
 

@@ -17,6 +17,7 @@ mod change;
 mod create;
 mod describe;
 mod events;
+mod functions;
 mod guard;
 mod identity;
 mod incoming;
@@ -117,6 +118,7 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{token}/revoke", post(tokens::revoke))
         .route("/v1/tokens/{token}/rotate", post(tokens::rotate))
+        .route("/compat/v2/{function}", post(functions::call))
         .route("/v1/stats", get(meta::stats))
         .route("/metrics", get(metrics::metrics))
         .route("/livez", get(meta::livez))

@@ -20,7 +20,7 @@ use crate::wire::page::{CreatedRecords, Lines, Records};
 use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
 use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
-use crate::{change, create, events, meta, metrics, read, tokens};
+use crate::{change, create, events, functions, meta, metrics, read, tokens};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
 ///
@@ -68,6 +68,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         change::heartbeat_job, change::heartbeat_client,
         read::get_job, read::get_client, read::list, read::stalled, read::summary, read::activity,
         events::events,
+        functions::call,
         tokens::create, tokens::list, tokens::revoke, tokens::rotate,
         meta::stats, metrics::metrics, meta::livez, meta::readyz, meta::description, meta::explain,
     ),
@@ -76,7 +77,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         meta::Health, meta::Explained, ProblemDocument, TokenOut<'_>, TokenList<'_>, TokenWithSecret<'_>,
         forms::RunId, forms::ClientId, forms::Source, forms::StageName, forms::BatchLabel, forms::ExternalId,
         forms::ClientName, forms::NoteText, forms::AttemptId, forms::EntityTag, forms::CursorText, forms::TokenId,
-        forms::TokenName, forms::ProblemCode, forms::Status, forms::Outcome, forms::Beginning, forms::Started,
+        forms::TokenName, forms::ProblemCode, forms::FunctionName, forms::FunctionArguments, forms::Status, forms::Outcome, forms::Beginning, forms::Started,
         forms::Kind, forms::Action, events::LineNumber, forms::Refused, forms::Scope, forms::NumberIn, forms::NumbersIn,
     )),
     modifiers(&SharedProblems, &Bearer, &BodiesLeftOut, &Links),
@@ -85,6 +86,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         (name = "create", description = "The one door through which records come into being."),
         (name = "change", description = "Changes of records that exist. An unknown key is 404, and recorded."),
         (name = "read", description = "Reads. They create nothing and change nothing."),
+        (name = "compat", description = "The functions of older services, by their names."),
         (name = "tokens", description = "Who may do what. For holders of the scope `admin`."),
         (name = "server", description = "The server itself."),
     ),

@@ -1,5 +1,6 @@
-//! The arguments of a call, in either form: a JSON array for the positional one, a JSON object for the other. An array
-//! whose first element is an object is the object form too, as the older functions chose by their first argument.
+//! The arguments of a call, in either form: a JSON array for the positional one, which may stand alone in an object as
+//! `args`, a JSON object for the other. An array whose first element is an object is the object form too, as the older
+//! functions chose by their first argument.
 
 use std::fmt;
 
@@ -64,17 +65,20 @@ impl<'a> Arguments<'a> {
         let whole: &RawValue = serde_json::from_slice(json).map_err(not_json)?;
         match kind_of(whole) {
             "object" => Self::named(function, whole),
-            "array" => {
-                let list: Vec<&RawValue> = serde_json::from_str(whole.get()).map_err(not_json)?;
-                match list.first() {
-                    Some(first) if kind_of(first) == "object" => Self::named(function, first),
-                    _ => Ok(Self::positional(function, &list)),
-                }
-            }
+            "array" => Self::listed(function, whole),
             other => {
                 let detail = format!("the arguments are a {other}; send an array or an object");
                 Err(Failure::new("body_invalid", detail))
             }
+        }
+    }
+
+    fn listed(function: Function, array: &'a RawValue) -> Result<Self, Failure> {
+        let list: Vec<&'a RawValue> =
+            serde_json::from_str(array.get()).map_err(|error| Failure::new("body_invalid", error.to_string()))?;
+        match list.first() {
+            Some(first) if kind_of(first) == "object" => Self::named(function, first),
+            _ => Ok(Self::positional(function, &list)),
         }
     }
 
@@ -93,6 +97,12 @@ impl<'a> Arguments<'a> {
     fn named(function: Function, object: &'a RawValue) -> Result<Self, Failure> {
         let members: Members<'a> =
             serde_json::from_str(object.get()).map_err(|error| Failure::new("body_invalid", error.to_string()))?;
+        if let [(name, list)] = &members.0[..]
+            && name == "args"
+            && kind_of(list) == "array"
+        {
+            return Self::listed(function, list);
+        }
         let mut known: Vec<(&'static str, &'a RawValue)> = Vec::new();
         for (name, value) in members.0 {
             let Some(parameter) = function.parameter(&name) else {
@@ -184,6 +194,7 @@ mod tests {
     fn both_forms_and_the_other_names_lead_to_the_same_arguments() {
         for body in [
             r#"["250925-231841","acme","Success","done",{"source":"x1"}]"#,
+            r#"{"args":["250925-231841","acme","Success","done",{"source":"x1"}]}"#,
             r#"{"runId":"250925-231841","clientId":"acme","status":"Success","notes":"done","options":{"source":"x1"}}"#,
             r#"[{"runId":"250925-231841","clientId":"acme","Status":"Success","System Notes":"done","options":{"source":"x1"}}]"#,
         ] {
@@ -200,6 +211,8 @@ mod tests {
             ("{", "body_not_json"),
             ("7", "body_invalid"),
             (r#"{"runid":"x"}"#, "unknown_field"),
+            (r#"{"args":[],"runId":"x"}"#, "unknown_field"),
+            (r#"{"args":"x"}"#, "unknown_field"),
             (r#"{"notes":"a","systemNotes":"b"}"#, "body_invalid"),
         ] {
             let refused = Arguments::read(Function::CompleteRunRecord, body.as_bytes()).unwrap_err();

@@ -44,6 +44,10 @@ pub(super) fn asker(call: &FunctionCall<'_>, arguments: &Arguments<'_>, scope: S
     }
     let source = match call.access.source(call.source.clone().or(said)) {
         Err(AccessError::SourceMissing) => parsed("source", UNNAMED)?,
+        // A token of several sources speaks for nobody in particular only when it was made to.
+        Err(open @ AccessError::SourceOpen { .. }) => {
+            call.access.source(Some(parsed("source", UNNAMED)?)).map_err(|_| open)?
+        }
         other => other?,
     };
     call.access.allow(scope)?;

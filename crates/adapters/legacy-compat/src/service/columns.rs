@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 
 use super::arguments::{string, string_or_number};
 use super::failure::Failure;
+use super::key::key as named;
 use super::record::APIFY;
-use crate::{LegacyId, fields, status};
+use crate::{fields, status};
 
 /// The one number of a client's row that an update of metrics overwrites; it raises the eight others and never lowers
 /// them.
@@ -20,7 +21,8 @@ const OVERWRITTEN: &str = "Profiles Submitted for Post Harvesting";
 pub(super) enum Numbers {
     /// As they are: `updateRunRecord`.
     Set,
-    /// The higher of the present and the new one counts: `updateClientMetrics`.
+    /// The higher of the present and the new one counts, and nothing else than numbers, notes and references is taken: an
+    /// update of metrics never ended a record. `updateClientMetrics`.
     Raise,
 }
 
@@ -38,6 +40,7 @@ impl Columns {
     pub(super) fn read(members: &[(String, &RawValue)], key: &RunKey, numbers: Numbers) -> Result<Self, Failure> {
         let mut read = Self::default();
         let mut end_time = false;
+        let mut texts = Vec::new();
         for (place, (column, value)) in members.iter().enumerate() {
             if members[..place].iter().any(|(before, _)| before == column) {
                 let detail = format!("column {column} stands twice; send it once");
@@ -49,9 +52,11 @@ impl Columns {
             }
             match column.as_str() {
                 fields::RUN_ID | fields::CLIENT_ID => same_key(column, value, key)?,
+                fields::STATUS | fields::END_TIME if numbers == Numbers::Raise => {}
                 fields::STATUS => read.status(value)?,
                 fields::END_TIME => end_time = true,
-                fields::SYSTEM_NOTES => read.update.note = Some(parsed(column, &string(column, value)?)?),
+                fields::SYSTEM_NOTES | fields::PROGRESS_LOG => texts.push(string(column, value)?),
+                fields::ERROR_DETAILS => texts.push(format!("{column}: {}", string(column, value)?)),
                 fields::APIFY_RUN_ID => {
                     let id = ExternalId::new(APIFY, &string(column, value)?);
                     let id = id.map_err(|error| Failure::new("value_invalid", error.to_string()).at(column))?;
@@ -64,6 +69,7 @@ impl Columns {
                 _ => read.number(column, value, key, numbers)?,
             }
         }
+        read.update.note = note(fields::SYSTEM_NOTES, Some(texts.join("\n")))?;
         if end_time && read.end.is_none() {
             let detail = format!(
                 "End Time is the ledger's to say; to end {key}, send a final Status with it, or complete the record"
@@ -118,7 +124,7 @@ impl Columns {
 
 /// Reads a word for a status.
 pub(super) fn status_word(field: &str, text: &str) -> Result<Status, Failure> {
-    status::read(text).map_err(|error| Failure::new("value_invalid", error.to_string()).at(field))
+    status::said(text).map_err(|error| Failure::new("value_invalid", error.to_string()).at(field))
 }
 
 /// Reads a value of the domain.
@@ -141,7 +147,7 @@ pub(super) fn note(field: &str, text: Option<String>) -> Result<Option<NoteText>
 fn same_key(column: &str, value: &RawValue, key: &RunKey) -> Result<(), Failure> {
     let text = string(column, value)?;
     let is_same = if column == fields::RUN_ID {
-        LegacyId::parse(&text, key.client()).is_ok_and(|id| id.key() == key)
+        named(&text, key.client()).is_ok_and(|said| said == *key)
     } else {
         key.client().is_some_and(|client| client.as_str() == text)
     };

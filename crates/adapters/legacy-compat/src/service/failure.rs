@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runledger_app::{CreationError, FunctionError, ReadError};
 use runledger_domain::access::AccessError;
-use runledger_domain::{RunRecord, Subject};
+use runledger_domain::{CreationField, RunRecord, Subject};
 use runledger_ports::{ChangeError, Unavailable};
 
 use crate::LegacyIdError;
@@ -16,6 +16,7 @@ pub(super) struct Failure {
     detail: String,
     field: Option<String>,
     existing: Option<Arc<RunRecord>>,
+    differs_in: Vec<CreationField>,
     /// What the line says, if the app has not kept one: the code and, where the answer must not say it, another detail.
     line: Option<(&'static str, Option<&'static str>)>,
 }
@@ -28,6 +29,7 @@ impl Failure {
             detail: detail.into(),
             field: None,
             existing: None,
+            differs_in: Vec::new(),
             line: Some((code, None)),
         }
     }
@@ -76,6 +78,7 @@ impl Failure {
             field: self.field,
             subject,
             existing: self.existing,
+            differs_in: self.differs_in,
         }
     }
 
@@ -95,12 +98,14 @@ impl Failure {
                 };
                 Self::new(reason.code(), detail)
             }
-            CreationError::Conflict { existing, .. } => Self {
+            CreationError::Conflict { existing, differs_in } => Self {
                 existing: Some(existing),
+                differs_in,
                 ..Self::new("conflict", format!("{}: {words}", older.exists))
             },
-            CreationError::AttemptReused { existing, .. } => Self {
+            CreationError::AttemptReused { existing, differs_in } => Self {
                 existing: Some(existing),
+                differs_in,
                 ..Self::new("idempotency_key_reused", format!("{}: {words}", older.exists))
             },
             CreationError::Refused { refusal, .. } => Self::new(refusal.code(), words),

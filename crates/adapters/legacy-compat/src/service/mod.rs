@@ -8,6 +8,7 @@ mod asker;
 mod columns;
 mod failure;
 mod function;
+mod key;
 mod reading;
 mod record;
 mod writing;
@@ -180,10 +181,6 @@ fn claimed(arguments: &Arguments<'_>) -> Claimed {
 
 #[async_trait]
 impl Functions for LegacyService {
-    fn path(&self) -> &'static str {
-        "/compat/v2"
-    }
-
     fn kind(&self, function: &str) -> Option<FunctionKind> {
         Function::named(function).map(Function::kind)
     }

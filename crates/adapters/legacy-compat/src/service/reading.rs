@@ -12,8 +12,8 @@ use super::LegacyService;
 use super::arguments::Arguments;
 use super::columns::parsed;
 use super::failure::Failure;
+use super::key::key;
 use super::record::{json, record_id, record_json};
-use crate::LegacyId;
 
 /// How many entries the older log held.
 const LOG_ENTRIES: u64 = 100;
@@ -40,7 +40,7 @@ pub(super) fn client_key(arguments: &Arguments<'_>) -> Result<RunKey, Failure> {
         let detail = "clientId is missing; name the client, byte for byte";
         return Err(Failure::new("body_invalid", detail).at("clientId"));
     };
-    Ok(LegacyId::parse(&arguments.needed("runId")?, Some(&client))?.into_key())
+    key(&arguments.needed("runId")?, Some(&client))
 }
 
 /// `getRunRecord` and `getRunRecordId`: `null` when there is none, whoever asks for it.
@@ -74,7 +74,7 @@ pub(super) async fn exists(
     let text = arguments.needed("runId")?;
     let mut keys = Vec::new();
     if let Some(client) = client(arguments)? {
-        keys.push(LegacyId::parse(&text, Some(&client))?.into_key());
+        keys.push(key(&text, Some(&client))?);
     } else {
         match text.parse::<RunKey>() {
             Ok(RunKey::Client(run, client)) => {
@@ -82,7 +82,7 @@ pub(super) async fn exists(
                 keys.extend(unprefixed.map(|client| RunKey::Client(run.clone(), client)));
                 keys.push(RunKey::Client(run, client));
             }
-            _ => keys.push(LegacyId::parse(&text, None)?.into_key()),
+            _ => keys.push(key(&text, None)?),
         }
     }
     for key in keys.iter().filter(|key| call.access.sees(key)) {

@@ -13,9 +13,9 @@ use super::asker::{asker, attempt, update_id};
 use super::columns::{Columns, Numbers, note, parsed, status_word};
 use super::failure::{CreationWords, Failure};
 use super::function::Function;
+use super::key::key;
 use super::reading::{client, client_key};
 use super::record::{APIFY, json, record_json};
-use crate::LegacyId;
 
 /// `createJobRecord`.
 pub(super) async fn create_job(
@@ -29,7 +29,7 @@ pub(super) async fn create_job(
         return Err(AccessError::Client.into());
     }
     let text = arguments.needed("runId")?;
-    let key = LegacyId::parse(&text, None)?.into_key();
+    let key = key(&text, None)?;
     let batch = arguments
         .raw("stream")
         .map(|value| string_or_number("stream", value))
@@ -223,6 +223,7 @@ pub(super) async fn register_apify(
     };
     let update = Update {
         external_ids: vec![id],
+        update_id: update_id(call)?,
         ..Update::default()
     };
     let changed = change.carry_out(Command::Update(update)).await?;
@@ -237,7 +238,7 @@ pub(super) async fn register_apify(
 fn target(function: Function, arguments: &Arguments<'_>) -> Result<(RunKey, String), Failure> {
     if matches!(function, Function::UpdateJobRecord | Function::CompleteJobRecord) {
         let text = arguments.needed("runId")?;
-        let key = LegacyId::parse(&text, None)?.into_key();
+        let key = key(&text, None)?;
         let missing = format!("Job tracking record not found for {text} (base: {})", key.run());
         return Ok((key, missing));
     }

@@ -73,7 +73,7 @@ async fn keys_and_what_was_fixed_at_creation_never_change() {
         r#""Client Name":"Other""#,
         r#""Start Time":"2025-09-25T23:18:41Z""#,
         r#""End Time":"2025-09-25T23:18:41Z""#,
-        r#""Status":"Partial""#,
+        r#""Status":"Done!""#,
         r#""Post Scoring Tokens":-1"#,
     ] {
         world
@@ -120,7 +120,7 @@ async fn an_end_is_final_and_said_again_changes_nothing() {
     world
         .refused(
             "completeRunRecord",
-            r#"["250925-231841","acme","Partial"]"#,
+            r#"["250925-231841","acme","Done!"]"#,
             "value_invalid",
             "not a status",
         )
@@ -193,4 +193,103 @@ async fn an_apify_id_is_filed_as_a_reference_and_found_again() {
         json!("250925-231841-acme")
     );
     assert_eq!(world.records().await, 2);
+}
+
+#[tokio::test]
+async fn partial_is_an_end_with_errors() {
+    let world = World::begun().await;
+    let partial =
+        r#"["250925-231841","acme","Partial","Jobs started: 2/3",{"source":"smart_resume_workflow_complete"}]"#;
+    let record = world.done("completeRunRecord", partial).await;
+    assert_eq!(record["fields"]["Status"], "Completed with Errors");
+    assert_eq!(world.done("completeRunRecord", partial).await, record);
+}
+
+#[tokio::test]
+async fn what_operations_wrote_into_long_texts_is_appended_to_the_notes() {
+    let world = World::begun().await;
+    let update = |columns: &str| format!(r#"["250925-231841","acme",{{{columns}}},{{"source":"post_scoring"}}]"#);
+    for columns in [
+        r#""Progress Log":"[09:18:41] Lead scoring started""#,
+        r#""Error Details":"2 profiles had no text","System Notes":"done""#,
+    ] {
+        world.done("updateRunRecord", &update(columns)).await;
+    }
+    let record = world.done("getRunRecord", r#"["250925-231841","acme"]"#).await;
+    let notes = record["fields"]["System Notes"].as_str().unwrap();
+    for line in [
+        "[09:18:41] Lead scoring started",
+        "Error Details: 2 profiles had no text",
+        "done",
+    ] {
+        assert!(notes.lines().any(|own| own == line), "{line} is not in {notes}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_of_metrics_never_ends_a_record() {
+    let world = World::begun().await;
+    let metrics =
+        r#"["250925-231841","acme",{"Status":"Completed","End Time":"2025-09-25T23:20:00Z","Post Scoring Tokens":3}]"#;
+    let record = world.done("updateClientMetrics", metrics).await;
+    assert_eq!(record["fields"]["Status"], "Running");
+    assert_eq!(record["fields"]["Post Scoring Tokens"], 3);
+    assert_eq!(record["fields"].get("End Time"), None);
+}
+
+#[tokio::test]
+async fn a_late_apify_id_is_refused_and_a_repeated_one_is_not() {
+    let world = World::begun().await;
+    let filed = r#"["8MSTBAfqMzuXPvgB3","acme","250925-231841"]"#;
+    let first = world.call("registerApifyRunId", filed, Some("a1")).await.unwrap();
+    world
+        .done("completeRunRecord", r#"["250925-231841","acme","Success"]"#)
+        .await;
+    assert_eq!(
+        world.call("registerApifyRunId", filed, Some("a1")).await.unwrap(),
+        first
+    );
+    let late = r#"["AeljThOnfXhim2T31","acme","250925-231841"]"#;
+    world
+        .refused("registerApifyRunId", late, "already_ended", "never changes")
+        .await;
+}
+
+#[tokio::test]
+async fn an_update_that_also_ends_is_repeated_without_a_second_effect() {
+    let world = World::begun().await;
+    let update = r#"["250925-231841","acme",{"Status":"Failed","Post Scoring Tokens":5,"System Notes":"why"}]"#;
+    let first = world.call("updateRunRecord", update, Some("u1")).await.unwrap();
+    assert_eq!(world.call("updateRunRecord", update, Some("u1")).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn a_run_with_a_name_goes_the_same_way() {
+    let world = World::new();
+    let run = "test-run-1758806321000";
+    world
+        .done(
+            "createJobRecord",
+            &format!(r#"["{run}",1,{{"source":"orchestrator"}}]"#),
+        )
+        .await;
+    let client = format!(r#"["{run}","TEST_CLIENT_ID","Test Client",{{"source":"orchestrator"}}]"#);
+    let created = world.done("createClientRunRecord", &client).await;
+    let read = world
+        .done("getRunRecord", &format!(r#"["{run}","TEST_CLIENT_ID"]"#))
+        .await;
+    assert_eq!(read, created);
+    assert_eq!(read["fields"]["Run ID"], format!("{run}/TEST_CLIENT_ID"));
+    let id = format!(r#"["{run}/TEST_CLIENT_ID","TEST_CLIENT_ID"]"#);
+    assert_eq!(world.done("getRunRecord", &id).await, created);
+    world
+        .done(
+            "completeRunRecord",
+            &format!(r#"["{run}","TEST_CLIENT_ID","Success","ok"]"#),
+        )
+        .await;
+    let job = world
+        .done("completeJobRecord", &format!(r#"["{run}",true,"ok"]"#))
+        .await;
+    assert_eq!(job["fields"]["Status"], "Completed");
 }

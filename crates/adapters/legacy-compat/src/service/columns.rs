@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use runledger_domain::{ExternalId, MetricName, MetricValue, NoteText, Outcome, RunKey, Status, Update};
+use runledger_domain::{
+    ExternalId, MetricName, MetricValue, MetricValueError, NoteText, Outcome, RunKey, Status, Update,
+};
 use serde_json::value::RawValue;
 
 use super::arguments::{string, string_or_number};
@@ -103,7 +105,12 @@ impl Columns {
             return Err(Failure::new("unknown_field", detail).at(column));
         };
         let metric: MetricName = parsed(column, metric)?;
-        let value: MetricValue = parsed(column, &string_or_number(column, value)?)?;
+        let text = string_or_number(column, value)?;
+        let value = match text.parse::<MetricValue>() {
+            // A number of a language that has only floats, such as 0.1 + 0.2: what lies behind nine places is its error.
+            Err(MetricValueError::TooFine { .. }) if !value.get().starts_with('"') => rounded(column, &text)?,
+            _ => parsed(column, &text)?,
+        };
         let raises = numbers == Numbers::Raise && column != OVERWRITTEN;
         let values = if raises {
             &mut self.update.metrics.max
@@ -120,6 +127,12 @@ impl Columns {
             || !self.update.external_ids.is_empty()
             || (self.update.note.is_some() && self.end.is_none())
     }
+}
+
+/// The number with nine places behind the point.
+fn rounded(column: &str, text: &str) -> Result<MetricValue, Failure> {
+    let float: f64 = parsed(column, text)?;
+    parsed(column, &format!("{float:.9}"))
 }
 
 /// Reads a word for a status.

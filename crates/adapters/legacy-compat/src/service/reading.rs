@@ -109,7 +109,8 @@ pub(super) fn normalize(call: &FunctionCall<'_>, arguments: &Arguments<'_>) -> R
 }
 
 impl LegacyService {
-    /// `generateRunId`: the first second, at most a minute ahead, that this server has not given out and that no run has.
+    /// `generateRunId`: the first second, at most a minute ahead, that this server has not given out and that no run has, with
+    /// the client behind it; `null` without a client.
     pub(super) async fn generate(
         &self,
         ledger: &Ledger,
@@ -117,7 +118,9 @@ impl LegacyService {
         arguments: &Arguments<'_>,
     ) -> Result<String, Failure> {
         call.access.allow(Scope::Create)?;
-        let client = client(arguments)?;
+        let Some(client) = client(arguments)? else {
+            return Ok("null".into());
+        };
         let now = ledger.runs.now();
         for ahead in 0..=MINT_SECONDS {
             let second = now
@@ -131,13 +134,7 @@ impl LegacyService {
             let run = RunId::from_second(at.unwrap_or(now));
             match ledger.runs.get(&RunKey::Job(run.clone())).await {
                 Ok(_) => {}
-                Err(ReadError::NotFound { .. }) => {
-                    let id = match client {
-                        Some(client) => RunKey::Client(run, client).to_string(),
-                        None => run.to_string(),
-                    };
-                    return json(&id);
-                }
+                Err(ReadError::NotFound { .. }) => return json(&RunKey::Client(run, client).to_string()),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -57,6 +57,9 @@ async fn metrics_are_raised_and_never_lowered_and_stay_exact() {
     assert_eq!(fields["Apify API Costs"].to_string(), "0.58");
     assert_eq!(fields["Profiles Submitted for Post Harvesting"], 4);
     assert_eq!(fields["Apify Run ID"], "8MSTBAfqMzuXPvgB3");
+    let float = r#""Apify API Costs":0.6000000000000001"#;
+    let record = world.done("updateClientMetrics", &metrics(float)).await;
+    assert_eq!(record["fields"]["Apify API Costs"].to_string(), "0.6");
     let set = world
         .done("updateRunRecord", &metrics(r#""Posts Examined for Scoring":7"#))
         .await;

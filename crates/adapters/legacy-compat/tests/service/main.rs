@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod changing;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod creating;
 #[cfg(test)]
 mod reading;

@@ -8,9 +8,9 @@ const runRecordAdapter = require('./runRecordAdapter');
 const runRecordServiceV2 = require('./runRecordServiceV2');
 
 module.exports = {
-  ...runRecordServiceV2,
-  ...runRecordAdapter,
-  ...runIdService,
+  ...require('./runRecordServiceV2'),
+  ...require('./runRecordAdapter'),
+  ...require('./runIdService'),
   runRecordServiceV2,
   runRecordAdapter,
   runIdService,

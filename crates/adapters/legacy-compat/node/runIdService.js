@@ -71,13 +71,11 @@ function clearCache(runId, clientId) {
   }
 }
 
-module.exports = {
-  generateRunId,
-  normalizeRunId,
-  registerRunRecord,
-  getRunRecordId,
-  getCachedRunInfo,
-  clearCache,
-  /** Files an Apify run id as a reference of the client's record; resolves to that record's run id. */
-  registerApifyRunId: functionOf('registerApifyRunId'),
-};
+exports.generateRunId = generateRunId;
+exports.normalizeRunId = normalizeRunId;
+exports.registerRunRecord = registerRunRecord;
+exports.getRunRecordId = getRunRecordId;
+exports.getCachedRunInfo = getCachedRunInfo;
+exports.clearCache = clearCache;
+/** Files an Apify run id as a reference of the client's record; resolves to that record's run id. */
+exports.registerApifyRunId = functionOf('registerApifyRunId');

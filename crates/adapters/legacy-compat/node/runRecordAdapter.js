@@ -5,16 +5,14 @@
 const { functionOf } = require('./lib/call');
 const serviceV2 = require('./runRecordServiceV2');
 
-module.exports = {
-  initialize: serviceV2.initialize,
-  createRunRecord: functionOf('createRunRecord'),
-  createJobRecord: serviceV2.createJobRecord,
-  getRunRecord: serviceV2.getRunRecord,
-  updateRunRecord: serviceV2.updateRunRecord,
-  updateClientMetrics: serviceV2.updateClientMetrics,
-  completeRunRecord: serviceV2.completeRunRecord,
-  updateJobRecord: serviceV2.updateJobRecord,
-  completeJobRecord: serviceV2.completeJobRecord,
-  checkRunRecordExists: serviceV2.checkRunRecordExists,
-  serviceV2,
-};
+exports.initialize = serviceV2.initialize;
+exports.createRunRecord = functionOf('createRunRecord');
+exports.createJobRecord = serviceV2.createJobRecord;
+exports.getRunRecord = serviceV2.getRunRecord;
+exports.updateRunRecord = serviceV2.updateRunRecord;
+exports.updateClientMetrics = serviceV2.updateClientMetrics;
+exports.completeRunRecord = serviceV2.completeRunRecord;
+exports.updateJobRecord = serviceV2.updateJobRecord;
+exports.completeJobRecord = serviceV2.completeJobRecord;
+exports.checkRunRecordExists = serviceV2.checkRunRecordExists;
+exports.serviceV2 = serviceV2;

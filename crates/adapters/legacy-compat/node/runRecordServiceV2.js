@@ -11,17 +11,15 @@ function initialize() {
   return { url: url.href };
 }
 
-module.exports = {
-  initialize,
-  createJobRecord: functionOf('createJobRecord'),
-  createClientRunRecord: functionOf('createClientRunRecord'),
-  getRunRecord: functionOf('getRunRecord'),
-  updateRunRecord: functionOf('updateRunRecord'),
-  updateClientMetrics: functionOf('updateClientMetrics'),
-  completeRunRecord: functionOf('completeRunRecord'),
-  updateJobRecord: functionOf('updateJobRecord'),
-  completeJobRecord: functionOf('completeJobRecord'),
-  checkRunRecordExists: functionOf('checkRunRecordExists'),
-  getActivityLog,
-  getStats,
-};
+exports.initialize = initialize;
+exports.createJobRecord = functionOf('createJobRecord');
+exports.createClientRunRecord = functionOf('createClientRunRecord');
+exports.getRunRecord = functionOf('getRunRecord');
+exports.updateRunRecord = functionOf('updateRunRecord');
+exports.updateClientMetrics = functionOf('updateClientMetrics');
+exports.completeRunRecord = functionOf('completeRunRecord');
+exports.updateJobRecord = functionOf('updateJobRecord');
+exports.completeJobRecord = functionOf('completeJobRecord');
+exports.checkRunRecordExists = functionOf('checkRunRecordExists');
+exports.getActivityLog = getActivityLog;
+exports.getStats = getStats;

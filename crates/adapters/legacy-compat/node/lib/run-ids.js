@@ -6,8 +6,7 @@ const CLIENT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 const NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const ANY_UUID = /^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}/;
-const APIFY = /^(?=.*[A-Z])(?=.*[a-z])[A-Za-z0-9]{17}$/;
+const BEGINS_LIKE_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 const MISSING = /^(undefined|null|nan|none|unknown|system|initializing|n\/a|na|tbd|false|true|\(empty\)|0)$/i;
 const NO_CLIENT = /^(undefined|null|nan|none)$/i;
 
@@ -114,25 +113,26 @@ function ownKey(text, client) {
   if (behind !== undefined && behind !== client) {
     throw refuse(text, `of ${JSON.stringify(behind)}, which is not the client given`);
   }
-  if (/^\d/.test(run)) {
-    return fixedKey(text, run, client);
+  // A ULID or a UUID, with its client behind it or alone; or a name, which is written with a slash before its client.
+  for (const length of [26, 36]) {
+    const id = run.slice(0, length);
+    if (run[length] === '-' && isFixed(id)) {
+      if (run.slice(length + 1) !== client) {
+        throw refuse(text, 'not of the client given');
+      }
+      return `${id}-${client}`;
+    }
   }
-  const isUlidLike = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/i.test(run);
-  if (UUID.test(run) || (NAME.test(run) && !ANY_UUID.test(run) && !isUlidLike && !APIFY.test(run))) {
-    return UUID.test(run) ? `${run}-${client}` : `${run}/${client}`;
+  if (isFixed(run)) {
+    return `${run}-${client}`;
   }
-  throw refuse(text, 'of no known form');
+  if (NAME.test(run) && !BEGINS_LIKE_UUID.test(run) && !/^[0-9a-fA-F]{32}(-|$)/.test(run)) {
+    return `${run}/${client}`;
+  }
+  throw refuse(text, /^\d/.test(run) ? 'almost YYMMDD-HHMMSS, but not quite' : 'of no known form');
 }
 
-/** A ULID or a UUID, alone or with its client behind it. */
-function fixedKey(text, run, client) {
-  const id = run.endsWith(`-${client}`) ? run.slice(0, -client.length - 1) : run;
-  const forms = [id, run].filter((one) => ULID.test(one) || (UUID.test(one) && !/^[0-]+$/.test(one)));
-  if (forms.length === 0) {
-    throw refuse(text, 'almost YYMMDD-HHMMSS, but not quite');
-  }
-  return `${forms[0]}-${client}`;
-}
+const isFixed = (text) => ULID.test(text) || (UUID.test(text) && !/^[0-]+$/.test(text));
 
 function splitOnce(text, separator) {
   const at = text.indexOf(separator);

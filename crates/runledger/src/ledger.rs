@@ -146,7 +146,9 @@ pub(crate) fn api_options(settings: &Settings, callers: Callers) -> Options {
         keep_alive: settings.events.keep_alive.duration(),
         body_bytes_max: settings.limits.body_bytes,
         body_time_max: settings.limits.body_time.duration(),
-        functions: Some(Arc::new(LegacyService::new())),
+        functions: Some(Arc::new(
+            LegacyService::new().with_triggers(settings.legacy.triggers.iter().cloned()),
+        )),
         ..Options::default()
     }
 }

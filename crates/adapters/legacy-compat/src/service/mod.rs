@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use runledger_app::{Attempt, Claimed, FunctionAnswer, FunctionCall, FunctionError, FunctionKind, Functions, Ledger};
 use runledger_domain::access::TOKEN_PREFIX;
 use runledger_domain::activity::printable;
-use runledger_domain::{Action, Subject};
+use runledger_domain::{Action, Source, Subject};
 
 pub use self::record::record_id;
 
@@ -68,12 +68,22 @@ const SECONDS_REMEMBERED: usize = 4_096;
 pub struct LegacyService {
     /// Seconds that were given out as run ids: no two callers get the same.
     seconds: Mutex<BTreeSet<i64>>,
+    /// The sources whose completion of a client's record says only that its work was started.
+    triggers: BTreeSet<Source>,
 }
 
 impl LegacyService {
     /// The functions; one object for one ledger.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Takes the completion of a client's record by these sources for a note that its work was started, which leaves the
+    /// record open: of a program that completes what it has only set in motion, the end would come before the work.
+    #[must_use]
+    pub fn with_triggers(mut self, triggers: impl IntoIterator<Item = Source>) -> Self {
+        self.triggers.extend(triggers);
+        self
     }
 
     /// Whether the second is the caller's alone.
@@ -110,7 +120,7 @@ impl LegacyService {
                 return writing::update(function, ledger, call, arguments).await;
             }
             Function::CompleteRunRecord | Function::CompleteJobRecord => {
-                return writing::complete(function, ledger, call, arguments).await;
+                return writing::complete(function, ledger, call, arguments, &self.triggers).await;
             }
             Function::RegisterApifyRunId => return writing::register_apify(ledger, call, arguments).await,
         };

@@ -1,6 +1,8 @@
 //! The functions that create, change and end. Creating goes to the creation point, everything else to the run service,
 //! which holds nothing that could create (I2, I3).
 
+use std::collections::BTreeSet;
+
 use runledger_app::{CreationError, FunctionAnswer, FunctionCall, Ledger, StartClient, StartJob, Started};
 use runledger_domain::access::{Access, AccessError, Scope};
 use runledger_domain::{
@@ -160,6 +162,7 @@ pub(super) async fn complete(
     ledger: &Ledger,
     call: &FunctionCall<'_>,
     arguments: &Arguments<'_>,
+    triggers: &BTreeSet<Source>,
 ) -> Result<FunctionAnswer, Failure> {
     let source = asker(call, arguments, Scope::Change)?.source;
     let (key, missing) = target(function, arguments)?;
@@ -169,14 +172,26 @@ pub(super) async fn complete(
     } else {
         ending("status", &arguments.needed("status")?)?
     };
-    let note = note("notes", arguments.text("notes")?)?;
+    let text = arguments.text("notes")?.unwrap_or_default();
     let change = Change {
         ledger,
         source: &source,
         key: &key,
         missing: &missing,
     };
-    changed_answer(ledger, &change.complete(outcome, note).await?).await
+    let changed = if key.client().is_some() && triggers.contains(&source) {
+        let started = format!("{source} has started the work: {outcome}\n{text}");
+        let update = Update {
+            start: true,
+            note: note("notes", Some(started.trim_end().into()))?,
+            update_id: update_id(call)?,
+            ..Update::default()
+        };
+        change.carry_out(Command::Update(update)).await?
+    } else {
+        change.complete(outcome, note("notes", Some(text))?).await?
+    };
+    changed_answer(ledger, &changed).await
 }
 
 /// `registerApifyRunId`: files the id as a reference of the client's record, and answers that record's run id.

@@ -1,5 +1,6 @@
 //! Changing and ending what exists; nothing here ever creates.
 
+use runledger_legacy::LegacyService;
 use serde_json::json;
 
 use super::World;
@@ -206,6 +207,32 @@ async fn partial_is_an_end_with_errors() {
     let record = world.done("completeRunRecord", partial).await;
     assert_eq!(record["fields"]["Status"], "Completed with Errors");
     assert_eq!(world.done("completeRunRecord", partial).await, record);
+}
+
+#[tokio::test]
+async fn a_completion_by_a_trigger_is_a_note_and_the_operation_ends_the_record() {
+    let mut world = World::begun().await;
+    world.service = LegacyService::new().with_triggers(["smart_resume_workflow_complete".parse().unwrap()]);
+    let started =
+        r#"["250925-231841","acme","Success","Jobs started: 3/3",{"source":"smart_resume_workflow_complete"}]"#;
+    for _ in 0..2 {
+        let record = world.call("completeRunRecord", started, Some("t1")).await.unwrap();
+        assert_eq!(record["fields"]["Status"], "Running");
+        let notes = record["fields"]["System Notes"].as_str().unwrap();
+        assert_eq!(
+            notes
+                .matches("has started the work: succeeded\nJobs started: 3/3")
+                .count(),
+            1,
+            "{notes}"
+        );
+    }
+    let scored = r#"["250925-231841","acme",{"Profiles Examined for Scoring":12},{"source":"batchScorer_process"}]"#;
+    world.done("updateClientMetrics", scored).await;
+    let done = r#"["250925-231841","acme","Success","12 leads",{"source":"batchScorer_complete"}]"#;
+    let record = world.done("completeRunRecord", done).await;
+    assert_eq!(record["fields"]["Status"], "Completed");
+    assert_eq!(record["fields"]["Profiles Examined for Scoring"], 12);
 }
 
 #[tokio::test]

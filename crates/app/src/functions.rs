@@ -80,9 +80,16 @@ pub struct FunctionError {
     pub field: Option<String>,
     /// The record that was meant.
     pub subject: Subject,
-    /// The record as it stands, where it stands against the call.
-    pub existing: Option<Arc<RunRecord>>,
-    /// In what the creation that was asked for differs from that of `existing`.
+    /// What stands against the call.
+    pub existing: Option<Box<Existing>>,
+}
+
+/// A record that stands against a call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Existing {
+    /// The record as it stands.
+    pub record: Arc<RunRecord>,
+    /// In what the creation that was asked for differs from its own.
     pub differs_in: Vec<CreationField>,
 }
 

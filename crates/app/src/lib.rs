@@ -24,7 +24,7 @@ mod turns;
 
 pub use creation_point::{CLIENTS_MAX, CreationError, CreationPoint, MINT_SECONDS, StartClient, StartJob, Started};
 pub use events::{EventFilter, EventPage, Events, Refused};
-pub use functions::{Claimed, FunctionAnswer, FunctionCall, FunctionError, FunctionKind, Functions};
+pub use functions::{Claimed, Existing, FunctionAnswer, FunctionCall, FunctionError, FunctionKind, Functions};
 pub use recent::{RECENT_READS, RecentRead};
 pub use registry::{Registry, RegistryStats};
 pub use run_service::{Attempt, ReadError, RunService};

@@ -249,16 +249,15 @@ pub(crate) fn of_function(error: FunctionError, now: Timestamp) -> Problem {
         field,
         subject,
         existing,
-        differs_in,
     } = error;
     let mut problem = Problem::new(problem::of(code), detail).about(&subject.run, &subject.client);
     if let Some(existing) = existing {
-        problem = problem.existing(existing, now);
+        problem = problem.existing(existing.record, now);
+        problem.0.differs_in = existing.differs_in;
     }
     if let Some(field) = field {
         problem = problem.at(&field);
     }
-    problem.0.differs_in = differs_in;
     problem
 }
 

@@ -44,7 +44,6 @@ impl Functions for TakenDown {
                 field: Some("run".into()),
                 subject: Subject::claimed("bad", ""),
                 existing: None,
-                differs_in: Vec::new(),
             });
         }
         let handed = json!({

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runledger_app::{CreationError, FunctionError, ReadError};
+use runledger_app::{CreationError, Existing, FunctionError, ReadError};
 use runledger_domain::access::AccessError;
 use runledger_domain::{CreationField, RunRecord, Subject};
 use runledger_ports::{ChangeError, Unavailable};
@@ -15,8 +15,7 @@ pub(super) struct Failure {
     code: &'static str,
     detail: String,
     field: Option<String>,
-    existing: Option<Arc<RunRecord>>,
-    differs_in: Vec<CreationField>,
+    existing: Option<Box<Existing>>,
     /// What the line says, if the app has not kept one: the code and, where the answer must not say it, another detail.
     line: Option<(&'static str, Option<&'static str>)>,
 }
@@ -29,7 +28,6 @@ impl Failure {
             detail: detail.into(),
             field: None,
             existing: None,
-            differs_in: Vec::new(),
             line: Some((code, None)),
         }
     }
@@ -37,6 +35,12 @@ impl Failure {
     /// Names the argument.
     pub(super) fn at(mut self, field: &str) -> Self {
         self.field = Some(field.into());
+        self
+    }
+
+    /// Shows the record that stands against the call.
+    fn against(mut self, record: Arc<RunRecord>, differs_in: Vec<CreationField>) -> Self {
+        self.existing = Some(Box::new(Existing { record, differs_in }));
         self
     }
 
@@ -71,14 +75,13 @@ impl Failure {
         let subject = self
             .existing
             .as_ref()
-            .map_or(subject, |record| Subject::of(record.key()));
+            .map_or(subject, |existing| Subject::of(existing.record.key()));
         FunctionError {
             code: self.code,
             detail: self.detail,
             field: self.field,
             subject,
             existing: self.existing,
-            differs_in: self.differs_in,
         }
     }
 
@@ -98,16 +101,13 @@ impl Failure {
                 };
                 Self::new(reason.code(), detail)
             }
-            CreationError::Conflict { existing, differs_in } => Self {
-                existing: Some(existing),
-                differs_in,
-                ..Self::new("conflict", format!("{}: {words}", older.exists))
-            },
-            CreationError::AttemptReused { existing, differs_in } => Self {
-                existing: Some(existing),
-                differs_in,
-                ..Self::new("idempotency_key_reused", format!("{}: {words}", older.exists))
-            },
+            CreationError::Conflict { existing, differs_in } => {
+                Self::new("conflict", format!("{}: {words}", older.exists)).against(existing, differs_in)
+            }
+            CreationError::AttemptReused { existing, differs_in } => {
+                let detail = format!("{}: {words}", older.exists);
+                Self::new("idempotency_key_reused", detail).against(existing, differs_in)
+            }
             CreationError::Refused { refusal, .. } => Self::new(refusal.code(), words),
             CreationError::Indeterminate { .. } => Self::new("in_doubt", words),
             CreationError::Unavailable(unavailable) => unavailable.into(),
@@ -122,10 +122,7 @@ impl Failure {
         let words = error.to_string();
         match error {
             ChangeError::NotFound { .. } => Self::new("not_found", format!("{missing}. {words}")),
-            ChangeError::Refused { refusal, current } => Self {
-                existing: Some(current),
-                ..Self::new(refusal.code(), words)
-            },
+            ChangeError::Refused { refusal, current } => Self::new(refusal.code(), words).against(current, Vec::new()),
             ChangeError::Indeterminate { .. } => Self::new(
                 "in_doubt",
                 format!("{words}; read the record, or send the same change again with the same idempotency key"),

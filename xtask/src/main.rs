@@ -10,6 +10,7 @@ mod checks;
 mod ci;
 mod contract;
 mod dist;
+mod failure_modes;
 mod graph;
 mod layers;
 mod licences;
@@ -68,6 +69,8 @@ enum Command {
     Node,
     /// Does the server do what the description of its API says? Schemathesis asks it.
     Contract(contract::Options),
+    /// Does every failure of old have its row, and did the tests that the rows name run? Runs those alone.
+    FailureModes,
     /// Does a browser draw the whole page that shows the API? Where there is one.
     Page,
     /// The release archive, its third-party licences and its checksum.
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Python => python::run_tests(),
         Command::Node => node::run_tests(),
         Command::Contract(options) => contract::run_all(&options),
+        Command::FailureModes => failure_modes::run(),
         Command::Page => page::run().map(|_ran| ()),
         Command::Dist => dist::run(),
         Command::Bench { arguments } => long::bench(&arguments),

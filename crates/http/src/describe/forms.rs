@@ -2,7 +2,7 @@
 //! reads or refuses. A pattern says what a text looks like; the few words that are refused although they look right
 //! (placeholders such as `undefined`, generic sources) are named in the description.
 
-use utoipa::openapi::schema::{AnyOf, ArrayBuilder, ArrayItems, ObjectBuilder, Ref, Type};
+use utoipa::openapi::schema::{AnyOf, ArrayBuilder, ArrayItems, ObjectBuilder, Ref, SchemaType, Type};
 use utoipa::openapi::{Object, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -182,7 +182,8 @@ pub(crate) enum FunctionArguments {}
 
 impl PartialSchema for FunctionArguments {
     fn schema() -> RefOr<Schema> {
-        let by_place = ArrayBuilder::new().items(ArrayItems::RefOrSchema(Box::new(Schema::default().into())));
+        let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue).build();
+        let by_place = ArrayBuilder::new().items(ArrayItems::RefOrSchema(Box::new(Schema::from(any).into())));
         let by_name = ObjectBuilder::new().schema_type(Type::Object);
         let mut either = AnyOf::new();
         either.description = Some(

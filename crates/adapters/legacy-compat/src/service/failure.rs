@@ -108,7 +108,15 @@ impl Failure {
                 let detail = format!("{}: {words}", older.exists);
                 Self::new("idempotency_key_reused", detail).against(existing, differs_in)
             }
-            CreationError::Refused { refusal, .. } => Self::new(refusal.code(), words),
+            CreationError::Refused { refusal, .. } => {
+                let code = refusal.code();
+                // The older services may keep their jobs elsewhere, and know of no setting.
+                let advice = match code {
+                    "job_missing" => "; where jobs are kept elsewhere, set creation.require_job = false on the ledger",
+                    _ => "",
+                };
+                Self::new(code, format!("{words}{advice}"))
+            }
             CreationError::Indeterminate { .. } => Self::new("in_doubt", words),
             CreationError::Unavailable(unavailable) => unavailable.into(),
             // The enum is open to new cases: nothing is known about what they mean for the record (I10).

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use runledger_app::{Claimed, FunctionAnswer, FunctionCall, FunctionKind, Functions};
-use runledger_domain::{ClientId, RunKey, Source, Subject};
+use runledger_domain::{Action, ClientId, RunKey, Source, Subject};
 
 use crate::answer;
 use crate::api::{Api, carry_out};
@@ -16,6 +16,7 @@ use crate::describe::forms::FunctionArguments;
 use crate::describe::parameters::{CreateHeaders, FunctionPath};
 use crate::incoming::Incoming;
 use crate::problem;
+use crate::spans::CameTo;
 use crate::trouble::{Problem, of_function};
 
 /// Calls a function of the older services by its name.
@@ -60,8 +61,13 @@ async fn carry_on(
         },
         Err(problem) => return turn_away(&api, &incoming, &*functions, kind, problem).await,
     };
-    match functions.call(&api.ledger, call).await {
-        Ok(answered) => answer(answered),
+    let call = functions.call(&api.ledger, call);
+    let answered = match kind {
+        FunctionKind::Writes(_) => incoming.notes.writing(&api.ledger, call).await,
+        FunctionKind::Reads => call.await,
+    };
+    match answered {
+        Ok(answered) => answer(kind, answered),
         Err(error) => of_function(error, api.now()).into_response(),
     }
 }
@@ -76,7 +82,11 @@ fn check(api: &Api, incoming: &mut Incoming, functions: &dyn Functions, kind: Fu
     if incoming.access.allow(kind.scope()).is_err() {
         return Ok(());
     }
-    let Claimed { subject, .. } = functions.claimed(incoming.path.function(), &incoming.body);
+    let Claimed { source, subject } = functions.claimed(incoming.path.function(), &incoming.body);
+    if let Ok(Some(named)) = incoming.named_source() {
+        incoming.notes.source(&named);
+    }
+    incoming.notes.claimed(&source, &subject);
     let Some(client) = client_of(&subject) else {
         return Ok(());
     };
@@ -128,15 +138,25 @@ async fn turn_away(
         .await
 }
 
-fn answer(answered: FunctionAnswer) -> Response {
-    let status = if answered.created {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    let mut response = answer::written(status, answered.json);
-    if answered.replayed {
+fn answer(kind: FunctionKind, answered: FunctionAnswer) -> Response {
+    let FunctionAnswer {
+        json,
+        created,
+        replayed,
+    } = answered;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = answer::written(status, json);
+    if replayed {
         answer::mark_replayed(&mut response);
     }
+    // The method does not tell a function that reads from one that writes.
+    let came_to = match kind {
+        FunctionKind::Reads => "read",
+        _ if created => "created",
+        FunctionKind::Writes(Action::Create) => "replayed",
+        FunctionKind::Writes(_) if replayed => "unchanged",
+        FunctionKind::Writes(_) => "changed",
+    };
+    response.extensions_mut().insert(CameTo(came_to));
     response
 }

@@ -13,6 +13,7 @@ mod client_work;
 mod clock;
 mod collector;
 mod commands;
+mod compat;
 mod configuration;
 mod cutting_proxy;
 mod demo;

@@ -74,6 +74,11 @@ impl Path {
         self.part("webhook").unwrap_or_default()
     }
 
+    /// The name of the function as sent.
+    pub(crate) fn function(&self) -> &str {
+        self.part("function").unwrap_or_default()
+    }
+
     /// The code as sent.
     pub(crate) fn code(&self) -> &str {
         self.part("code").unwrap_or_default()
@@ -225,22 +230,27 @@ impl Incoming {
 
     /// Who asks, if they may do this kind of thing: the source that is named, as far as the token speaks for it.
     pub(crate) fn source(&self, scope: Scope) -> Result<Source, Problem> {
-        let named = match self.header(&SOURCE, &problem::SOURCE_INVALID)? {
-            None => None,
+        let source = self.access.source(self.named_source()?)?;
+        self.notes.source(&source);
+        self.access.allow(scope)?;
+        Ok(source)
+    }
+
+    /// The source that the header names, whether the token speaks for it or not.
+    pub(crate) fn named_source(&self) -> Result<Option<Source>, Problem> {
+        match self.header(&SOURCE, &problem::SOURCE_INVALID)? {
+            None => Ok(None),
             // It has the form of a source, and would stand in the log and in the metrics.
             Some(text) if is_token(text) => {
                 let detail = "the header Runledger-Source holds a token; send it as Authorization: Bearer rlt_..., \
                               and name the program or step that asks here";
-                return Err(Problem::new(&problem::SOURCE_INVALID, detail).at("Runledger-Source"));
+                Err(Problem::new(&problem::SOURCE_INVALID, detail).at("Runledger-Source"))
             }
             Some(text) => Some(text.parse().map_err(|error: runledger_domain::SourceError| {
                 Problem::new(&problem::SOURCE_INVALID, error.to_string()).at("Runledger-Source")
-            })?),
-        };
-        let source = self.access.source(named)?;
-        self.notes.source(&source);
-        self.access.allow(scope)?;
-        Ok(source)
+            }))
+            .transpose(),
+        }
     }
 
     /// The name that makes a retry safe, if one was sent.

@@ -17,6 +17,7 @@ mod change;
 mod create;
 mod describe;
 mod events;
+mod functions;
 mod guard;
 mod identity;
 mod incoming;
@@ -122,6 +123,7 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/webhooks", get(webhooks::list))
         .route("/v1/webhooks/{webhook}/enable", post(webhooks::enable))
         .route("/v1/webhooks/{webhook}/test", post(webhooks::test))
+        .route("/compat/v2/{function}", post(functions::call))
         .route("/v1/stats", get(meta::stats))
         .route("/metrics", get(metrics::metrics))
         .route("/livez", get(meta::livez))

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use runledger_app::Functions;
+
 use crate::events::Closing;
 use crate::identity::Callers;
 use crate::rate::RateLimit;
@@ -34,10 +36,13 @@ pub struct Options {
     pub closing: Closing,
     /// Makes a span of each request, if anybody collects traces.
     pub spans: Option<Arc<dyn Spans>>,
+    /// What is offered under `/compat/v2`; `None`: nothing.
+    pub functions: Option<Arc<dyn Functions>>,
 }
 
 impl Default for Options {
-    /// Loopback only, 1 MiB, 30 seconds for a body, 256 streams that say something every 15 seconds, no spans.
+    /// Loopback only, 1 MiB, 30 seconds for a body, 256 streams that say something every 15 seconds, no spans, no
+    /// functions beside the API.
     fn default() -> Self {
         Self {
             callers: Callers::Bearers,
@@ -50,6 +55,7 @@ impl Default for Options {
             keep_alive: Duration::from_secs(15),
             closing: Closing::new(),
             spans: None,
+            functions: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use runledger_app::Ledger;
 use runledger_domain::access::Access;
-use runledger_domain::{RunKey, Source, Timestamp};
+use runledger_domain::{RunKey, Source, Subject, Timestamp};
 
 use crate::answer::REPLAYED;
 use crate::describe;
@@ -89,6 +89,10 @@ pub struct Answered<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProblemCode(pub(crate) &'static str);
 
+/// What an answer comes to, where its path and method do not tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CameTo(pub(crate) &'static str);
+
 /// What handlers find out about a request while they are at it. Without spans nobody asks, and nothing is kept.
 #[derive(Clone, Default)]
 pub(crate) struct Notes(Option<Arc<Kept>>);
@@ -125,6 +129,20 @@ impl Notes {
     pub(crate) fn key(&self, key: &dyn fmt::Display) {
         if let Some(kept) = &self.0 {
             let _ = kept.key.set(key.to_string());
+        }
+    }
+
+    /// Who asks for what, as a function of an older service was told, if they are a source and a record.
+    pub(crate) fn claimed(&self, source: &str, subject: &Subject) {
+        if self.0.is_none() {
+            return;
+        }
+        if let Ok(source) = source.parse() {
+            self.source(&source);
+        }
+        let client = subject.client.parse().ok();
+        if let Ok(key) = RunKey::resolve(&subject.run, client.as_ref()) {
+            self.key(&key);
         }
     }
 
@@ -187,7 +205,8 @@ pub(crate) async fn observe(State(observed): State<Arc<Observed>>, request: Requ
     };
     let response = next.run(Request::from_parts(parts, body)).await;
     let code = response.extensions().get::<ProblemCode>().map(|code| code.0);
-    let outcome = code.unwrap_or_else(|| outcome(is_read, creates, &response));
+    let came_to = response.extensions().get::<CameTo>().map(|came_to| came_to.0);
+    let outcome = code.or(came_to).unwrap_or_else(|| outcome(is_read, creates, &response));
     open.end(Some(response.status()), outcome, code);
     response
 }

@@ -7,6 +7,7 @@ use runledger_app::{Ledger, Ports, Registry};
 use runledger_domain::CreationPolicy;
 use runledger_embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
 use runledger_http::{Callers, Options, RateLimit};
+use runledger_legacy::LegacyService;
 use runledger_ports::Clock;
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -146,6 +147,9 @@ pub(crate) fn api_options(settings: &Settings, callers: Callers) -> Options {
         keep_alive: settings.events.keep_alive.duration(),
         body_bytes_max: settings.limits.body_bytes,
         body_time_max: settings.limits.body_time.duration(),
+        functions: Some(Arc::new(
+            LegacyService::new().with_triggers(settings.legacy.triggers.iter().cloned()),
+        )),
         ..Options::default()
     }
 }

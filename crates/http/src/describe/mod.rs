@@ -21,7 +21,7 @@ use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
 use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
 use crate::wire::webhook::{WebhookList, WebhookOut, WebhookTestOut};
-use crate::{change, create, events, meta, metrics, read, tokens, webhooks};
+use crate::{change, create, events, functions, meta, metrics, read, tokens, webhooks};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
 ///
@@ -69,6 +69,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         change::heartbeat_job, change::heartbeat_client,
         read::get_job, read::get_client, read::list, read::stalled, read::summary, read::activity,
         events::events,
+        functions::call,
         tokens::create, tokens::list, tokens::revoke, tokens::rotate,
         webhooks::list, webhooks::enable, webhooks::test,
         meta::stats, metrics::metrics, meta::livez, meta::readyz, meta::description, meta::explain,
@@ -79,7 +80,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         WebhookOut<'_>, WebhookTestOut<'_>, WebhookList<'_>, forms::WebhookName,
         forms::RunId, forms::ClientId, forms::Source, forms::StageName, forms::BatchLabel, forms::ExternalId,
         forms::ClientName, forms::NoteText, forms::AttemptId, forms::EntityTag, forms::CursorText, forms::TokenId,
-        forms::TokenName, forms::ProblemCode, forms::Status, forms::Outcome, forms::Beginning, forms::Started,
+        forms::TokenName, forms::ProblemCode, forms::FunctionName, forms::FunctionArguments, forms::Status, forms::Outcome, forms::Beginning, forms::Started,
         forms::Kind, forms::Action, events::LineNumber, forms::Refused, forms::Scope, forms::NumberIn, forms::NumbersIn,
     )),
     modifiers(&SharedProblems, &Bearer, &BodiesLeftOut, &Links),
@@ -88,6 +89,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         (name = "create", description = "The one door through which records come into being."),
         (name = "change", description = "Changes of records that exist. An unknown key is 404, and recorded."),
         (name = "read", description = "Reads. They create nothing and change nothing."),
+        (name = "compat", description = "The functions of older services, by their names."),
         (name = "tokens", description = "Who may do what. For holders of the scope `admin`."),
         (name = "server", description = "The server itself."),
     ),

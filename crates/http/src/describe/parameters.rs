@@ -85,6 +85,19 @@ pub(crate) struct AdminHeaders {
     source: Option<String>,
 }
 
+/// The function in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(
+    dead_code,
+    reason = "only its description is used; handlers take the path apart themselves"
+)]
+pub(crate) struct FunctionPath {
+    /// The function, by the name that it had.
+    #[param(value_type = forms::FunctionName)]
+    function: String,
+}
+
 /// The code in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

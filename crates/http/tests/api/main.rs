@@ -9,6 +9,7 @@ mod concurrency;
 mod create;
 mod described;
 mod events;
+mod functions;
 mod guard;
 mod identity;
 mod isolation;

@@ -9,6 +9,7 @@ use runledger_domain::CreationPolicy;
 use runledger_http::{Answered, Asked, Options, RequestSpan, SpanCounts, Spans};
 use tower::ServiceExt as _;
 
+use crate::functions;
 use crate::support::World;
 
 /// Keeps what it is told, and makes no span of reads.
@@ -84,6 +85,32 @@ async fn each_request_is_told_with_what_came_of_it_and_counted_in_the_metrics() 
         let sample = format!("runledger_spans_total{{outcome=\"{outcome}\"}} {count}\n");
         assert!(page.contains(&sample), "{page}");
     }
+}
+
+#[tokio::test]
+async fn a_function_is_told_by_what_it_does_and_not_by_its_method() {
+    let told = Told::default();
+    let world = functions::world(Options {
+        spans: Some(Arc::new(told.clone())),
+        ..Options::default()
+    });
+    for (function, body) in [
+        (
+            "read",
+            r#"{"run":"250925-231841","client":"acme","source":"post_scoring"}"#,
+        ),
+        ("write", r#"{"run":"nightly","client":"acme"}"#),
+        ("write", r#"{"run":"bad"}"#),
+    ] {
+        world.post(&format!("/compat/v2/{function}"), body).await;
+    }
+    let expected = [
+        r#"Some(200) read Some("250925-231841-acme") Some("orchestrator") false"#,
+        r#"Some(200) changed Some("nightly/acme") Some("orchestrator") true"#,
+        r#"Some(404) not_found Some("bad") Some("orchestrator") true"#,
+    ];
+    let expected = expected.map(|line| format!("callFunction at /compat/v2/{{function}}: {line}"));
+    assert_eq!(*told.0.lock().unwrap(), expected);
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("registry.records", Kind::Plain),
     key("events.streams", Kind::Plain),
     key("events.keep_alive", Kind::Plain),
+    key("legacy.triggers", Kind::Structured),
     key("limits.body_bytes", Kind::Plain),
     key("limits.body_time", Kind::Plain),
     key("limits.drain_time", Kind::Plain),

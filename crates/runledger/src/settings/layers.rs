@@ -202,7 +202,9 @@ fn set(tree: &mut Map<String, Value>, name: &str, value: Value) {
         tree.insert(name.to_owned(), value);
         return;
     };
-    if let Some(ValueKind::Table(entries)) = tree.get_mut(table).map(|entry| &mut entry.kind) {
+    // A table whose only default is an empty list is not there.
+    let empty = || Value::new(None, ValueKind::Table(Map::new()));
+    if let ValueKind::Table(entries) = &mut tree.entry(table.to_owned()).or_insert_with(empty).kind {
         entries.insert(key.to_owned(), value);
     }
 }

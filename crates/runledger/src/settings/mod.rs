@@ -59,6 +59,10 @@ pub(crate) struct Settings {
     pub(crate) registry: Registry,
     /// The server's streams of events.
     pub(crate) events: Events,
+    /// The functions of the older services.
+    // An empty list is lost on its way through the layers.
+    #[serde(default)]
+    pub(crate) legacy: Legacy,
     /// Bounds of the server.
     pub(crate) limits: Limits,
     /// How much one client may hold at once.
@@ -121,6 +125,15 @@ pub(crate) struct Events {
     pub(crate) streams: usize,
     /// How long one may say nothing.
     pub(crate) keep_alive: Span,
+}
+
+/// The functions of the older services.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Legacy {
+    /// The sources whose completion of a client's record says only that its work was started.
+    #[serde(default)]
+    pub(crate) triggers: Vec<Source>,
 }
 
 /// Bounds of the server.
@@ -214,6 +227,7 @@ impl Settings {
                 streams: 256,
                 keep_alive: Span::from_secs(15),
             },
+            legacy: Legacy::default(),
             limits: Limits {
                 body_bytes: 1024 * 1024,
                 body_time: Span::from_secs(30),

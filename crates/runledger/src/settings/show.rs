@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::output::{Output, Table};
 
 /// What stands in the place of a secret.
-const HIDDEN: &str = "(hidden)";
+pub(super) const HIDDEN: &str = "(hidden)";
 
 /// Prints every key, its effective value and its origin.
 ///

@@ -8,11 +8,9 @@ use axum::http::uri::Scheme;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::show::HIDDEN;
 use crate::failure::{Failure, Outcome};
 use crate::server_file::Secret;
-
-/// What stands in the place of a value that is not shown.
-const HIDDEN: &str = "(hidden)";
 
 /// Where spans go, and which.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -90,6 +90,7 @@ fn a_list_of_creators_is_the_whole_list_and_keeps_its_spelling() {
             ("RUNLEDGER_CREATION__CREATORS", "{ other = ['job', 'client'] }"),
             ("RUNLEDGER_CREATION__RUN_ID_SCHEMES", r#"["ulid"]"#),
             ("RUNLEDGER_CREATION__REQUIRE_JOB", "false"),
+            ("RUNLEDGER_LEGACY__TRIGGERS", r#"["smart_resume"]"#),
         ],
         "[creation.creators]\nNightly_Batch = ['job']\n",
     );
@@ -97,6 +98,7 @@ fn a_list_of_creators_is_the_whole_list_and_keeps_its_spelling() {
     assert_eq!(settings.creation.creators.len(), 1);
     assert_eq!(settings.creation.run_id_schemes, [Scheme::Ulid]);
     assert!(!settings.creation.require_job);
+    assert_eq!(settings.legacy.triggers, ["smart_resume".parse().unwrap()]);
 }
 
 #[test]

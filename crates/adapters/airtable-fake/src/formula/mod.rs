@@ -9,6 +9,8 @@ mod evaluate;
 mod functions;
 mod numbers;
 mod parse;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod token;
 mod value;

@@ -208,6 +208,7 @@ async fn people_change_tables_behind_the_api() {
 
 #[tokio::test]
 async fn the_control_plane_has_a_port_of_its_own_where_one_is_given() {
+    let hand = Hand::new().await;
     let fake = runledger_airtable_fake::Fake::start(runledger_airtable_fake::FakeOptions {
         control: Some(([127, 0, 0, 1], 0).into()),
         ..Default::default()
@@ -217,6 +218,5 @@ async fn the_control_plane_has_a_port_of_its_own_where_one_is_given() {
     let status = async |url: String| reqwest::get(url).await.unwrap().status().as_u16();
     assert_eq!(status(format!("{}/requests", fake.control_url())).await, 200);
     assert_eq!(status(format!("{}/_fake/requests", fake.url())).await, 404);
-    let hand = Hand::new().await;
     assert_eq!(status(format!("{}/_fake/requests", hand.fake.url())).await, 200);
 }

@@ -2,6 +2,7 @@
 
 mod faults;
 mod hand;
+mod mapping;
 mod reading;
 mod refusals;
 mod writing;

@@ -183,19 +183,18 @@ pub(crate) fn page(
     let idle_ms = i64::try_from(settings.cursor_idle_ms).unwrap_or(i64::MAX);
     cursors.retain(|_, cursor| now_ms.saturating_sub(cursor.used_ms) <= idle_ms);
     let form = form(table, query)?;
-    let (cursor_id, from) = match &query.offset {
-        Some(offset) => resume(table, offset, cursors, now_ms)?,
-        None => {
-            let mut records = select(table, query, now_ms, settings)?;
-            records.truncate(query.most.unwrap_or(usize::MAX));
-            let cursor = Cursor {
-                table: table.id.clone(),
-                records,
-                used_ms: now_ms,
-            };
-            cursors.insert(new_id.clone(), cursor);
-            (new_id, 0)
-        }
+    let (cursor_id, from) = if let Some(offset) = &query.offset {
+        resume(table, offset, cursors, now_ms)?
+    } else {
+        let mut records = select(table, query, now_ms, settings)?;
+        records.truncate(query.most.unwrap_or(usize::MAX));
+        let cursor = Cursor {
+            table: table.id.clone(),
+            records,
+            used_ms: now_ms,
+        };
+        cursors.insert(new_id.clone(), cursor);
+        (new_id, 0)
     };
     let Some(cursor) = cursors.get(&cursor_id) else {
         return Err(iterator_gone());

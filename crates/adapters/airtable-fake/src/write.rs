@@ -50,6 +50,21 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// An empty plan.
+    fn new(body: &Map<String, Value>, single: bool) -> Self {
+        Self {
+            records: Vec::new(),
+            single,
+            replace: false,
+            upsert: false,
+            form: Form {
+                by_id: body.get("returnFieldsByFieldId").is_some_and(flag),
+                ..Form::default()
+            },
+            refusal: None,
+        }
+    }
+
     /// Whether carrying it out changes anything.
     pub(crate) fn writes(&self) -> bool {
         !self.records.is_empty()
@@ -75,7 +90,7 @@ impl Scene<'_> {
             (Some(_), Some(_)) => return Err(ApiError::invalid_request()),
         };
         let typecast = body.get("typecast").is_some_and(flag);
-        let mut plan = self.plan(body, single);
+        let mut plan = Plan::new(body, single);
         for record in &given {
             let planned = record
                 .get("fields")
@@ -106,7 +121,7 @@ impl Scene<'_> {
         replace: bool,
     ) -> Result<Plan, ApiError> {
         let typecast = body.get("typecast").is_some_and(flag);
-        let mut plan = self.plan(body, record.is_some());
+        let mut plan = Plan::new(body, record.is_some());
         plan.replace = replace;
         if let Some(id) = record {
             if self.table().get(id).is_none() {
@@ -153,7 +168,7 @@ impl Scene<'_> {
     pub(crate) fn plan_upsert(&mut self, body: &Map<String, Value>, replace: bool) -> Result<Plan, ApiError> {
         let merge = self.merge_fields(body)?;
         let typecast = body.get("typecast").is_some_and(flag);
-        let mut plan = self.plan(body, false);
+        let mut plan = Plan::new(body, false);
         plan.upsert = true;
         plan.replace = replace;
         for given in &self.batch(body.get("records"), "updated", UPDATE_SHAPE)? {
@@ -201,16 +216,14 @@ impl Scene<'_> {
         let (cells, new_choices) = self.fields(fields.ok_or_else(ApiError::missing_fields)?, typecast)?;
         let mut key = Vec::new();
         for id in merge {
-            match cells.get(id) {
-                Some(value) => key.push((id, value)),
-                None => {
-                    let name = self.table().field(id).map_or(id.as_str(), |field| &field.name);
-                    return Err(ApiError::invalid(
-                        "INVALID_REQUEST_UNKNOWN",
-                        format!("A record lacks the field \"{name}\", which it is to be merged on"),
-                    ));
-                }
-            }
+            let Some(value) = cells.get(id) else {
+                let name = self.table().field(id).map_or(id.as_str(), |field| &field.name);
+                return Err(ApiError::invalid(
+                    "INVALID_REQUEST_UNKNOWN",
+                    format!("A record lacks the field \"{name}\", which it is to be merged on"),
+                ));
+            };
+            key.push((id, value));
         }
         // An empty key matches nothing, not even another empty one.
         let is_match = |record: &&Record| {
@@ -309,20 +322,6 @@ impl Scene<'_> {
         }
         let deleted: Result<Vec<_>, _> = ids.iter().map(|id| self.delete(id)).collect();
         Ok(json!({ "records": deleted? }))
-    }
-
-    fn plan(&self, body: &Map<String, Value>, single: bool) -> Plan {
-        Plan {
-            records: Vec::new(),
-            single,
-            replace: false,
-            upsert: false,
-            form: Form {
-                by_id: body.get("returnFieldsByFieldId").is_some_and(flag),
-                ..Form::default()
-            },
-            refusal: None,
-        }
     }
 
     /// Adds what was planned for a record; answers whether the batch goes on.

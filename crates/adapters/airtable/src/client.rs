@@ -103,7 +103,11 @@ impl Airtable {
         for keys in keys.chunks(LOOKUP_KEYS_MAX) {
             let parts: Result<Vec<_>, _> = keys.iter().map(RowKey::formula).collect();
             let mut query = ListQuery {
-                filter: Some(parts.and_then(|parts| Formula::any(&parts)).map_err(unaskable)?),
+                filter: Some(
+                    parts
+                        .and_then(|parts| Formula::any(&parts))
+                        .map_err(|error| unaskable(&error))?,
+                ),
                 by_field_id,
                 ..ListQuery::default()
             };
@@ -233,7 +237,7 @@ impl Airtable {
 }
 
 /// A formula that cannot be asked: as if Airtable had refused it.
-fn unaskable(error: FormulaError) -> ReadError {
+fn unaskable(error: &FormulaError) -> ReadError {
     ReadError::Refused(Refusal {
         kind: RefusalKind::InvalidFormula,
         status: 422,

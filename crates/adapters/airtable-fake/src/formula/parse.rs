@@ -88,9 +88,8 @@ impl Parser {
         match token {
             Token::Number(number) => Ok(Expression::Number(number)),
             Token::Text(text) => Ok(Expression::Text(text)),
-            Token::Field(name) => Ok(Expression::Field(name)),
             Token::Name(name) if self.takes("(") => self.call(&name, depth),
-            Token::Name(name) => Ok(Expression::Field(name)),
+            Token::Name(name) | Token::Field(name) => Ok(Expression::Field(name)),
             Token::Sign("(") => {
                 let inner = self.level(0, depth + 1)?;
                 if self.takes(")") {

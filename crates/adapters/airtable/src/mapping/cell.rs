@@ -126,9 +126,10 @@ fn moment_text(moment: Timestamp) -> String {
 fn number(digits: &str) -> Result<Number, CellProblem> {
     let digits = digits.trim();
     if let Ok(whole) = digits.parse::<u64>() {
-        return match whole <= WHOLE_MAX {
-            true => Ok(whole.into()),
-            false => Err(CellProblem::TooPrecise(digits.to_owned())),
+        return if whole <= WHOLE_MAX {
+            Ok(whole.into())
+        } else {
+            Err(CellProblem::TooPrecise(digits.to_owned()))
         };
     }
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');

@@ -95,7 +95,7 @@ pub enum RowProblem {
         /// The record.
         key: String,
         /// Why.
-        cause: CellProblem,
+        cause: Box<CellProblem>,
     },
     /// The record lacks what its row would be known by.
     #[error("{key} has no {from}, by which rows of {table:?} are known; change the mapping")]
@@ -320,7 +320,7 @@ impl ResolvedTable {
             field: field.name.clone(),
             from: field.from.clone(),
             key: shown_key(values),
-            cause,
+            cause: Box::new(cause),
         })
     }
 }

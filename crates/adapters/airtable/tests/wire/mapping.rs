@@ -40,7 +40,7 @@ impl Older {
     }
 }
 
-fn record(key: &str, more: Value) -> RunRecord {
+fn record(key: &str, more: &Value) -> RunRecord {
     let mut record = json!({
         "key": key,
         "creation": { "at": "2025-09-25T23:18:41.000Z", "source": "orchestrator", "attempt": "a-1",
@@ -59,7 +59,7 @@ fn record(key: &str, more: Value) -> RunRecord {
 fn client() -> RunRecord {
     record(
         "250925-231841-Guy-Wilson",
-        json!({
+        &json!({
             "metrics": { "profiles_examined_for_scoring": "40", "apify_api_costs": "1.25", "unmapped": "1" },
             "external_ids": ["apify:8MSTBAfqMzuXPvgB3"],
             "notes": [{ "at": "2025-09-25T23:19:00.000Z", "source": "lead_scoring", "text": "half done" }],
@@ -114,7 +114,7 @@ async fn a_client_run_is_shown_in_the_older_table() {
     assert_eq!(found, [(key, written[0].record.clone())]);
     let ended = record(
         "250925-231841-Guy-Wilson",
-        json!({ "state": { "ended": { "outcome": "succeeded", "started_at": "2025-09-25T23:18:41.000Z",
+        &json!({ "state": { "ended": { "outcome": "succeeded", "started_at": "2025-09-25T23:18:41.000Z",
             "ended_at": "2025-09-25T23:20:41.000Z", "source": "orchestrator" } }, "version": 2 }),
     );
     let row = table
@@ -140,7 +140,7 @@ async fn a_job_shows_its_derived_totals() {
     let resolution = Mapping::older(RecordKind::Job).resolve(&schema).unwrap();
     assert_eq!(resolution.findings, []);
     let table = resolution.table.unwrap();
-    let job = record("250925-231841", json!({}));
+    let job = record("250925-231841", &json!({}));
     let mut summary = JobSummary::new(job.key().run().clone());
     summary.add(&client());
     let row = table.new_row(&Values::of(&job, Some(&summary))).unwrap();
@@ -153,7 +153,7 @@ async fn a_job_shows_its_derived_totals() {
     assert_eq!(stored[0]["fields"]["Stream"], 2);
 }
 
-fn schema(fields: Value) -> TableSchema {
+fn schema(fields: &Value) -> TableSchema {
     serde_json::from_value(json!({ "id": "tblAAAAAAAAAAAAAA", "name": "Runs", "fields": fields })).unwrap()
 }
 
@@ -161,14 +161,14 @@ fn field(name: &str, kind: &str) -> Value {
     json!({ "id": format!("fld{name}"), "name": name, "type": kind })
 }
 
-fn mapping(fields: Value) -> Mapping {
+fn mapping(fields: &Value) -> Mapping {
     serde_json::from_value(json!({ "table": "Runs", "fields": fields })).unwrap()
 }
 
 #[test]
 fn f97_f99_f109_what_a_table_lacks_is_found_before_the_first_write() {
     let older = Mapping::older(RecordKind::Client);
-    let bare = schema(json!([
+    let bare = schema(&json!([
         field("Run ID", "singleLineText"),
         field("Client ID", "singleLineText")
     ]));
@@ -185,7 +185,7 @@ fn f97_f99_f109_what_a_table_lacks_is_found_before_the_first_write() {
     let row = resolution.table.unwrap().new_row(&Values::of(&client(), None)).unwrap();
     assert_eq!(row.fields.len(), 2);
     // F98: case counts.
-    let lower = schema(json!([
+    let lower = schema(&json!([
         field("run id", "singleLineText"),
         field("Client ID", "singleLineText")
     ]));
@@ -197,7 +197,7 @@ fn f97_f99_f109_what_a_table_lacks_is_found_before_the_first_write() {
 
 #[test]
 fn f101_computed_fields_are_never_written() {
-    let keyed = mapping(json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "batch", "to": "B" }]));
+    let keyed = mapping(&json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "batch", "to": "B" }]));
     for kind in [
         "formula",
         "rollup",
@@ -211,13 +211,13 @@ fn f101_computed_fields_are_never_written() {
         "button",
     ] {
         let resolution = keyed
-            .resolve(&schema(json!([field("Run ID", "singleLineText"), field("B", kind)])))
+            .resolve(&schema(&json!([field("Run ID", "singleLineText"), field("B", kind)])))
             .unwrap();
         assert_eq!(resolution.findings[0].problem, Problem::Computed, "{kind}");
         let row = resolution.table.unwrap().new_row(&Values::of(&client(), None)).unwrap();
         assert!(!row.fields.contains_key("fldB"), "{kind}");
         let resolution = keyed
-            .resolve(&schema(json!([field("Run ID", kind), field("B", "number")])))
+            .resolve(&schema(&json!([field("Run ID", kind), field("B", "number")])))
             .unwrap();
         assert_eq!(resolution.findings[0].problem, Problem::KeyComputed, "{kind}");
         assert!(resolution.table.is_none());
@@ -226,7 +226,7 @@ fn f101_computed_fields_are_never_written() {
 
 #[test]
 fn f102_types_are_checked_before_the_first_write() {
-    let keyed = mapping(json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "started_at", "to": "S" }]));
+    let keyed = mapping(&json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "started_at", "to": "S" }]));
     for (kind, fits) in [
         ("dateTime", true),
         ("date", true),
@@ -238,7 +238,7 @@ fn f102_types_are_checked_before_the_first_write() {
         ("somethingNew", false),
     ] {
         let resolution = keyed
-            .resolve(&schema(json!([field("Run ID", "singleLineText"), field("S", kind)])))
+            .resolve(&schema(&json!([field("Run ID", "singleLineText"), field("S", kind)])))
             .unwrap();
         assert_eq!(resolution.table.is_some(), fits, "{kind}");
     }
@@ -246,11 +246,11 @@ fn f102_types_are_checked_before_the_first_write() {
 
 #[test]
 fn f103_options_are_checked_for_every_status() {
-    let keyed = mapping(json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "status", "to": "Status" }]));
+    let keyed = mapping(&json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "status", "to": "Status" }]));
     let mut status = field("Status", "singleSelect");
     status["options"] = json!({ "choices": [{ "name": "Running" }, { "name": "Completed" }] });
     let resolution = keyed
-        .resolve(&schema(json!([field("Run ID", "singleLineText"), status])))
+        .resolve(&schema(&json!([field("Run ID", "singleLineText"), status])))
         .unwrap();
     assert!(resolution.table.is_none());
     assert_eq!(
@@ -265,12 +265,12 @@ fn f103_options_are_checked_for_every_status() {
 
 #[test]
 fn f105_one_bad_value_names_its_field_and_its_record() {
-    let keyed = mapping(json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "batch", "to": "Stream" }]));
+    let keyed = mapping(&json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "batch", "to": "Stream" }]));
     let fields = json!([field("Run ID", "singleLineText"), field("Stream", "number")]);
-    let table = keyed.resolve(&schema(fields)).unwrap().table.unwrap();
+    let table = keyed.resolve(&schema(&fields)).unwrap().table.unwrap();
     let nightly = record(
         "250925-231841",
-        json!({ "creation": { "at": "2025-09-25T23:18:41.000Z", "source": "orchestrator", "attempt": "a-1",
+        &json!({ "creation": { "at": "2025-09-25T23:18:41.000Z", "source": "orchestrator", "attempt": "a-1",
             "content": { "batch": "nightly" } } }),
     );
     let error = table.new_row(&Values::of(&nightly, None)).unwrap_err();
@@ -284,24 +284,24 @@ fn f105_one_bad_value_names_its_field_and_its_record() {
 #[test]
 fn a_mapping_without_a_key_or_with_one_field_twice_is_refused() {
     let text = json!([field("Run ID", "singleLineText")]);
-    let none = mapping(json!([{ "from": "key", "to": "Run ID" }]))
-        .resolve(&schema(text.clone()))
+    let none = mapping(&json!([{ "from": "key", "to": "Run ID" }]))
+        .resolve(&schema(&text))
         .unwrap();
     assert_eq!(none.findings[0].problem, Problem::NoKey);
     let twice =
-        mapping(json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "run_id", "to": "fldRun ID" }]));
-    let twice = twice.resolve(&schema(text)).unwrap();
+        mapping(&json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "run_id", "to": "fldRun ID" }]));
+    let twice = twice.resolve(&schema(&text)).unwrap();
     assert_eq!(twice.findings[0].problem, Problem::MappedTwice);
     assert!(none.table.is_none() && twice.table.is_none());
     // A job has no client.
-    let keyed = mapping(json!([{ "from": "client_id", "to": "Run ID", "key": true }]));
+    let keyed = mapping(&json!([{ "from": "client_id", "to": "Run ID", "key": true }]));
     let table = keyed
-        .resolve(&schema(json!([field("Run ID", "singleLineText")])))
+        .resolve(&schema(&json!([field("Run ID", "singleLineText")])))
         .unwrap()
         .table
         .unwrap();
     let error = table
-        .new_row(&Values::of(&record("250925-231841", json!({})), None))
+        .new_row(&Values::of(&record("250925-231841", &json!({})), None))
         .unwrap_err();
     assert!(matches!(error, RowProblem::KeyMissing { .. }), "{error}");
 }

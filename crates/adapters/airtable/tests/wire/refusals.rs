@@ -2,8 +2,8 @@
 
 use crate::hand::{Hand, connect};
 use runledger_airtable::{
-    Airtable, Connection, NotSent, Outcome, Pace, PaceSettings, ReadError, Refusal, RefusalKind, SetUpError, TableRef,
-    TokioTime,
+    Airtable, Connection, ListQuery, NotSent, Outcome, Pace, PaceSettings, ReadError, Refusal, RefusalKind, SetUpError,
+    TableRef, TokioTime,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ async fn a_table_that_is_not_there_is_forbidden() {
     let nowhere: TableRef = "Nowhere".parse().unwrap();
     let error = hand
         .airtable
-        .list(&hand.base, &nowhere, &Default::default())
+        .list(&hand.base, &nowhere, &ListQuery::default())
         .await
         .unwrap_err();
     assert!(matches!(&error, ReadError::Refused(refusal) if refusal.kind == RefusalKind::Forbidden));

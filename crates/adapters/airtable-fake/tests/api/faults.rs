@@ -23,11 +23,14 @@ async fn post(hand: &Hand) -> Result<crate::hand::Answer, reqwest::Error> {
     })
 }
 
-/// Waits for a number of records that comes about elsewhere.
+/// Waits for a number of records that comes about elsewhere; it comes, or the test ends here.
 async fn count_becomes(hand: &Hand, count: usize) {
-    while hand.count() != count {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let comes = async {
+        while hand.count() != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), comes).await.unwrap();
 }
 
 #[tokio::test]

@@ -177,9 +177,12 @@ async fn an_effect_after_the_time_out_is_unknown_and_comes() {
         let created = hand.create(&["a"]).await;
         assert_eq!(said(&created), Said::Unknown("timed out"));
         assert_eq!(hand.count(), 0);
-        while hand.count() == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let comes = async {
+            while hand.count() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), comes).await.unwrap();
         assert_eq!(hand.count(), 1);
     }
 }

@@ -282,6 +282,22 @@ fn f105_one_bad_value_names_its_field_and_its_record() {
 }
 
 #[test]
+fn f103_a_row_is_given_no_option_that_its_select_does_not_have() {
+    let keyed = mapping(&json!([{ "from": "key", "to": "Run ID", "key": true }, { "from": "batch", "to": "Stream" }]));
+    let mut stream = field("Stream", "singleSelect");
+    for (options, fits) in [
+        (json!([{ "name": "1" }]), false),
+        (json!([{ "name": "1" }, { "name": "2" }]), true),
+    ] {
+        stream["options"] = json!({ "choices": options });
+        let fields = json!([field("Run ID", "singleLineText"), stream]);
+        let table = keyed.resolve(&schema(&fields)).unwrap().table.unwrap();
+        let row = table.new_row(&Values::of(&client(), None));
+        assert_eq!(row.is_ok(), fits, "{row:?}");
+    }
+}
+
+#[test]
 fn a_mapping_without_a_key_or_with_one_field_twice_is_refused() {
     let text = json!([field("Run ID", "singleLineText")]);
     let none = mapping(&json!([{ "from": "key", "to": "Run ID" }]))

@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check in turn, then the tests. A check that fails does not stop the others, so that one run
 //! tells everything.
 
-use crate::{checks, contract, failure_modes, layers, licences, node, page, python, statements, test};
+use crate::{airtable, checks, contract, failure_modes, layers, licences, node, page, python, statements, test};
 use anyhow::{Result, bail};
 use std::{
     collections::BTreeSet,
@@ -29,6 +29,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("openapi", || checks::openapi(true).map(ran)),
     ("python", || python::run_tests().map(ran)),
     ("node", || node::run_tests().map(ran)),
+    ("airtable", || airtable::run_all().map(ran)),
     ("page", page::run),
     ("contract", || contract::run_all(&contract::Options::default()).map(ran)),
 ];

@@ -1,11 +1,12 @@
 //! `cargo xtask <command>`: the one entry to building, checking, testing and releasing, for people and for CI.
 //!
 //! Each check also runs alone. Nothing here needs more than cargo, rustc and the usual tools of a Unix system; the
-//! tests of the Python client and of the API's description need Python and its package index, those of the module for Node
-//! need Node. Nothing of ours depends on it.
+//! tests of the Python client, of the API's description and of the fake Airtable need Python, Node and their package
+//! indexes, those of the module for Node need Node. Nothing of ours depends on it.
 
 #![forbid(unsafe_code)]
 
+mod airtable;
 mod checks;
 mod ci;
 mod contract;
@@ -63,6 +64,8 @@ enum Command {
     },
     /// cargo-deny, where it is installed.
     Deny,
+    /// Do the public clients of Airtable, of npm and `PyPI`, notice that the fake one is none?
+    Airtable,
     /// The types and the tests of the Python client, against the server that is built for them.
     Python,
     /// The tests of the module for Node, against the server that is built for them.
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Statements => statements::run(),
         Command::Openapi { check } => checks::openapi(check),
         Command::Deny => checks::deny().map(|_ran| ()),
+        Command::Airtable => airtable::run_all(),
         Command::Python => python::run_tests(),
         Command::Node => node::run_tests(),
         Command::Contract(options) => contract::run_all(&options),

@@ -29,7 +29,7 @@ use clap::Parser as _;
 use tokio::runtime;
 
 use crate::cli::{Cli, ClientCommand, Command, ConfigCommand, Global, JobCommand, StageCommand};
-use crate::commands::{Context, change, create, events, export, import, read, setup, sweep, token, webhook};
+use crate::commands::{Context, change, create, dev, events, export, import, read, setup, sweep, token, webhook};
 use crate::connect::Remote;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
@@ -69,6 +69,7 @@ fn run(cli: &Cli, output: &Output) -> Outcome {
     };
     match &cli.command {
         Command::Demo => return block_on(demo::run(output)),
+        Command::Dev(command) => return block_on(dev::dev(command, output)),
         Command::Completions { shell } => return setup::completions(&bare, *shell),
         Command::Man { directory } => return setup::man(&bare, directory.as_deref()),
         Command::Openapi => return setup::openapi(&bare),
@@ -127,6 +128,7 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Serve(_)
         | Command::Config(_)
         | Command::Demo
+        | Command::Dev(_)
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Openapi

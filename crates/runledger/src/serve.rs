@@ -228,13 +228,13 @@ fn end_at_once() {
 }
 
 /// The signals that end a server.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> Outcome<Self> {
+    pub(crate) fn listen() -> Outcome<Self> {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure::new(Exit::Fault, format_args!("cannot listen for signals: {error}")))
         };
@@ -244,7 +244,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

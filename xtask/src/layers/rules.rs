@@ -50,7 +50,8 @@ pub(super) const NORMAL: &[(&str, &[May])] = {
 pub(super) const DEV: &[(&str, &[May])] = {
     use May::{Crate, Layer};
     &[
-        ("adapter", &[Layer("contract")]),
+        // The way to Airtable is tested against the fake one.
+        ("adapter", &[Layer("contract"), Crate("runledger-airtable-fake")]),
         // The suite is tested on the reference store, and on stores that are that one made wrong.
         ("contract", &[Crate("runledger-memory")]),
         ("app", &[Crate("runledger-memory")]),

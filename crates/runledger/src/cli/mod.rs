@@ -4,6 +4,7 @@
     reason = "these comments are help texts, in which backticks would be printed"
 )]
 
+mod dev;
 mod ingest;
 mod record;
 mod token;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use dev::{DevCommand, FakeAirtableArgs};
 pub(crate) use ingest::{ExportArgs, ExportFormat, Import, ImportArgs, Merge};
 pub(crate) use record::{
     ClientCommand, ClientCreateArgs, CompleteArgs, CreationArgs, HeartbeatArgs, JobCommand, JobCreateArgs, KeyArgs,
@@ -207,6 +209,9 @@ Examples:
     Export(ExportArgs),
     /// Play a night's batch of 12 clients against a throw-away ledger
     Demo,
+    /// What helps to try things out
+    #[command(subcommand)]
+    Dev(DevCommand),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),

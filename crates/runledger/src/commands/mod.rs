@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod create;
+pub(crate) mod dev;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod import;

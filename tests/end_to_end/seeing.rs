@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::collector::{Collector, Manner, Sent, attribute};
 use crate::http::Connection;
 use crate::program::{Place, Server};
 
@@ -79,12 +80,18 @@ fn every_metric_is_documented_and_every_name_in_documents_dashboard_and_alerts_i
         );
     }
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
-    assert!(dashboard["panels"].as_array().is_some_and(|panels| panels.len() > 20));
+    let panels = dashboard["panels"].as_array().unwrap();
+    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64()).collect();
+    assert!(
+        panels.len() > 20 && ids.len() == panels.len(),
+        "each panel has an id of its own: {ids:?}"
+    );
 }
 
 #[test]
-fn the_log_holds_no_secret_and_nothing_of_what_records_hold_however_much_is_logged() {
+fn neither_log_nor_spans_hold_a_secret_or_what_records_hold_however_much_is_told() {
     let place = Place::new();
+    let collector = Collector::start(Manner::Takes);
     let words = [
         "token", "create", "writer", "--scope", "create", "--scope", "change", "--scope", "read",
     ];
@@ -94,7 +101,14 @@ fn the_log_holds_no_secret_and_nothing_of_what_records_hold_however_much_is_logg
     let token = made.json()[0]["secret"].as_str().unwrap().to_owned();
     let log = place.beside("log");
     let mut program = place.program();
-    let server = Server::start_logging(program.env("RUST_LOG", "trace"), fs::File::create(&log).unwrap());
+    program
+        .env("RUST_LOG", "trace")
+        .env("RUNLEDGER_TRACES__ENDPOINT", &collector.endpoint)
+        .env(
+            "RUNLEDGER_TRACES__HEADERS",
+            "{ authorization = 'Bearer kept-by-the-collector' }",
+        );
+    let server = Server::start_logging(&mut program, fs::File::create(&log).unwrap());
     let mut connection = Connection::open(&server.address).unwrap();
     let bearer = format!("Bearer {token}");
     let known = [
@@ -137,6 +151,12 @@ fn the_log_holds_no_secret_and_nothing_of_what_records_hold_however_much_is_logg
         log.contains("update nightly/acme") && log.contains("update nightly refused"),
         "{log}"
     );
+    let told: Vec<_> = collector
+        .spans()
+        .into_iter()
+        .map(|span| attribute(&span, "run.key"))
+        .collect();
+    assert!(told.contains(&Some("nightly/acme".into())), "{told:?}");
     let secret = &token[17..];
     let key = fs::read_to_string(place.data().join("server.json")).unwrap_or_default();
     assert_eq!(key, "", "the operator's key goes with the server");
@@ -149,7 +169,11 @@ fn the_log_holds_no_secret_and_nothing_of_what_records_hold_however_much_is_logg
         "48151623",
         "quodlibet",
         "attempt-kept-secret",
+        "kept-by-the-collector",
     ] {
+        // Texts stand in a span as they are.
+        let in_spans = |sent: &Sent| sent.body.windows(hidden.len()).any(|bytes| bytes == hidden.as_bytes());
+        assert!(!collector.came().iter().any(in_spans), "{hidden:?} is in a span");
         let lines: Vec<_> = log.lines().filter(|line| line.contains(hidden)).collect();
         assert!(lines.is_empty(), "{hidden:?} is in the log: {lines:#?}");
     }

@@ -2,14 +2,35 @@
 //! server that is not believed.
 
 use std::fs;
+use std::sync::Arc;
+
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::program::{Place, Server, write};
 use crate::tokens::secret;
 
 /// Self-signed, for `localhost`, valid for a hundred years; the second is not the server's.
 pub(crate) const CERTIFICATE: &str = include_str!("../../crates/http/tests/api/certificates/first.pem");
-const KEY: &str = include_str!("../../crates/http/tests/api/certificates/first.key");
+pub(crate) const KEY: &str = include_str!("../../crates/http/tests/api/certificates/first.key");
 pub(crate) const OTHER: &str = include_str!("../../crates/http/tests/api/certificates/second.pem");
+pub(crate) const OTHER_KEY: &str = include_str!("../../crates/http/tests/api/certificates/second.key");
+
+/// What a server of the test speaks TLS with.
+pub(crate) fn server_config(certificate: &str, key: &str) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes());
+    let chain = chain.collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    Arc::new(config)
+}
 
 /// A server with this certificate; answers its URL under the name that the certificate holds.
 pub(crate) fn serve(place: &Place) -> (Server, String) {

@@ -1,9 +1,12 @@
 //! `cargo xtask ci`: every check in turn, then the tests. A check that fails does not stop the others, so that one run
 //! tells everything.
 
-use crate::{checks, contract, layers, licences, page, python, statements, test};
+use crate::{airtable, checks, contract, failure_modes, layers, licences, node, page, python, statements, test};
 use anyhow::{Result, bail};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 /// One line of the table.
 struct Row {
@@ -25,6 +28,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("doc", || checks::doc().map(ran)),
     ("openapi", || checks::openapi(true).map(ran)),
     ("python", || python::run_tests().map(ran)),
+    ("node", || node::run_tests().map(ran)),
+    ("airtable", || airtable::run_all().map(ran)),
     ("page", page::run),
     ("contract", || contract::run_all(&contract::Options::default()).map(ran)),
 ];
@@ -42,13 +47,22 @@ pub(crate) fn run() -> Result<()> {
         })
         .collect();
     let mut counts = None;
+    let mut passed = BTreeSet::new();
     rows.push(step("test", || {
-        let counted = test::count_all();
-        counts = counted.as_ref().ok().copied();
-        match counted.and_then(|counted| counted.verdict()) {
+        let observed = test::observe_all().map(|(counted, names)| {
+            counts = Some(counted);
+            passed = names;
+            counted
+        });
+        match observed.and_then(|counted| counted.verdict()) {
             Ok(()) => "ok",
             Err(error) => failed("test", &error),
         }
+    }));
+    // It goes by the tests that ran just now.
+    rows.push(step("failure-modes", || match failure_modes::check_page(&passed) {
+        Ok(()) => "ok",
+        Err(error) => failed("failure-modes", &error),
     }));
     print!("\n{}", table(&rows));
     if let Some(counts) = counts {
@@ -93,7 +107,7 @@ fn ran((): ()) -> bool {
 
 fn table(rows: &[Row]) -> String {
     let line =
-        |name: &str, outcome: &str, took: Duration| format!("{name:<12}{outcome:<10}{:>8.1} s\n", took.as_secs_f64());
+        |name: &str, outcome: &str, took: Duration| format!("{name:<15}{outcome:<10}{:>8.1} s\n", took.as_secs_f64());
     let mut table: String = rows.iter().map(|row| line(row.name, row.outcome, row.took)).collect();
     table.push_str(&line("total", "", rows.iter().map(|row| row.took).sum()));
     table
@@ -112,7 +126,7 @@ mod tests {
         };
         assert_eq!(
             table(&[row("fmt", "ok", 1_500), row("test", "FAILED", 60_000)]),
-            "fmt         ok             1.5 s\ntest        FAILED        60.0 s\ntotal                     61.5 s\n"
+            "fmt            ok             1.5 s\ntest           FAILED        60.0 s\ntotal                        61.5 s\n"
         );
     }
 }

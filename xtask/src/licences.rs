@@ -24,6 +24,9 @@ pub(crate) const ALLOWED: &[&str] = &[
     "Zlib",
 ];
 
+/// Packages that may be used under a licence of their own, each by its name and for a reason that `deny.toml` states.
+pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[("webpki-root-certs", "CDLA-Permissive-2.0")];
+
 /// A package and the licence field of its manifest.
 #[derive(Debug)]
 pub(crate) struct Licensed {
@@ -109,9 +112,14 @@ fn fault(Licensed { package, licence }: &Licensed) -> Option<Fault> {
             licence,
             reason: reason.to_string(),
         }),
-        Ok(expression) if expression.is_satisfied(&|name: &str| ALLOWED.contains(&name)) => None,
+        Ok(expression) if expression.is_satisfied(&|licence: &str| is_agreed_on(&package, licence)) => None,
         Ok(_) => Some(Fault::NotAllowed { package, licence }),
     }
+}
+
+fn is_agreed_on(package: &str, licence: &str) -> bool {
+    let name = package.split(' ').next().unwrap_or(package);
+    ALLOWED.contains(&licence) || EXCEPTIONS.contains(&(name, licence))
 }
 
 fn licensed(metadata: &Metadata) -> Vec<Licensed> {
@@ -158,6 +166,35 @@ mod tests {
         check_one(Some("GPL-3.0-only"), Some("was not agreed on"));
         check_one(Some("MIT AND OpenSSL"), Some("was not agreed on"));
         check_one(Some("mit"), Some("was not agreed on"));
+    }
+
+    #[test]
+    fn an_exception_is_for_its_package_alone() {
+        let (name, licence) = EXCEPTIONS[0];
+        for (package, expected) in [
+            (format!("{name} 1.0.0"), 0),
+            (format!("{name}-other 1.0.0"), 1),
+            ("p 1.0.0".into(), 1),
+        ] {
+            let licence = Some(licence.to_owned());
+            assert_eq!(check(&[Licensed { package, licence }]).len(), expected);
+        }
+    }
+
+    #[test]
+    fn deny_toml_makes_the_same_exceptions() {
+        let text = fs::read_to_string(workspace::root().join("deny.toml")).expect("deny.toml is there");
+        let listed = text
+            .lines()
+            .filter(|line| line.contains("crate = ") && line.contains("allow = ["))
+            .map(|line| {
+                let words: Vec<_> = line.split('"').collect();
+                (words[1].to_owned(), words[3].to_owned())
+            });
+        let ours = EXCEPTIONS
+            .iter()
+            .map(|(name, licence)| ((*name).to_owned(), (*licence).to_owned()));
+        assert_eq!(listed.collect::<Vec<_>>(), ours.collect::<Vec<_>>());
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! `cargo xtask <command>`: the one entry to building, checking, testing and releasing, for people and for CI.
 //!
 //! Each check also runs alone. Nothing here needs more than cargo, rustc and the usual tools of a Unix system; the
-//! tests of the Python client and of the API's description need Python and its package index. Nothing of ours depends on it.
+//! tests of the Python client, of the API's description and of the fake Airtable need Python, Node and their package
+//! indexes, those of the module for Node need Node. Nothing of ours depends on it.
 
 #![forbid(unsafe_code)]
 
+mod airtable;
 mod checks;
 mod ci;
 mod contract;
 mod dist;
+mod failure_modes;
 mod graph;
 mod layers;
 mod licences;
 mod long;
 mod manifests;
+mod node;
 mod page;
 mod python;
 mod server;
@@ -60,10 +64,16 @@ enum Command {
     },
     /// cargo-deny, where it is installed.
     Deny,
+    /// Do the public clients of Airtable, of npm and `PyPI`, notice that the fake one is none?
+    Airtable,
     /// The types and the tests of the Python client, against the server that is built for them.
     Python,
+    /// The tests of the module for Node, against the server that is built for them.
+    Node,
     /// Does the server do what the description of its API says? Schemathesis asks it.
     Contract(contract::Options),
+    /// Does every failure of old have its row, and did the tests that the rows name run? Runs those alone.
+    FailureModes,
     /// Does a browser draw the whole page that shows the API? Where there is one.
     Page,
     /// The release archive, its third-party licences and its checksum.
@@ -94,8 +104,11 @@ fn main() -> ExitCode {
         Command::Statements => statements::run(),
         Command::Openapi { check } => checks::openapi(check),
         Command::Deny => checks::deny().map(|_ran| ()),
+        Command::Airtable => airtable::run_all(),
         Command::Python => python::run_tests(),
+        Command::Node => node::run_tests(),
         Command::Contract(options) => contract::run_all(&options),
+        Command::FailureModes => failure_modes::run(),
         Command::Page => page::run().map(|_ran| ()),
         Command::Dist => dist::run(),
         Command::Bench { arguments } => long::bench(&arguments),

@@ -124,6 +124,54 @@ impl Drop for Server {
     }
 }
 
+/// A fake Airtable on a free port of this machine; it ends with this value.
+pub(crate) struct Fake {
+    child: Child,
+    url: String,
+    control: String,
+}
+
+impl Fake {
+    pub(crate) fn start(program: &Path) -> Result<Self> {
+        let child = Command::new(program)
+            .args(["dev", "fake-airtable", "--listen", "127.0.0.1:0", "--json"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("could not start the fake Airtable")?;
+        let mut fake = Self {
+            child,
+            url: String::new(),
+            control: String::new(),
+        };
+        let output = fake
+            .child
+            .stdout
+            .take()
+            .context("the output of the fake is not to be had")?;
+        let mut greeting = String::new();
+        BufReader::new(output)
+            .read_line(&mut greeting)
+            .context("could not read what the fake prints")?;
+        fake.url = text_of(&greeting, "url")?;
+        fake.control = text_of(&greeting, "control_url")?;
+        Ok(fake)
+    }
+
+    /// Tells a program where the fake is.
+    pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("FAKE_URL", &self.url).env("FAKE_CONTROL", &self.control)
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        // A process that is gone already needs no end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// One text of a JSON object. What was read is not shown: it may hold a secret.
 fn text_of(json: &str, name: &str) -> Result<String> {
     let value: Value =

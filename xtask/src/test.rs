@@ -6,6 +6,7 @@ use crate::workspace;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::{
+    collections::BTreeSet,
     fmt,
     io::{BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
@@ -97,9 +98,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     counts.verdict()
 }
 
-/// The tests of the whole workspace, summed up.
-pub(crate) fn count_all() -> Result<Counts> {
-    count(&mut command(&Options::default()))
+/// The tests of the whole workspace, summed up, and the paths of those that passed.
+pub(crate) fn observe_all() -> Result<(Counts, BTreeSet<String>)> {
+    observe(&mut command(&Options::default()))
 }
 
 /// Runs `cargo test`, shows its output as it comes and adds it up.
@@ -107,12 +108,21 @@ pub(crate) fn count_all() -> Result<Counts> {
 /// # Errors
 /// When cargo cannot be started or its output not be read. Tests that fail are in the counts.
 pub(crate) fn count(command: &mut Command) -> Result<Counts> {
+    observe(command).map(|(counts, _)| counts)
+}
+
+/// The same, with the paths of the tests that passed.
+///
+/// # Errors
+/// When cargo cannot be started or its output not be read.
+pub(crate) fn observe(command: &mut Command) -> Result<(Counts, BTreeSet<String>)> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .context("could not start cargo: is the Rust toolchain in the path?")?;
     let mut output = BufReader::new(child.stdout.take().context("the output of cargo is not to be had")?);
     let mut counts = Counts::default();
+    let mut passed = BTreeSet::new();
     let mut line = Vec::new();
     while output
         .read_until(b'\n', &mut line)
@@ -124,11 +134,18 @@ pub(crate) fn count(command: &mut Command) -> Result<Counts> {
             .write_all(&line)
             .and_then(|()| shown.flush())
             .context("could not print")?;
-        counts.add(&String::from_utf8_lossy(&line));
+        let text = String::from_utf8_lossy(&line);
+        counts.add(&text);
+        passed.extend(passed_test(&text).map(String::from));
         line.clear();
     }
     counts.cargo_succeeded = child.wait().context("could not wait for cargo")?.success();
-    Ok(counts)
+    Ok((counts, passed))
+}
+
+/// The path of the test that this line says has passed.
+fn passed_test(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.trim_end().strip_suffix(" ... ok")
 }
 
 fn command(options: &Options) -> Command {
@@ -186,6 +203,14 @@ mod tests {
             "5 passed, 0 failed",
             None,
         );
+    }
+
+    #[test]
+    fn a_test_that_passed_is_known_by_its_path() {
+        assert_eq!(passed_test("test a::b ... ok\n"), Some("a::b"));
+        for line in ["test a::b ... FAILED\n", "test result: ok. 5 passed\n", "a ... ok\n"] {
+            assert_eq!(passed_test(line), None, "{line}");
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! [`CreationPoint`] is the one place where records come into being: it alone holds the store's creating side and the
 //! policy (I2). [`RunService`] does everything else and holds nothing that could create (I3). Both share a
 //! [`Registry`], which saves reads of the store, and the counters.
-//! [`Tokens`] says who asks, [`Events`] follows the activity log.
+//! [`Tokens`] says who asks, [`Events`] follows the activity log, [`Webhooks`] sends it to receivers, [`Functions`] is what
+//! an older service offered.
 //!
 //! Nothing here knows a database, a socket or a file; a clock and an id source come in as ports. [`system`] has the
 //! real ones.
@@ -11,6 +12,7 @@
 
 mod creation_point;
 mod events;
+mod functions;
 mod recent;
 mod registry;
 mod run_service;
@@ -20,9 +22,11 @@ mod sweeper;
 pub mod system;
 mod tokens;
 mod turns;
+mod webhooks;
 
 pub use creation_point::{CLIENTS_MAX, CreationError, CreationPoint, MINT_SECONDS, StartClient, StartJob, Started};
 pub use events::{EventFilter, EventPage, Events, Refused};
+pub use functions::{Claimed, Existing, FunctionAnswer, FunctionCall, FunctionError, FunctionKind, Functions};
 pub use recent::{RECENT_READS, RecentRead};
 pub use registry::{Registry, RegistryStats};
 pub use run_service::{Attempt, ReadError, RunService};
@@ -33,3 +37,4 @@ pub use stats::{
 pub use sweeper::{SweepReport, Sweeper};
 pub use tokens::{Identity, IdentityError, MadeToken, NewToken, TOKENS_MAX, TokenWriteError, Tokens};
 pub use turns::TurnStats;
+pub use webhooks::{Webhook, WebhookError, WebhookStatus, WebhookTest, Webhooks};

@@ -9,7 +9,7 @@
 //! of that run fills the registry, and a read that began before the write ended does not either. So nothing older than
 //! what the store has acknowledged can get in or stay in (I8).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,6 +46,8 @@ pub struct RegistryStats {
 #[derive(Debug)]
 struct Shard {
     records: LruCache<RunKey, Arc<RunRecord>>,
+    /// The keys of `records` by their runs: a write to a whole run looks at that run alone.
+    of_run: HashMap<RunId, HashSet<RunKey>>,
     writing: HashMap<RunId, Writers>,
     writes_ended: u64,
 }
@@ -74,6 +76,7 @@ impl Registry {
         let shard = || {
             Mutex::new(Shard {
                 records: LruCache::new(each),
+                of_run: HashMap::new(),
                 writing: HashMap::new(),
                 writes_ended: 0,
             })
@@ -126,7 +129,7 @@ impl Registry {
         let mut shard = self.shard(record.key().run());
         let quiet = !shard.writing.contains_key(record.key().run());
         if quiet && ticket.0 == Some(shard.writes_ended) {
-            shard.records.put(record.key().clone(), Arc::clone(record));
+            shard.put(record);
         }
     }
 
@@ -134,18 +137,9 @@ impl Registry {
     pub(crate) fn announce(&self, key: &RunKey, whole_run: bool) -> Announced<'_> {
         let mut shard = self.shard(key.run());
         if whole_run {
-            let touched: Vec<_> = shard
-                .records
-                .iter()
-                .map(|(known, _)| known)
-                .filter(|known| known.run() == key.run())
-                .cloned()
-                .collect();
-            for known in touched {
-                shard.records.pop(&known);
-            }
+            shard.forget_run(key.run());
         } else {
-            shard.records.pop(key);
+            shard.forget(key);
         }
         let writers = shard.writing.entry(key.run().clone()).or_insert(Writers {
             count: 0,
@@ -168,6 +162,39 @@ impl Registry {
                 .map(|note| note.text.as_str().len())
                 .sum::<usize>()
                 <= NOTE_BYTES_REMEMBERED
+    }
+}
+
+impl Shard {
+    fn put(&mut self, record: &Arc<RunRecord>) {
+        let key = record.key();
+        // What comes back is the record before, or another one that had to go.
+        let gone = self.records.push(key.clone(), Arc::clone(record));
+        if let Some((gone, _)) = gone.filter(|(gone, _)| gone != key) {
+            self.leave_run(&gone);
+        }
+        self.of_run.entry(key.run().clone()).or_default().insert(key.clone());
+    }
+
+    fn forget(&mut self, key: &RunKey) {
+        if self.records.pop(key).is_some() {
+            self.leave_run(key);
+        }
+    }
+
+    fn forget_run(&mut self, run: &RunId) {
+        for key in self.of_run.remove(run).into_iter().flatten() {
+            self.records.pop(&key);
+        }
+    }
+
+    fn leave_run(&mut self, key: &RunKey) {
+        if let Some(keys) = self.of_run.get_mut(key.run()) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.of_run.remove(key.run());
+            }
+        }
     }
 }
 
@@ -202,7 +229,7 @@ impl Announced<'_> {
                 .filter(of_run)
                 .filter(|record| self.registry.is_memorable(record))
             {
-                shard.records.put(record.key().clone(), Arc::clone(record));
+                shard.put(record);
             }
         }
     }
@@ -210,4 +237,66 @@ impl Announced<'_> {
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use runledger_domain::creation::{CreateDecision, JobEvidence};
+    use runledger_domain::{ClientLoad, CreationContent, CreationIntent, CreationPolicy};
+
+    use super::*;
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing is created: the record is only remembered"
+    )]
+    fn record(key: &str) -> Arc<RunRecord> {
+        let intent = CreationIntent {
+            key: key.parse().unwrap(),
+            source: "orchestrator".parse().unwrap(),
+            attempt: "a".parse().unwrap(),
+            at: "2025-09-25T23:18:41.000Z".parse().unwrap(),
+            minted: false,
+            content: CreationContent::default(),
+        };
+        let permit = CreationPolicy::default().authorise(intent).unwrap();
+        match permit.decide(None, JobEvidence::Open, ClientLoad::default()) {
+            CreateDecision::Insert(new) => Arc::new(new.into_record()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_keys_of_a_run_are_those_of_the_records_that_are_remembered() {
+        // So little room that records push each other out.
+        let registry = Registry::new(64, true);
+        let check = || {
+            for shard in registry.shards.iter().map(lock) {
+                let indexed: usize = shard.of_run.values().map(HashSet::len).sum();
+                assert_eq!(indexed, shard.records.len());
+                assert!(shard.of_run.values().all(|keys| !keys.is_empty()));
+                let is_remembered = |key: &RunKey| shard.records.contains(key);
+                assert!(shard.of_run.values().flatten().all(is_remembered));
+            }
+        };
+        for number in 0..400 {
+            let (run, client) = (number % 40, number % 7);
+            let record = record(&format!("250925-2318{run:02}-c{client}"));
+            registry.announce(record.key(), number % 11 == 0).finish(&[record]);
+            check();
+        }
+        assert!(registry.stats().records > 16);
+        let (kept, other) = (record("250925-120000-a"), record("250925-120000-b"));
+        for record in [&kept, &other] {
+            registry
+                .announce(record.key(), false)
+                .finish(std::slice::from_ref(record));
+        }
+        let whole = registry.announce(kept.key(), true);
+        for record in [&kept, &other] {
+            assert!(registry.peek(record.key()).is_none(), "{}", record.key());
+        }
+        whole.finish(&[]);
+        check();
+    }
 }

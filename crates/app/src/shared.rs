@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use runledger_domain::{CreationPolicy, RunKey};
 use runledger_ports::{
-    ActivityLog, ActivityWatch, Clock, IdSource, RunChanger, RunCreator, RunReader, SecretSource, StoreMeter,
-    TokenStore,
+    ActivityLog, ActivityWatch, Clock, DeliveryStore, IdSource, RunChanger, RunCreator, RunReader, SecretSource,
+    StoreMeter, TokenStore,
 };
 
 use crate::creation_point::CreationPoint;
@@ -17,6 +17,7 @@ use crate::run_service::RunService;
 use crate::stats::Stats;
 use crate::tokens::Tokens;
 use crate::turns::Turns;
+use crate::webhooks::Webhooks;
 
 /// The ports that an app is put together from.
 pub struct Ports {
@@ -36,6 +37,8 @@ pub struct Ports {
     pub ids: Arc<dyn IdSource>,
     /// Keeps tokens.
     pub tokens: Arc<dyn TokenStore>,
+    /// Remembers how far the log was delivered.
+    pub deliveries: Arc<dyn DeliveryStore>,
     /// Draws the secrets of new tokens.
     pub secrets: Arc<dyn SecretSource>,
 }
@@ -60,7 +63,8 @@ pub struct Ports {
 ///     watch: store.clone(),
 ///     clock: Arc::new(SystemClock),
 ///     ids: ids.clone(),
-///     tokens: store,
+///     tokens: store.clone(),
+///     deliveries: store,
 ///     secrets: ids,
 /// };
 /// let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));
@@ -77,7 +81,9 @@ pub struct Ledger {
     /// Says who asks, by their token.
     pub tokens: Tokens,
     /// Follows the activity log.
-    pub events: Events,
+    pub events: Arc<Events>,
+    /// Sends it to receivers.
+    pub webhooks: Webhooks,
 }
 
 impl Ledger {
@@ -102,6 +108,7 @@ impl Ledger {
             clock,
             ids,
             tokens,
+            deliveries,
             secrets,
         } = ports;
         let started = clock.now();
@@ -115,10 +122,12 @@ impl Ledger {
             meter,
             turns: Turns::default(),
         });
+        let events = Arc::new(Events::new(Arc::clone(&shared), watch));
         Self {
             runs: RunService::new(Arc::clone(&shared), changer, policy.quotas()),
             creation: CreationPoint::new(Arc::clone(&shared), creator, policy, ids),
-            events: Events::new(Arc::clone(&shared), watch),
+            webhooks: Webhooks::new(Arc::clone(&shared), Arc::clone(&events), deliveries),
+            events,
             tokens: Tokens::new(shared, tokens, secrets),
         }
     }

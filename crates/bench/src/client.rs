@@ -92,6 +92,8 @@ fn address_of(data: &Path) -> Option<SocketAddr> {
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Where the head of the last answer ends.
+    head: usize,
 }
 
 impl Connection {
@@ -101,6 +103,7 @@ impl Connection {
         Ok(Self {
             stream,
             buffer: Vec::with_capacity(16 * 1024),
+            head: 0,
         })
     }
 
@@ -121,8 +124,40 @@ impl Connection {
                         "the answer was cut off"
                     );
                 }
+                self.head = head + 4;
                 return std::str::from_utf8(&self.buffer[9..12])?.parse().context("no status");
             }
+        }
+    }
+}
+
+impl Connection {
+    /// The version in the `ETag` of the last answer.
+    pub(crate) fn version(&self) -> Option<u64> {
+        let head = std::str::from_utf8(&self.buffer[..self.head]).ok()?;
+        let tag = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("etag").then(|| value.trim())
+        });
+        tag?.trim_matches('"').parse().ok()
+    }
+
+    /// The body of the last answer.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.buffer[self.head..]
+    }
+
+    /// Sends a request whose answer goes on, and reads it away until the server ends it; gives how many bytes came.
+    pub(crate) async fn drain(mut self, request: &[u8]) -> anyhow::Result<u64> {
+        self.stream.write_all(request).await?;
+        let mut bytes = 0;
+        loop {
+            self.buffer.clear();
+            let count = self.stream.read_buf(&mut self.buffer).await?;
+            if count == 0 {
+                return Ok(bytes);
+            }
+            bytes += count as u64;
         }
     }
 }

@@ -59,12 +59,13 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         records: u64,
     },
-    /// Half an hour of mixed work at four fifths of the peak: memory stays flat, and nothing is missing at the end.
+    /// Everything that clients do for half an hour, at four fifths of the peak: memory stops growing, and every
+    /// acknowledged record is there in its last version.
     Soak {
         /// The binary to measure; `target/release/runledger` unless given.
         #[arg(long)]
         binary: Option<PathBuf>,
-        /// How long.
+        /// How long, in minutes.
         #[arg(long, default_value_t = 30.0)]
         minutes: f64,
     },

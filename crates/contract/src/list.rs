@@ -94,6 +94,13 @@ macro_rules! each_rule_of_the_contract {
             an_ended_token_stays_ended in tokens ["I6"];
             ending_what_is_not_there_makes_no_token in tokens ["I3", "I6"];
             a_restart_keeps_every_token in tokens ["I4", "I6"];
+            the_state_of_a_delivery_is_kept_as_it_is in deliveries ["I3", "I6"];
+            a_delivery_never_goes_back in deliveries ["I6"];
+            webhooks_do_not_touch_each_other in deliveries ["I12"];
+            enabling_lets_a_webhook_go_on_and_leaves_a_line in deliveries ["I6"];
+            enabling_what_is_not_there_makes_no_webhook in deliveries ["I3", "I6"];
+            a_restart_keeps_every_delivery in deliveries ["I4"];
+            a_crash_takes_back_no_delivery in deliveries ["I4"];
             a_stopped_store_never_says_not_there in restarts ["I10"];
             a_crash_takes_back_no_creation_and_no_change in crashes ["I1", "I4", "I6"];
             a_crash_takes_back_no_refusal in crashes ["I4", "I6"];

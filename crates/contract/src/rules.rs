@@ -9,6 +9,7 @@ pub mod changes;
 pub mod counts;
 pub mod crashes;
 pub mod creation;
+pub mod deliveries;
 pub mod doubt;
 pub mod endings;
 pub mod fidelity;

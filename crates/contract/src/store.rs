@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use runledger_ports::{ActivityLog, ActivityWatch, RunChanger, RunCreator, RunReader, TokenStore};
+use runledger_ports::{ActivityLog, ActivityWatch, DeliveryStore, RunChanger, RunCreator, RunReader, TokenStore};
 
 /// The capabilities of one open store.
 #[derive(Clone)]
@@ -22,13 +22,15 @@ pub struct Handles {
     pub watch: Arc<dyn ActivityWatch>,
     /// Keeps tokens.
     pub tokens: Arc<dyn TokenStore>,
+    /// Keeps how far the log was delivered.
+    pub deliveries: Arc<dyn DeliveryStore>,
 }
 
 impl Handles {
     /// The capabilities of a store that has them all.
     pub fn of<S>(store: &Arc<S>) -> Self
     where
-        S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + TokenStore + 'static,
+        S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + TokenStore + DeliveryStore + 'static,
     {
         Self {
             reader: Arc::clone(store) as Arc<dyn RunReader>,
@@ -37,6 +39,7 @@ impl Handles {
             log: Arc::clone(store) as Arc<dyn ActivityLog>,
             watch: Arc::clone(store) as Arc<dyn ActivityWatch>,
             tokens: Arc::clone(store) as Arc<dyn TokenStore>,
+            deliveries: Arc::clone(store) as Arc<dyn DeliveryStore>,
         }
     }
 }

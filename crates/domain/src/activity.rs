@@ -37,11 +37,15 @@ pub enum Action {
     CreateToken,
     /// End a token, now or at a time.
     EndToken,
+    /// Let a webhook go on.
+    EnableWebhook,
+    /// Send a webhook an event to try it.
+    TestWebhook,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Create,
         Self::Import,
         Self::Update,
@@ -52,6 +56,8 @@ impl Action {
         Self::DeclareLost,
         Self::CreateToken,
         Self::EndToken,
+        Self::EnableWebhook,
+        Self::TestWebhook,
     ];
 
     /// The word for the action.
@@ -67,6 +73,8 @@ impl Action {
             Self::DeclareLost => "declare_lost",
             Self::CreateToken => "create_token",
             Self::EndToken => "end_token",
+            Self::EnableWebhook => "enable_webhook",
+            Self::TestWebhook => "test_webhook",
         }
     }
 }
@@ -88,7 +96,7 @@ impl FromStr for Action {
                 what: "an action",
                 text: clip(text),
                 allowed: "create, import, update, start_stage, finish_stage, heartbeat, complete, declare_lost, \
-                          create_token, end_token",
+                          create_token, end_token, enable_webhook, test_webhook",
             })
     }
 }

@@ -33,6 +33,14 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     response
 }
 
+/// Answers with what is JSON already.
+pub(crate) fn written(status: StatusCode, json: String) -> Response {
+    let mut response = Response::new(Body::from(json));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
 /// Answers with one record and its `ETag`.
 pub(crate) fn record(status: StatusCode, record: &RunRecord, now: Timestamp) -> Response {
     let mut response = json(status, &Record::of(record, now));

@@ -49,8 +49,13 @@ impl Api {
     /// Answers an attempt that failed before it reached the app: its line is kept first (I6). When that fails, the
     /// refusal is not answered as one.
     pub(crate) async fn refuse(&self, incoming: &Incoming, action: Action, problem: Problem) -> Response {
-        let problem = about(problem, incoming, action);
-        let source = printable(&incoming.source_text());
+        let source = incoming.source_text();
+        self.refuse_as(&source, action, about(problem, incoming, action)).await
+    }
+
+    /// The same, of an attempt whose source is known by other means.
+    pub(crate) async fn refuse_as(&self, source: &str, action: Action, problem: Problem) -> Response {
+        let source = printable(source);
         if source.is_empty() && problem.subject().is_none() {
             return problem.into_response();
         }

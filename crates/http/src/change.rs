@@ -147,7 +147,8 @@ async fn change(api: Arc<Api>, mut incoming: Incoming, action: Action, understan
             Ok(asked) => asked,
             Err(problem) => return api.refuse(&incoming, action, problem).await,
         };
-        match api.ledger.runs.change(&source, key, expected, command).await {
+        let write = api.ledger.runs.change(&source, key, expected, command);
+        match incoming.notes.writing(&api.ledger, write).await {
             Ok(changed) => answer_changed(&api, &changed),
             Err(error) => of_change(error, api.now()).into_response(),
         }

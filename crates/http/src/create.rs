@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use runledger_app::{CreationError, StartJob, Started};
 use runledger_domain::access::{AccessError, Scope};
-use runledger_domain::{Action, AttemptId, ClientId, Source};
+use runledger_domain::{Action, AttemptId, ClientId, RunKey, Source};
 
 use crate::answer::{self, json};
 use crate::api::{Api, carry_out};
@@ -29,10 +29,19 @@ use crate::wire::page::CreatedRecords;
 pub(crate) async fn create_job(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
     carry_out(incoming.trace(), async move {
         match read_job(&mut incoming) {
-            Ok((source, start)) => match api.ledger.creation.start_job(&source, start).await {
-                Ok(started) => created(&api, &started),
-                Err(error) => failed(&api, &incoming, error).await,
-            },
+            Ok((source, start)) => {
+                if let Some(run) = &start.run {
+                    incoming.notes.key(run);
+                }
+                let write = api.ledger.creation.start_job(&source, start);
+                match incoming.notes.writing(&api.ledger, write).await {
+                    Ok(started) => {
+                        incoming.notes.key(started.record.key());
+                        created(&api, &started)
+                    }
+                    Err(error) => failed(&api, &incoming, error).await,
+                }
+            }
             Err(problem) => api.refuse(&incoming, Action::Create, problem).await,
         }
     })
@@ -70,7 +79,14 @@ pub(crate) async fn create_clients(State(api): State<Arc<Api>>, mut incoming: In
             Err(problem) => return api.refuse(&incoming, Action::Create, problem).await,
         };
         let StartClients { run, clients, many } = start;
-        match api.ledger.creation.start_clients(&source, &run, attempt, clients).await {
+        match &clients[..] {
+            [one] => incoming
+                .notes
+                .named(|| Some(RunKey::Client(run.clone(), one.client.clone()))),
+            _ => incoming.notes.key(&run),
+        }
+        let write = api.ledger.creation.start_clients(&source, &run, attempt, clients);
+        match incoming.notes.writing(&api.ledger, write).await {
             Ok(started) => match &started[..] {
                 [one] if !many => created(&api, one),
                 all => all_created(&api, all),

@@ -15,6 +15,7 @@ use tracing::Span;
 
 use crate::api::Api;
 use crate::problem::{self, Kind};
+use crate::spans::Notes;
 use crate::trace;
 use crate::trouble::Problem;
 use crate::wire::input::{client_id, run_key};
@@ -68,6 +69,16 @@ impl Path {
         self.part("token").unwrap_or_default()
     }
 
+    /// The name of a webhook as sent.
+    pub(crate) fn webhook(&self) -> &str {
+        self.part("webhook").unwrap_or_default()
+    }
+
+    /// The name of the function as sent.
+    pub(crate) fn function(&self) -> &str {
+        self.part("function").unwrap_or_default()
+    }
+
     /// The code as sent.
     pub(crate) fn code(&self) -> &str {
         self.part("code").unwrap_or_default()
@@ -117,8 +128,12 @@ impl FromRequestParts<Arc<Api>> for Reading {
         if caller.is_anybody {
             guard::check_host(&parts.headers, &api.options)?;
         }
+        let path = Path::of(parts).await?;
+        let notes = Notes::of(&parts.extensions);
+        notes.named(|| path.key().ok());
+        notes.speaker(&caller.access);
         Ok(Self {
-            path: Path::of(parts).await?,
+            path,
             headers: std::mem::take(&mut parts.headers),
             uri: std::mem::take(&mut parts.uri),
             access: caller.access,
@@ -148,6 +163,7 @@ pub(crate) struct Incoming {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) access: Access,
+    pub(crate) notes: Notes,
     fault: Option<Problem>,
 }
 
@@ -163,6 +179,8 @@ impl FromRequest<Arc<Api>> for Incoming {
             // The texts cannot be decoded; the line names the path as it was sent.
             Err(problem) => (Path(None), Some(problem.about(parts.uri.path(), ""))),
         };
+        let notes = Notes::of(&parts.extensions);
+        notes.named(|| path.key().ok());
         let collected = body::collect(body, &api.options).await;
         let headers = parts.headers;
         let from_elsewhere = || {
@@ -181,6 +199,7 @@ impl FromRequest<Arc<Api>> for Incoming {
             headers,
             body,
             access: caller.access,
+            notes,
             fault,
         })
     }
@@ -211,21 +230,27 @@ impl Incoming {
 
     /// Who asks, if they may do this kind of thing: the source that is named, as far as the token speaks for it.
     pub(crate) fn source(&self, scope: Scope) -> Result<Source, Problem> {
-        let named = match self.header(&SOURCE, &problem::SOURCE_INVALID)? {
-            None => None,
+        let source = self.access.source(self.named_source()?)?;
+        self.notes.source(&source);
+        self.access.allow(scope)?;
+        Ok(source)
+    }
+
+    /// The source that the header names, whether the token speaks for it or not.
+    pub(crate) fn named_source(&self) -> Result<Option<Source>, Problem> {
+        match self.header(&SOURCE, &problem::SOURCE_INVALID)? {
+            None => Ok(None),
             // It has the form of a source, and would stand in the log and in the metrics.
             Some(text) if is_token(text) => {
                 let detail = "the header Runledger-Source holds a token; send it as Authorization: Bearer rlt_..., \
                               and name the program or step that asks here";
-                return Err(Problem::new(&problem::SOURCE_INVALID, detail).at("Runledger-Source"));
+                Err(Problem::new(&problem::SOURCE_INVALID, detail).at("Runledger-Source"))
             }
             Some(text) => Some(text.parse().map_err(|error: runledger_domain::SourceError| {
                 Problem::new(&problem::SOURCE_INVALID, error.to_string()).at("Runledger-Source")
-            })?),
-        };
-        let source = self.access.source(named)?;
-        self.access.allow(scope)?;
-        Ok(source)
+            }))
+            .transpose(),
+        }
     }
 
     /// The name that makes a retry safe, if one was sent.

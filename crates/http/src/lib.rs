@@ -17,6 +17,7 @@ mod change;
 mod create;
 mod describe;
 mod events;
+mod functions;
 mod guard;
 mod identity;
 mod incoming;
@@ -30,15 +31,18 @@ mod query;
 mod rate;
 mod read;
 mod serve;
+mod spans;
 mod tls;
 mod tokens;
 mod trace;
 mod trouble;
+mod webhooks;
 mod wire;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use runledger_app::Ledger;
 
@@ -49,7 +53,9 @@ pub use options::Options;
 pub use problem::problems;
 pub use rate::RateLimit;
 pub use serve::{Bounds, serve, serve_tls};
+pub use spans::{Answered, Asked, RequestSpan, SpanCounts, Spans};
 pub use tls::{Tls, TlsError};
+pub use trace::TraceParent;
 
 /// The routes over a ledger.
 ///
@@ -67,7 +73,8 @@ pub use tls::{Tls, TlsError};
 /// # let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds::new()?));
 /// # let ports = Ports {
 /// #     reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store.clone(),
-/// #     watch: store.clone(), clock, ids: ids.clone(), tokens: store, secrets: ids,
+/// #     watch: store.clone(), clock, ids: ids.clone(), tokens: store.clone(), deliveries: store,
+/// #     secrets: ids,
 /// # };
 /// let ledger = Arc::new(Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true)));
 /// let router = runledger_http::router(ledger, runledger_http::Options::default());
@@ -79,7 +86,8 @@ pub use tls::{Tls, TlsError};
 pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
     let job = get(read::get_job).patch(change::update_job);
     let client = get(read::get_client).patch(change::update_client);
-    Router::new()
+    let spans = options.spans.clone();
+    let router = Router::new()
         .route("/v1/runs", post(create::create_job))
         .route("/v1/runs/{run}", job)
         .route("/v1/runs/{run}/stages/{stage}/start", post(change::start_stage_job))
@@ -112,6 +120,10 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{token}/revoke", post(tokens::revoke))
         .route("/v1/tokens/{token}/rotate", post(tokens::rotate))
+        .route("/v1/webhooks", get(webhooks::list))
+        .route("/v1/webhooks/{webhook}/enable", post(webhooks::enable))
+        .route("/v1/webhooks/{webhook}/test", post(webhooks::test))
+        .route("/compat/v2/{function}", post(functions::call))
         .route("/v1/stats", get(meta::stats))
         .route("/metrics", get(metrics::metrics))
         .route("/livez", get(meta::livez))
@@ -123,5 +135,12 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/problems/{code}", get(meta::explain))
         .fallback(meta::no_route)
         .method_not_allowed_fallback(meta::no_method)
-        .with_state(Arc::new(api::Api::new(ledger, options)))
+        .with_state(Arc::new(api::Api::new(Arc::clone(&ledger), options)));
+    match spans {
+        None => router,
+        Some(spans) => {
+            let observed = Arc::new(spans::Observed::new(spans, ledger));
+            router.layer(from_fn_with_state(observed, spans::observe))
+        }
+    }
 }

@@ -1,10 +1,14 @@
 //! What can be set about the server. Every bound has a name and a unit; nothing here reads a configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use runledger_app::Functions;
 
 use crate::events::Closing;
 use crate::identity::Callers;
 use crate::rate::RateLimit;
+use crate::spans::Spans;
 
 /// Bounds and names of the server.
 #[derive(Clone, Debug)]
@@ -30,10 +34,15 @@ pub struct Options {
     pub keep_alive: Duration,
     /// Tells streams of events that the server ends.
     pub closing: Closing,
+    /// Makes a span of each request, if anybody collects traces.
+    pub spans: Option<Arc<dyn Spans>>,
+    /// What is offered under `/compat/v2`; `None`: nothing.
+    pub functions: Option<Arc<dyn Functions>>,
 }
 
 impl Default for Options {
-    /// Loopback only, 1 MiB, 30 seconds for a body, 256 streams that say something every 15 seconds.
+    /// Loopback only, 1 MiB, 30 seconds for a body, 256 streams that say something every 15 seconds, no spans, no
+    /// functions beside the API.
     fn default() -> Self {
         Self {
             callers: Callers::Bearers,
@@ -45,6 +54,8 @@ impl Default for Options {
             streams_max: 256,
             keep_alive: Duration::from_secs(15),
             closing: Closing::new(),
+            spans: None,
+            functions: None,
         }
     }
 }

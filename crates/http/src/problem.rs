@@ -71,6 +71,8 @@ kinds! {
          the activity log.";
     TOKEN_NOT_FOUND = "token_not_found", NOT_FOUND, "There is no such token",
         "Nothing was done. GET /v1/tokens lists the ones there are.";
+    WEBHOOK_NOT_FOUND = "webhook_not_found", NOT_FOUND, "There is no such webhook",
+        "Nothing was done. GET /v1/webhooks lists the ones there are.";
     ROUTE_NOT_FOUND = "route_not_found", NOT_FOUND, "There is no such path",
         "Nothing was done. The paths are listed in /openapi.json.";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not have this method",

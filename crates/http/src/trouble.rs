@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use runledger_app::{CreationError, ReadError};
+use runledger_app::{CreationError, FunctionError, ReadError};
 use runledger_domain::activity::printable;
 use runledger_domain::{CreationField, RunKey, RunRecord, Subject, Timestamp};
 use runledger_ports::{ChangeError, Unavailable};
@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
 use crate::problem::{self, Kind};
+use crate::spans::ProblemCode;
 use crate::wire::record::Record;
 use crate::wire::text::Shown;
 
@@ -160,6 +161,7 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(body));
         let status = self.0.kind.status;
         *response.status_mut() = status;
+        response.extensions_mut().insert(ProblemCode(self.0.kind.code));
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, BEARER);
@@ -237,6 +239,26 @@ pub(crate) fn of_change(error: ChangeError, now: Timestamp) -> Problem {
         ),
         ChangeError::Unavailable(unavailable) => unavailable.into(),
     }
+}
+
+/// What a function failed with.
+pub(crate) fn of_function(error: FunctionError, now: Timestamp) -> Problem {
+    let FunctionError {
+        code,
+        detail,
+        field,
+        subject,
+        existing,
+    } = error;
+    let mut problem = Problem::new(problem::of(code), detail).about(&subject.run, &subject.client);
+    if let Some(existing) = existing {
+        problem = problem.existing(existing.record, now);
+        problem.0.differs_in = existing.differs_in;
+    }
+    if let Some(field) = field {
+        problem = problem.at(&field);
+    }
+    problem
 }
 
 /// Clips what may quote a whole body, and makes it safe for a log line.

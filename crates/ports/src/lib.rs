@@ -6,7 +6,7 @@
 //! changer cannot create: there is no such method, and it cannot mint a permit (I3).
 //!
 //! [`ActivityWatch`] says that the activity log has grown. [`StoreMeter`] lets a store say how its own work goes.
-//! [`TokenStore`] keeps what is to be known of tokens. [`Clock`], [`IdSource`] and [`SecretSource`] are the only doors to
+//! [`TokenStore`] keeps what is to be known of tokens, [`DeliveryStore`] how far the log was delivered. [`Clock`], [`IdSource`] and [`SecretSource`] are the only doors to
 //! time and randomness.
 //!
 //! # Writing a store
@@ -20,9 +20,11 @@
 mod activity;
 mod changer;
 mod creator;
+mod deliveries;
 mod error;
 mod figures;
 mod reader;
+mod sender;
 mod time;
 mod tokens;
 mod watch;
@@ -30,12 +32,14 @@ mod watch;
 pub use activity::ActivityLog;
 pub use changer::{ChangeError, ChangeRequest, Changed, RunChanger};
 pub use creator::{CreateError, CreateOutcome, RunCreator};
+pub use deliveries::{DeliveryState, DeliveryStore, WebhookName, WebhookNameError};
 pub use error::Unavailable;
 pub use figures::{Distribution, StoreFigures, StoreMeter};
 pub use reader::{
     ActivityFilter, ActivityPage, Counts, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,
     STALLED_COUNTED_MAX, StalledFilter,
 };
+pub use sender::{EventSender, SendError};
 pub use time::{Clock, IdSource, SecretSource};
 pub use tokens::{TokenStore, TokenStoreError};
 pub use watch::ActivityWatch;

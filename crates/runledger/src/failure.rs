@@ -10,7 +10,7 @@ use serde_json::json;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// The program itself failed, or `verify` found damage.
+    /// The program itself failed, `verify` found damage, or a receiver did not take a test.
     Fault = 1,
     /// The command, an id or a value cannot be understood.
     Usage = 2,

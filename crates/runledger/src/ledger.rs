@@ -7,7 +7,10 @@ use runledger_app::{Ledger, Ports, Registry};
 use runledger_domain::CreationPolicy;
 use runledger_embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
 use runledger_http::{Callers, Options, RateLimit};
-use runledger_ports::{ActivityLog, ActivityWatch, Clock, RunChanger, RunCreator, RunReader, StoreMeter, TokenStore};
+use runledger_legacy::LegacyService;
+use runledger_ports::{
+    ActivityLog, ActivityWatch, Clock, DeliveryStore, RunChanger, RunCreator, RunReader, StoreMeter, TokenStore,
+};
 use runledger_postgres::PostgresStore;
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -159,7 +162,15 @@ pub(crate) fn put_together<S>(
     clock: Arc<dyn Clock>,
 ) -> Outcome<Arc<Ledger>>
 where
-    S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + TokenStore + StoreMeter + 'static,
+    S: RunReader
+        + RunChanger
+        + RunCreator
+        + ActivityLog
+        + ActivityWatch
+        + TokenStore
+        + DeliveryStore
+        + StoreMeter
+        + 'static,
 {
     let ids = Arc::new(random_ids()?);
     let ports = Ports {
@@ -171,6 +182,7 @@ where
         clock,
         ids: ids.clone(),
         tokens: store.clone(),
+        deliveries: store.clone(),
         secrets: ids,
     };
     Ok(Arc::new(Ledger::measured(ports, policy, registry, Some(store.clone()))))
@@ -200,6 +212,9 @@ pub(crate) fn api_options(settings: &Settings, callers: Callers) -> Options {
         keep_alive: settings.events.keep_alive.duration(),
         body_bytes_max: settings.limits.body_bytes,
         body_time_max: settings.limits.body_time.duration(),
+        functions: Some(Arc::new(
+            LegacyService::new().with_triggers(settings.legacy.triggers.iter().cloned()),
+        )),
         ..Options::default()
     }
 }

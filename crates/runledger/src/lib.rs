@@ -17,8 +17,10 @@ mod output;
 mod serve;
 mod server_file;
 mod settings;
+mod spans;
 mod transport;
 mod view;
+mod webhooks;
 
 use std::env;
 use std::process::ExitCode;
@@ -27,7 +29,7 @@ use clap::Parser as _;
 use tokio::runtime;
 
 use crate::cli::{Cli, ClientCommand, Command, ConfigCommand, Global, JobCommand, StageCommand};
-use crate::commands::{Context, change, create, db, events, export, import, read, setup, sweep, token};
+use crate::commands::{Context, change, create, db, dev, events, export, import, read, setup, sweep, token, webhook};
 use crate::connect::Remote;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
@@ -67,6 +69,7 @@ fn run(cli: &Cli, output: &Output) -> Outcome {
     };
     match &cli.command {
         Command::Demo => return block_on(demo::run(output)),
+        Command::Dev(command) => return block_on(dev::dev(command, output)),
         Command::Completions { shell } => return setup::completions(&bare, *shell),
         Command::Man { directory } => return setup::man(&bare, directory.as_deref()),
         Command::Openapi => return setup::openapi(&bare),
@@ -117,6 +120,7 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Activity(args) => commands::activity(context, args).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Token(command) => token::token(context, command).await,
+        Command::Webhook(command) => webhook::webhook(context, command).await,
         Command::Import(command) => import::import(context, command).await,
         Command::Export(args) => export::export(context, args).await,
         Command::Verify => setup::verify(context).await,
@@ -125,6 +129,7 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Serve(_)
         | Command::Config(_)
         | Command::Demo
+        | Command::Dev(_)
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Openapi

@@ -26,6 +26,8 @@ use crate::logging;
 use crate::output::Output;
 use crate::server_file::{self, Secret, ServerFile, ServerInfo};
 use crate::settings::Settings;
+use crate::spans::Collecting;
+use crate::webhooks::Deliveries;
 
 /// The exit status of a server that is told twice to end: that of a program ended by SIGINT.
 const ENDED_AT_ONCE: i32 = 130;
@@ -138,10 +140,13 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
         Some(_) => format!("https://{address}"),
     };
     greet(settings, output, &info, &outside)?;
+    let deliveries = Deliveries::begin(settings, &open.ledger)?;
     let callers = Callers::BearersAndOperator(OperatorKey::new(info.operator_key.0.clone()));
     let (stop_sweeping, stopped) = oneshot::channel();
     let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
-    let options = api_options(settings, callers);
+    let collecting = Collecting::start(&settings.traces)?;
+    let mut options = api_options(settings, callers);
+    options.spans = collecting.as_ref().map(Collecting::spans);
     let closing = options.closing.clone();
     let router = runledger_http::router(Arc::clone(&open.ledger), options);
     let drain = settings.limits.drain_time.duration();
@@ -177,10 +182,14 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
         }
         _ => runledger_http::serve(listener, router, bounds, end(ended)).await,
     };
+    deliveries.end().await;
     // Nobody waits for the sweeper when the server itself failed.
     let _ = stop_sweeping.send(());
     if timeout(drain, sweeper).await.is_err() {
         tracing::warn!("a sweep was still under way; it goes on at the next start");
+    }
+    if let Some(collecting) = collecting {
+        collecting.end().await;
     }
     served.map_err(|error| {
         tracing::error!(%error, "the server ended with an error");
@@ -264,13 +273,13 @@ fn end_at_once() {
 }
 
 /// The signals that end a server.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> Outcome<Self> {
+    pub(crate) fn listen() -> Outcome<Self> {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure::new(Exit::Fault, format_args!("cannot listen for signals: {error}")))
         };
@@ -280,7 +289,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -367,7 +367,7 @@ fn last_word(field: &str) -> &str {
 /// The one table from the API's answers to exit codes.
 fn exit_of(status: u16, code: &str) -> Exit {
     match (status, code) {
-        (404, "not_found" | "token_not_found") => Exit::NotFound,
+        (404, "not_found" | "token_not_found" | "webhook_not_found") => Exit::NotFound,
         (409, "conflict") | (422, "idempotency_key_reused") => Exit::Conflict,
         (401 | 403 | 409 | 412, _) => Exit::Refused,
         (400 | 408 | 413 | 415 | 422, _) => Exit::Usage,

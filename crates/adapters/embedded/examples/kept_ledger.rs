@@ -14,11 +14,15 @@ use runledger_domain::{
     Timestamp, Update,
 };
 use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
-use runledger_ports::{ChangeRequest, RunChanger as _, RunCreator as _, TokenStore as _};
+use runledger_ports::{
+    ChangeRequest, DeliveryState, DeliveryStore as _, RunChanger as _, RunCreator as _, TokenStore as _,
+};
 use rusqlite::Connection;
 
 type Outcomes<T> = Result<T, Box<dyn Error>>;
 
+/// The first schema version that knows deliveries; the newest.
+const SCHEMA_WITH_DELIVERIES: i64 = 5;
 const JOB: &str = "250925-231841";
 const CLIENT: &str = "250925-231841-Guy-Wilson";
 
@@ -29,7 +33,7 @@ fn main() -> Outcomes<()> {
 }
 
 async fn make_all(directory: &Path) -> Outcomes<()> {
-    for schema in [1, 2, 3] {
+    for schema in [1, 2, 3, 4, SCHEMA_WITH_DELIVERIES] {
         let kept = directory.join(format!("ledger-schema-{schema}.db"));
         if kept.exists() {
             println!("{} is there already", kept.display());
@@ -42,12 +46,15 @@ async fn make_all(directory: &Path) -> Outcomes<()> {
         if schema > 1 {
             write_tokens(&store).await?;
         }
+        if schema >= SCHEMA_WITH_DELIVERIES {
+            write_deliveries(&store).await?;
+        }
         store.close();
         drop(store);
         let file = work.join(DATABASE_FILE);
         let connection = Connection::open(&file)?;
         // What that version did not have yet.
-        for (since, table) in [(2, "token"), (3, "tally"), (4, "client_load")] {
+        for (since, table) in [(2, "token"), (3, "tally"), (4, "client_load"), (5, "delivery")] {
             if schema < since {
                 connection.execute_batch(&format!("DROP TABLE {table};"))?;
             }
@@ -162,5 +169,23 @@ async fn write_tokens(store: &EmbeddedStore) -> Outcomes<()> {
     let ended = TokenText::from_seed(&[2; 52]).id();
     let change = TokenChange::Revoke { at: second(21)? };
     store.end_token(&ended, change, &by, second(21)?).await?;
+    Ok(())
+}
+
+/// One webhook that works, one that was given up.
+async fn write_deliveries(store: &EmbeddedStore) -> Outcomes<()> {
+    let working = DeliveryState {
+        position: 7,
+        ..DeliveryState::default()
+    };
+    let disabled = DeliveryState {
+        position: 3,
+        failures: 300,
+        failing_since: Some(second(30)?),
+        disabled_at: Some(second(86_430)?),
+        last_error: Some("answered 500".into()),
+    };
+    store.keep_delivery(&"billing".parse()?, working).await?;
+    store.keep_delivery(&"lineage".parse()?, disabled).await?;
     Ok(())
 }

@@ -3,17 +3,21 @@
 
 use runledger_domain::NewActivity;
 use runledger_domain::access::TokenRecord;
-use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome, TokenStoreError, Unavailable};
+use runledger_ports::{
+    ChangeError, ChangeRequest, Changed, CreateOutcome, DeliveryState, TokenStoreError, Unavailable,
+};
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
-use crate::transaction::{Prepared, TokenOrder, Transaction};
+use crate::transaction::{DeliveryOrder, Prepared, TokenOrder, Transaction};
 
 pub(crate) type Reply<T> = oneshot::Sender<T>;
 /// The outcomes, or why there are none. In doubt the caller, who kept the intents, hands them back.
 pub(crate) type CreateAnswer = Result<Vec<CreateOutcome>, NotCreated>;
 pub(crate) type ChangeAnswer = Result<Changed, ChangeError>;
 pub(crate) type LineAnswer = Result<(), Unavailable>;
+/// The state as it is kept; nothing when there is none to enable.
+pub(crate) type DeliveryAnswer = Result<Option<DeliveryState>, Unavailable>;
 /// The record of the token, added or ended.
 pub(crate) type TokenAnswer = Result<TokenRecord, TokenStoreError>;
 
@@ -29,6 +33,7 @@ pub(crate) enum Operation {
     Change(Box<ChangeRequest>, Reply<ChangeAnswer>),
     Line(Box<NewActivity>, Reply<LineAnswer>),
     Token(Box<TokenOrder>, Reply<TokenAnswer>),
+    Delivery(Box<DeliveryOrder>, Reply<DeliveryAnswer>),
     /// Answered when every line that was waiting is written.
     Flush(Reply<()>),
     /// Lines began to wait: the thread is to look after them.
@@ -42,6 +47,7 @@ pub(crate) enum Done {
     Change(ChangeAnswer, Reply<ChangeAnswer>),
     Line(LineAnswer, Reply<LineAnswer>),
     Token(TokenAnswer, Reply<TokenAnswer>),
+    Delivery(DeliveryAnswer, Reply<DeliveryAnswer>),
     Flush(Reply<()>),
 }
 
@@ -76,6 +82,13 @@ pub(crate) fn perform(transaction: &mut Transaction<'_>, operation: Operation) -
             };
             (Done::Token(answer, reply), error.filter(|error| !error.is_local()))
         }
+        Operation::Delivery(order, reply) => {
+            let (answer, error) = match transaction.delivery(&order) {
+                Ok(kept) => (Ok(kept), None),
+                Err(error) => (Err(failed(&error)), Some(error)),
+            };
+            (Done::Delivery(answer, reply), error)
+        }
         Operation::Flush(reply) => (Done::Flush(reply), None),
         Operation::LookAfterDeferred | Operation::Stop => (Done::Flush(oneshot::channel().0), None),
     }
@@ -93,6 +106,7 @@ fn refuse(operation: Operation, why: &Unavailable) {
         Operation::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Line(_, reply) => drop(reply.send(Err(why.clone()))),
         Operation::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
+        Operation::Delivery(_, reply) => drop(reply.send(Err(why.clone()))),
         Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
     }
 }
@@ -105,6 +119,7 @@ impl Done {
             Self::Change(answer, reply) => drop(reply.send(answer)),
             Self::Line(answer, reply) => drop(reply.send(answer)),
             Self::Token(answer, reply) => drop(reply.send(answer)),
+            Self::Delivery(answer, reply) => drop(reply.send(answer)),
             Self::Flush(reply) => drop(reply.send(())),
         }
     }
@@ -116,6 +131,7 @@ impl Done {
             Self::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Line(_, reply) => drop(reply.send(Err(why.clone()))),
             Self::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
+            Self::Delivery(_, reply) => drop(reply.send(Err(why.clone()))),
             Self::Flush(_) => {}
         }
     }
@@ -131,6 +147,7 @@ impl Done {
             Self::Change(_, reply) => drop(reply.send(Err(ChangeError::Indeterminate { reason }))),
             Self::Line(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }))),
             Self::Token(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
+            Self::Delivery(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }))),
             Self::Flush(_) => {}
         }
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runledger_domain::access::TokenRecord;
 use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source, Timestamp};
-use runledger_ports::{Counts, STALLED_COUNTED_MAX};
-use rusqlite::{Connection, params};
+use runledger_ports::{Counts, DeliveryState, STALLED_COUNTED_MAX, WebhookName};
+use rusqlite::{Connection, Row, params};
 
 use crate::columns::{decode, decode_token, key_columns, status_of};
 use crate::error::{OpenError, StoreError};
@@ -140,4 +140,43 @@ pub(crate) fn summary(connection: &Connection, run: &RunId) -> Result<Option<Job
         summary.add(&record);
     }
     Ok(found.then_some(summary))
+}
+
+const DELIVERY: &str = "name, position, failures, failing_since, disabled_at, last_error";
+
+/// How the deliveries of all webhooks stand, in the order of their names.
+pub(crate) fn deliveries(connection: &Connection) -> Result<Vec<(WebhookName, DeliveryState)>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery ORDER BY name"))?;
+    let mut rows = statement.query([])?;
+    let mut states = Vec::new();
+    while let Some(row) = rows.next()? {
+        states.push(delivery_of(row)?);
+    }
+    Ok(states)
+}
+
+/// How the deliveries of one webhook stand.
+pub(crate) fn delivery(connection: &Connection, name: &WebhookName) -> Result<Option<DeliveryState>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {DELIVERY} FROM delivery WHERE name = ?1"))?;
+    let mut rows = statement.query([name.as_str()])?;
+    rows.next()?.map(|row| Ok(delivery_of(row)?.1)).transpose()
+}
+
+fn delivery_of(row: &Row<'_>) -> Result<(WebhookName, DeliveryState), StoreError> {
+    let name: String = row.get(0)?;
+    let contradiction = |what: &str| StoreError::Inconsistent(format!("the delivery {name} has no readable {what}"));
+    let number = |column, what| u64::try_from(row.get::<_, i64>(column)?).map_err(|_| contradiction(what));
+    let time = |column, what| {
+        let micros: Option<i64> = row.get(column)?;
+        let time = micros.map(Timestamp::from_micros).transpose();
+        time.map_err(|_| contradiction(what))
+    };
+    let state = DeliveryState {
+        position: number(1, "position")?,
+        failures: number(2, "number of failures")?,
+        failing_since: time(3, "time")?,
+        disabled_at: time(4, "time")?,
+        last_error: row.get(5)?,
+    };
+    Ok((name.parse().map_err(|_| contradiction("name"))?, state))
 }

@@ -11,10 +11,10 @@ use crate::error::OpenError;
 /// Marks the file as a run ledger (`RLDG`).
 pub(crate) const APPLICATION_ID: i64 = 0x524C_4447;
 /// The newest schema: that of the last migration.
-pub(crate) const SCHEMA_VERSION: i64 = 4;
+pub(crate) const SCHEMA_VERSION: i64 = 5;
 
 /// Each schema version with the statements that lead to it from the one before.
-const MIGRATIONS: [(i64, &str); 4] = [(1, "
+const MIGRATIONS: [(i64, &str); 5] = [(1, "
 CREATE TABLE run(
   id        INTEGER PRIMARY KEY,       -- the order of creation: cursor of the listings
   run_id    TEXT    NOT NULL,
@@ -92,7 +92,7 @@ CREATE TABLE tally(
   records INTEGER NOT NULL CHECK(records >= 0)
 ) STRICT;
 INSERT INTO tally SELECT value, (SELECT count(*) FROM run WHERE status = value) FROM json_each('[0,1,2,3,4,5,6,7]');
-"), (SCHEMA_VERSION, "
+"), (4, "
 -- What the open records of each client come to, kept with every write: quotas are decided by it.
 CREATE TABLE client_load(
   client_id TEXT PRIMARY KEY,
@@ -101,6 +101,18 @@ CREATE TABLE client_load(
 ) STRICT, WITHOUT ROWID;
 INSERT INTO client_load SELECT client_id, count(*), CAST(total(json_array_length(body, '$.notes')) AS INTEGER) FROM run
   WHERE client_id <> '' AND status < 2 GROUP BY client_id;
+"), (SCHEMA_VERSION, "
+-- How far the log was delivered to each webhook.
+CREATE TABLE delivery(
+  name          TEXT PRIMARY KEY,
+  position      INTEGER NOT NULL,      -- all lines up to this one were delivered, or are not wanted
+  failures      INTEGER NOT NULL,      -- tries that failed since the last one that did not
+  failing_since INTEGER,
+  disabled_at   INTEGER,
+  last_error    TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER delivery_goes_on BEFORE UPDATE ON delivery WHEN NEW.position < OLD.position
+  BEGIN SELECT RAISE(ABORT, 'a delivery never goes back'); END;
 ")];
 
 /// Brings the file to the newest schema, or refuses it: newer files and foreign files are left alone (I17).

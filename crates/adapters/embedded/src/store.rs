@@ -11,8 +11,9 @@ use runledger_domain::{
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Clock, Counts,
-    CreateError, CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader,
-    StalledFilter, StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable,
+    CreateError, CreateOutcome, Cursor, DeliveryState, DeliveryStore, ListFilter, PageSize, RecordPage, RunChanger,
+    RunCreator, RunReader, StalledFilter, StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable,
+    WebhookName,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -22,9 +23,9 @@ use crate::error::{OpenError, StoreError};
 use crate::listing;
 use crate::meter;
 use crate::open::open_writer;
-use crate::operation::{NotCreated, Operation};
+use crate::operation::{DeliveryAnswer, NotCreated, Operation};
 use crate::read::{self, Readers};
-use crate::transaction::{Prepared, TokenOrder};
+use crate::transaction::{DeliveryOrder, Prepared, TokenOrder};
 use crate::verify::{self, VerifyReport};
 use crate::writer::Writer;
 
@@ -136,10 +137,13 @@ impl EmbeddedStore {
     async fn order_token(&self, order: TokenOrder) -> Result<TokenRecord, TokenStoreError> {
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Operation::Token(Box::new(order), reply))?;
-        answer.await.unwrap_or_else(|_| {
-            let reason = WRITER_GONE.into();
-            Err(Unavailable::Stopped { reason }.into())
-        })
+        answer.await.unwrap_or_else(|_| Err(writer_gone().into()))
+    }
+
+    async fn order_delivery(&self, order: DeliveryOrder) -> DeliveryAnswer {
+        let (reply, answer) = oneshot::channel();
+        self.writer.submit(Operation::Delivery(Box::new(order), reply))?;
+        answer.await.unwrap_or_else(|_| Err(writer_gone()))
     }
 
     /// Lets lines that wait for company be written, so that a reader of the log sees them.
@@ -262,11 +266,7 @@ impl ActivityLog for EmbeddedStore {
         };
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Operation::Line(Box::new(line), reply))?;
-        answer.await.unwrap_or_else(|_| {
-            Err(Unavailable::Stopped {
-                reason: WRITER_GONE.into(),
-            })
-        })
+        answer.await.unwrap_or_else(|_| Err(writer_gone()))
     }
 }
 
@@ -328,6 +328,35 @@ impl TokenStore for EmbeddedStore {
     ) -> Result<TokenRecord, TokenStoreError> {
         let (id, by) = (id.clone(), by.clone());
         self.order_token(TokenOrder::End { id, change, by, at }).await
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for EmbeddedStore {
+    async fn deliveries(&self) -> Result<Vec<(WebhookName, DeliveryState)>, Unavailable> {
+        in_background(&self.readers, read::deliveries).await
+    }
+
+    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
+        let name = name.clone();
+        let kept = self.order_delivery(DeliveryOrder::Keep { name, state }).await?;
+        kept.ok_or_else(writer_gone)
+    }
+
+    async fn enable_delivery(
+        &self,
+        name: &WebhookName,
+        by: &Source,
+        at: Timestamp,
+    ) -> Result<Option<DeliveryState>, Unavailable> {
+        let (name, by) = (name.clone(), by.clone());
+        self.order_delivery(DeliveryOrder::Enable { name, by, at }).await
+    }
+}
+
+fn writer_gone() -> Unavailable {
+    Unavailable::Stopped {
+        reason: WRITER_GONE.into(),
     }
 }
 

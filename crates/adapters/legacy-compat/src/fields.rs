@@ -16,6 +16,10 @@ pub const END_TIME: &str = "End Time";
 pub const STREAM: &str = "Stream";
 /// The column of the notes.
 pub const SYSTEM_NOTES: &str = "System Notes";
+/// The column of what went wrong: appended to the notes.
+pub const ERROR_DETAILS: &str = "Error Details";
+/// The column that operations appended their lines to: appended to the notes.
+pub const PROGRESS_LOG: &str = "Progress Log";
 /// The column of the Apify run id: a reference, never a key.
 pub const APIFY_RUN_ID: &str = "Apify Run ID";
 

@@ -1,4 +1,4 @@
-//! The older system's spellings, and the import of its tables.
+//! The older system's spellings and functions, and the import of its tables.
 //!
 //! Everything here turns what an older service wrote into what the ledger holds, or refuses it with the reason. It is
 //! never a guess: the rules read no clock, invent no id and never turn one identity into another (I15).
@@ -10,6 +10,7 @@
 //! | the names of columns, and which metric they hold | [`fields`] |
 //! | the names that older callers gave as their source | [`source`] |
 //! | the import of exported tables | [`import`] |
+//! | the functions of the older services | [`LegacyService`] |
 //!
 //! ```
 //! use runledger_legacy::{Form, LegacyId};
@@ -25,7 +26,9 @@
 pub mod fields;
 pub mod import;
 mod run_id;
+mod service;
 pub mod source;
 pub mod status;
 
 pub use run_id::{Form, LegacyId, LegacyIdError, RefusedForm};
+pub use service::{LegacyService, record_id};

@@ -8,6 +8,10 @@ pub const SOURCES: [(&str, &str); 2] = [
     ("batchScorer_skip", "batch_process"),
 ];
 
+/// The source of a change by an older caller that names none: the log then says as much. The policy lists it nowhere, so
+/// it creates nothing.
+pub const UNNAMED: &str = "legacy_unnamed";
+
 /// The ledger's name for a caller: the mapped one, or the name itself when it was never mapped. Case matters.
 ///
 /// ```

@@ -1,7 +1,8 @@
 //! The older system's words for statuses.
 //!
 //! One word was written in several ways by several callers, so case does not matter and `_` is a space. A word that
-//! says nothing definite (`Partial`, `true`) is refused: nothing is guessed.
+//! says nothing definite (`Done!`, `true`) is refused: nothing is guessed. `Partial` is one in a table; of a caller, who
+//! says it about the work that it ends, it is understood.
 
 use runledger_domain::{Outcome, Status};
 
@@ -63,6 +64,26 @@ pub fn read(text: &str) -> Result<Status, UnknownStatus> {
         .ok_or_else(|| UnknownStatus {
             text: crate::run_id::clip(text),
         })
+}
+
+/// The status that a caller means by a word: that of a table, or `Partial`, which the older services said when only some of
+/// a client's operations could be started. The work ended, and not all of it went well.
+///
+/// ```
+/// use runledger_domain::{Outcome, Status};
+/// use runledger_legacy::status::said;
+///
+/// assert_eq!(said("Success"), Ok(Status::Ended(Outcome::Succeeded)));
+/// assert_eq!(said("Partial"), Ok(Status::Ended(Outcome::SucceededWithErrors)));
+/// ```
+///
+/// # Errors
+/// [`UnknownStatus`] for every other word.
+pub fn said(text: &str) -> Result<Status, UnknownStatus> {
+    if text.eq_ignore_ascii_case("partial") {
+        return Ok(Status::Ended(Outcome::SucceededWithErrors));
+    }
+    read(text)
 }
 
 /// The option that the older tables have for a status. They have fewer: what they cannot tell apart is `Failed`.

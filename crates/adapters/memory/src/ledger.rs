@@ -8,6 +8,7 @@ use runledger_domain::creation::NewRecord;
 use runledger_domain::{
     Activity, AttemptId, ChainHead, ClientId, ClientLoad, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
 };
+use runledger_ports::{DeliveryState, WebhookName};
 use tokio::sync::watch;
 
 /// The number of a record: 1 for the first that was created. Never used twice.
@@ -21,6 +22,7 @@ pub(crate) struct Ledger {
     /// The job records whose run id the ledger chose, by who asked in which attempt (I7).
     minted: BTreeMap<(Source, AttemptId), RecordNumber>,
     tokens: BTreeMap<TokenId, TokenRecord>,
+    deliveries: BTreeMap<WebhookName, DeliveryState>,
     lines: Vec<Activity>,
     head: ChainHead,
     /// The number of the last line, for those who wait for the next one.
@@ -41,6 +43,7 @@ impl Default for Ledger {
             runs: BTreeMap::new(),
             minted: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
             lines: Vec::new(),
             head: ChainHead::EMPTY,
             last_line: watch::Sender::new(0),
@@ -117,6 +120,28 @@ impl Ledger {
         let token = token.clone();
         self.log(token.line_of_end(change, by, at));
         Some(token)
+    }
+
+    /// How the deliveries of all webhooks stand, by their names.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = (&WebhookName, &DeliveryState)> {
+        self.deliveries.iter()
+    }
+
+    /// Keeps how the deliveries of a webhook stand; the position never goes back.
+    pub(crate) fn keep_delivery(&mut self, name: &WebhookName, state: DeliveryState) -> DeliveryState {
+        let kept = self.deliveries.entry(name.clone()).or_default();
+        let position = state.position.max(kept.position);
+        *kept = DeliveryState { position, ..state };
+        kept.clone()
+    }
+
+    /// Enables a webhook, with its line; nothing when there is none.
+    pub(crate) fn enable_delivery(&mut self, name: &WebhookName, by: &Source, at: Timestamp) -> Option<DeliveryState> {
+        let stood = self.deliveries.get(name).cloned();
+        self.log(name.line_of_enabling(stood.as_ref(), by, at));
+        let enabled = stood?.enabled();
+        self.deliveries.insert(name.clone(), enabled.clone());
+        Some(enabled)
     }
 
     /// The lines numbered above `after`, oldest first.

@@ -39,8 +39,8 @@ use runledger_domain::{
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
-    CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter,
-    TokenStore, TokenStoreError, Unavailable,
+    CreateOutcome, Cursor, DeliveryState, DeliveryStore, ListFilter, PageSize, RecordPage, RunChanger, RunCreator,
+    RunReader, StalledFilter, TokenStore, TokenStoreError, Unavailable, WebhookName,
 };
 
 use crate::ledger::Ledger;
@@ -172,5 +172,27 @@ impl TokenStore for MemoryStore {
     ) -> Result<TokenRecord, TokenStoreError> {
         let ended = self.transaction().end_token(id, change, by, at);
         ended.ok_or_else(|| TokenStoreError::Missing { id: id.clone() })
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for MemoryStore {
+    async fn deliveries(&self) -> Result<Vec<(WebhookName, DeliveryState)>, Unavailable> {
+        let ledger = self.transaction();
+        let states = ledger.deliveries();
+        Ok(states.map(|(name, state)| (name.clone(), state.clone())).collect())
+    }
+
+    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
+        Ok(self.transaction().keep_delivery(name, state))
+    }
+
+    async fn enable_delivery(
+        &self,
+        name: &WebhookName,
+        by: &Source,
+        at: Timestamp,
+    ) -> Result<Option<DeliveryState>, Unavailable> {
+        Ok(self.transaction().enable_delivery(name, by, at))
     }
 }

@@ -9,10 +9,10 @@ CREATE ROLE runledger_reader NOLOGIN;
 CREATE ROLE runledger_changer NOLOGIN;
 CREATE ROLE runledger_writer NOLOGIN;
 
-GRANT SELECT ON run, minted, reference, activity, token, tally, client_load, head, opening, schema_version
+GRANT SELECT ON run, minted, reference, activity, token, tally, client_load, head, opening, delivery, schema_version
   TO runledger_reader, runledger_changer, runledger_writer;
 
-GRANT UPDATE ON run, tally, client_load, head, opening, token TO runledger_changer, runledger_writer;
-GRANT INSERT ON reference, activity, client_load, opening, token TO runledger_changer, runledger_writer;
+GRANT UPDATE ON run, tally, client_load, head, opening, token, delivery TO runledger_changer, runledger_writer;
+GRANT INSERT ON reference, activity, client_load, opening, token, delivery TO runledger_changer, runledger_writer;
 
 GRANT INSERT ON run, minted TO runledger_writer;

@@ -2,14 +2,23 @@
 
 use std::sync::Arc;
 
-use runledger_domain::RunRecord;
+use runledger_domain::{RunRecord, Timestamp};
+use runledger_ports::{DeliveryState, WebhookName};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-/// The only statement that writes.
+use crate::columns::big;
+
+/// The only statement that writes, as long as no delivery is kept.
 pub(crate) const WRITE: &str = "SELECT stale, last_seq, first_record FROM ledger_write_v1(
   $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
   $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50)";
+
+/// The same, with deliveries.
+pub(crate) const WRITE_DELIVERIES: &str = "SELECT stale, last_seq, first_record FROM ledger_write_v2(
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
+  $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50,
+  $51, $52, $53, $54, $55, $56, $57, $58)";
 
 /// The statement that says what became of a call.
 pub(crate) const SETTLE: &str = "SELECT stale, last_seq, first_record, known, done FROM ledger_settle_v1($1, $2)";
@@ -24,6 +33,7 @@ pub(crate) struct Call {
     pub(crate) loads: Loads,
     pub(crate) tokens: Tokens,
     pub(crate) lines: Lines,
+    pub(crate) deliveries: Deliveries,
     /// The records that it writes: first those that it inserts, in their order.
     pub(crate) written: Vec<Written>,
 }
@@ -113,6 +123,32 @@ pub(crate) struct Lines {
     pub(crate) bytes: Vec<Vec<u8>>,
 }
 
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries {
+    group: Vec<i32>,
+    name: Vec<String>,
+    version_was: Vec<i64>,
+    position: Vec<i64>,
+    failures: Vec<i64>,
+    failing_since: Vec<Option<i64>>,
+    disabled_at: Vec<Option<i64>>,
+    last_error: Vec<Option<String>>,
+}
+
+impl Deliveries {
+    /// Adds the state of one webhook, decided on this version of it, 0 for none.
+    pub(crate) fn push(&mut self, group: i32, name: &WebhookName, version_was: i64, state: DeliveryState) {
+        self.group.push(group);
+        self.name.push(name.as_str().to_owned());
+        self.version_was.push(version_was);
+        self.position.push(big(state.position));
+        self.failures.push(big(state.failures));
+        self.failing_since.push(state.failing_since.map(Timestamp::as_micros));
+        self.disabled_at.push(state.disabled_at.map(Timestamp::as_micros));
+        self.last_error.push(state.last_error);
+    }
+}
+
 /// What a call that was done came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Done {
@@ -146,12 +182,17 @@ impl Call {
         self.guards.second.push(expected.1);
     }
 
-    /// Whether there is anything to write. Whatever is done leaves a line.
+    /// Whether there is anything to write. Whatever is done leaves a line, save for a delivery.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.lines.group.is_empty()
+        self.lines.group.is_empty() && self.deliveries.group.is_empty()
     }
 
-    /// Sends the call, as this one of this server. What comes back was committed.
+    /// Whether it keeps deliveries: then it goes by [`WRITE_DELIVERIES`].
+    pub(crate) const fn keeps_deliveries(&self) -> bool {
+        !self.deliveries.group.is_empty()
+    }
+
+    /// Sends the call by its statement, as this one of this server. What comes back was committed.
     pub(crate) async fn send(
         &self,
         client: &Client,
@@ -159,7 +200,11 @@ impl Call {
         server: i64,
         number: i64,
     ) -> Result<Done, tokio_postgres::Error> {
-        let rows = client.query(write, &self.columns(&server, &number)).await?;
+        let mut columns = self.columns(&server, &number).to_vec();
+        if self.keeps_deliveries() {
+            columns.extend(self.delivery_columns());
+        }
+        let rows = client.query(write, &columns).await?;
         // A function with OUT parameters gives one row.
         rows.first().map_or_else(
             || {
@@ -173,6 +218,20 @@ impl Call {
         )
     }
 
+    fn delivery_columns(&self) -> [&(dyn ToSql + Sync); 8] {
+        let deliveries = &self.deliveries;
+        [
+            &deliveries.group,
+            &deliveries.name,
+            &deliveries.version_was,
+            &deliveries.position,
+            &deliveries.failures,
+            &deliveries.failing_since,
+            &deliveries.disabled_at,
+            &deliveries.last_error,
+        ]
+    }
+
     fn columns<'c>(&'c self, server: &'c i64, number: &'c i64) -> [&'c (dyn ToSql + Sync); 50] {
         let Self {
             guards,
@@ -182,6 +241,7 @@ impl Call {
             loads,
             tokens,
             lines,
+            deliveries: _,
             written: _,
         } = self;
         [

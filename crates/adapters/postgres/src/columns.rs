@@ -4,12 +4,21 @@ use std::sync::Arc;
 
 use runledger_domain::access::TokenRecord;
 use runledger_domain::{Activity, ChainHash, NewActivity, RunKey, RunRecord, Status, Subject, Timestamp, Verdict};
+use runledger_ports::DeliveryState;
 use tokio_postgres::Row;
 
 use crate::error::StoreError;
 
 /// The columns of a line, in the order in which [`activity`] reads them.
 pub(crate) const ACTIVITY: &str = "seq, at, action, source, run_id, client_id, verdict, code, version, detail, hash";
+
+/// The state of a delivery `d` in one column, in the form that [`delivery`] reads.
+macro_rules! delivery_column {
+    () => {
+        "json_build_array(d.position, d.failures, d.failing_since, d.disabled_at, d.last_error)::text"
+    };
+}
+pub(crate) use delivery_column;
 
 /// The number that stands for a status: its place among all.
 pub(crate) fn status_code(status: Status) -> i16 {
@@ -66,6 +75,21 @@ fn token_unreadable(error: &serde_json::Error) -> StoreError {
     StoreError::Inconsistent(format!(
         "a token is stored in a form that cannot be read (at column {place})"
     ))
+}
+
+/// The state in this [column](delivery_column).
+pub(crate) fn delivery(column: &str) -> Result<DeliveryState, StoreError> {
+    let unreadable = || StoreError::Inconsistent("the state of a delivery cannot be read".into());
+    let time = |micros: Option<i64>| micros.map(Timestamp::from_micros).transpose();
+    let (position, failures, failing_since, disabled_at, last_error) =
+        serde_json::from_str(column).map_err(|_| unreadable())?;
+    Ok(DeliveryState {
+        position,
+        failures,
+        failing_since: time(failing_since).map_err(|_| unreadable())?,
+        disabled_at: time(disabled_at).map_err(|_| unreadable())?,
+        last_error,
+    })
 }
 
 pub(crate) fn activity(row: &Row) -> Result<Activity, StoreError> {

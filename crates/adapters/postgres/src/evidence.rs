@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use runledger_domain::access::{TokenId, TokenRecord};
 use runledger_domain::{AttemptId, ClientId, ClientLoad, RunId, RunKey, RunRecord, Source};
+use runledger_ports::{DeliveryState, WebhookName};
 use tokio_postgres::{Client, Statement};
 
-use crate::columns::{decode, decode_token, key_columns};
+use crate::columns::{decode, decode_token, delivery, delivery_column, key_columns};
 use crate::error::StoreError;
 
 /// The statement that reads what [`Wanted`] names.
-pub(crate) const READ: &str = "
+pub(crate) const READ: &str = concat!(
+    "
 SELECT 0, k.place, r.id, r.body
   FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(run_id, client_id, place)
     JOIN run r ON r.run_id = k.run_id AND r.client_id = k.client_id
@@ -24,7 +26,12 @@ UNION ALL SELECT 2, k.place, r.id, r.body
 UNION ALL SELECT 3, k.place, l.records, l.notes::text
   FROM unnest($6::text[]) WITH ORDINALITY AS k(client_id, place) JOIN client_load l ON l.client_id = k.client_id
 UNION ALL SELECT 4, k.place, 0, t.body
-  FROM unnest($7::text[]) WITH ORDINALITY AS k(id, place) JOIN token t ON t.id = k.id";
+  FROM unnest($7::text[]) WITH ORDINALITY AS k(id, place) JOIN token t ON t.id = k.id
+UNION ALL SELECT 5, k.place, d.version, ",
+    delivery_column!(),
+    "
+  FROM unnest($8::text[]) WITH ORDINALITY AS k(name, place) JOIN delivery d ON d.name = k.name"
+);
 
 /// A record as it is stored.
 #[derive(Clone, Debug)]
@@ -42,6 +49,7 @@ pub(crate) struct Wanted {
     pub(crate) open_clients: Vec<RunId>,
     pub(crate) loads: Vec<ClientId>,
     pub(crate) tokens: Vec<TokenId>,
+    pub(crate) deliveries: Vec<WebhookName>,
 }
 
 impl Wanted {
@@ -51,6 +59,7 @@ impl Wanted {
             && self.open_clients.is_empty()
             && self.loads.is_empty()
             && self.tokens.is_empty()
+            && self.deliveries.is_empty()
     }
 }
 
@@ -59,6 +68,13 @@ impl Wanted {
 pub(crate) struct SeenToken {
     pub(crate) token: TokenRecord,
     pub(crate) body: String,
+}
+
+/// The state of a webhook as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct SeenDelivery {
+    pub(crate) version: i64,
+    pub(crate) state: DeliveryState,
 }
 
 /// What was read; what was asked for and is not there is `None`, or nothing.
@@ -70,6 +86,7 @@ pub(crate) struct Evidence {
     pub(crate) open_clients: HashMap<RunId, Vec<Seen>>,
     pub(crate) loads: HashMap<ClientId, ClientLoad>,
     pub(crate) tokens: HashMap<TokenId, Option<SeenToken>>,
+    pub(crate) deliveries: HashMap<WebhookName, Option<SeenDelivery>>,
 }
 
 impl Evidence {
@@ -84,8 +101,12 @@ impl Evidence {
         let open: Vec<_> = wanted.open_clients.iter().map(RunId::as_str).collect();
         let loads: Vec<_> = wanted.loads.iter().map(ClientId::as_str).collect();
         let tokens: Vec<_> = wanted.tokens.iter().map(TokenId::as_str).collect();
+        let webhooks: Vec<_> = wanted.deliveries.iter().map(WebhookName::as_str).collect();
         let rows = client
-            .query(read, &[&runs, &clients, &sources, &attempts, &open, &loads, &tokens])
+            .query(
+                read,
+                &[&runs, &clients, &sources, &attempts, &open, &loads, &tokens, &webhooks],
+            )
             .await?;
         let mut evidence = Self {
             records: wanted.records.iter().map(|key| (key.clone(), None)).collect(),
@@ -101,6 +122,7 @@ impl Evidence {
                 .map(|client| (client.clone(), ClientLoad::default()))
                 .collect(),
             tokens: wanted.tokens.iter().map(|id| (id.clone(), None)).collect(),
+            deliveries: wanted.deliveries.iter().map(|name| (name.clone(), None)).collect(),
         };
         for row in rows {
             let (what, place, number): (i32, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
@@ -127,6 +149,14 @@ impl Evidence {
                 3 => {
                     let client = wanted.loads.get(place).ok_or_else(unasked)?;
                     evidence.loads.insert(client.clone(), load(number, body, client)?);
+                }
+                5 => {
+                    let name = wanted.deliveries.get(place).ok_or_else(unasked)?;
+                    let seen = SeenDelivery {
+                        version: number,
+                        state: delivery(body)?,
+                    };
+                    evidence.deliveries.insert(name.clone(), Some(seen));
                 }
                 _ => {
                     let id = wanted.tokens.get(place).ok_or_else(unasked)?;

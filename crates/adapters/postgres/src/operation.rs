@@ -6,12 +6,14 @@ use std::hash::Hash;
 
 use runledger_domain::access::{TokenId, TokenRecord};
 use runledger_domain::{AttemptId, ClientId, NewActivity, RecordKind, RunId, RunKey, Source};
-use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateOutcome, TokenStoreError, Unavailable};
+use runledger_ports::{
+    ChangeError, ChangeRequest, Changed, CreateOutcome, DeliveryState, TokenStoreError, Unavailable, WebhookName,
+};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::cache::Cache;
-use crate::draft::{Draft, Drafted, Prepared, TokenOrder, is_minted_job};
+use crate::draft::{DeliveryOrder, Draft, Drafted, Prepared, TokenOrder, is_minted_job};
 use crate::error::StoreError;
 use crate::evidence::Wanted;
 
@@ -22,6 +24,9 @@ pub(crate) type ChangeAnswer = Result<Changed, ChangeError>;
 pub(crate) type LineAnswer = Result<(), Unavailable>;
 /// The record of the token, added or ended.
 pub(crate) type TokenAnswer = Result<TokenRecord, TokenStoreError>;
+
+/// The state as it is kept; nothing when there is none to enable.
+pub(crate) type DeliveryAnswer = Result<Option<DeliveryState>, Unavailable>;
 
 /// Why a creation has no outcome.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ pub(crate) enum Asked {
     Change(Box<ChangeRequest>, Reply<ChangeAnswer>),
     Line(Box<NewActivity>, Reply<LineAnswer>),
     Token(Box<TokenOrder>, Reply<TokenAnswer>),
+    Delivery(Box<DeliveryOrder>, Reply<DeliveryAnswer>),
 }
 
 /// An operation that waits for its answer.
@@ -55,6 +61,7 @@ pub(crate) enum Answer {
     Change(ChangeAnswer),
     Line,
     Token(TokenAnswer),
+    Delivery(Option<DeliveryState>),
 }
 
 impl Operation {
@@ -72,7 +79,7 @@ impl Operation {
         match &self.asked {
             Asked::Create(permits, _) => permits.iter().any(|prepared| prepared.permit.needs_load()),
             Asked::Change(request, _) => request.context.needs_load(&request.key, &request.command),
-            Asked::Line(..) | Asked::Token(..) => false,
+            Asked::Line(..) | Asked::Token(..) | Asked::Delivery(..) => false,
         }
     }
 
@@ -112,6 +119,7 @@ impl Operation {
             }
             Asked::Line(..) => {}
             Asked::Token(order, _) => wanted.token(order.id()),
+            Asked::Delivery(order, _) => wanted.delivery(order.name()),
         }
     }
 
@@ -125,6 +133,7 @@ impl Operation {
                 Drafted::Answer(Answer::Line)
             }
             Asked::Token(order, _) => draft.token(member, order)?.map(Answer::Token),
+            Asked::Delivery(order, _) => draft.delivery(member, order).map(Answer::Delivery),
         })
     }
 
@@ -138,7 +147,7 @@ impl Operation {
                 }
             }
             Asked::Change(request, _) => cache.forget(&request.key),
-            Asked::Line(..) | Asked::Token(..) => {}
+            Asked::Line(..) | Asked::Token(..) | Asked::Delivery(..) => {}
         }
     }
 
@@ -149,6 +158,7 @@ impl Operation {
             (Asked::Change(_, reply), Answer::Change(answer)) => drop(reply.send(answer)),
             (Asked::Line(_, reply), Answer::Line) => drop(reply.send(Ok(()))),
             (Asked::Token(_, reply), Answer::Token(answer)) => drop(reply.send(answer)),
+            (Asked::Delivery(_, reply), Answer::Delivery(kept)) => drop(reply.send(Ok(kept))),
             // Answers are made by `draft`, of the same kind; without one the caller learns that it is in doubt.
             (_, _) => {}
         }
@@ -161,6 +171,7 @@ impl Operation {
             Asked::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Asked::Line(_, reply) => drop(reply.send(Err(why.clone()))),
             Asked::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
+            Asked::Delivery(_, reply) => drop(reply.send(Err(why.clone()))),
         }
     }
 
@@ -172,6 +183,7 @@ impl Operation {
             Asked::Change(_, reply) => drop(reply.send(Err(ChangeError::Indeterminate { reason }))),
             Asked::Line(_, reply) => drop(reply.send(Err(Unavailable::Failed { reason }))),
             Asked::Token(_, reply) => drop(reply.send(Err(Unavailable::Failed { reason }.into()))),
+            Asked::Delivery(_, reply) => drop(reply.send(Err(Unavailable::Failed { reason }))),
         }
     }
 }
@@ -194,6 +206,7 @@ pub(crate) struct WantedOnce {
     runs: HashSet<RunId>,
     clients: HashSet<ClientId>,
     tokens: HashSet<TokenId>,
+    deliveries: HashSet<WebhookName>,
 }
 
 impl WantedOnce {
@@ -223,6 +236,10 @@ impl WantedOnce {
 
     fn token(&mut self, id: &TokenId) {
         once(&mut self.tokens, &mut self.wanted.tokens, id);
+    }
+
+    fn delivery(&mut self, name: &WebhookName) {
+        once(&mut self.deliveries, &mut self.wanted.deliveries, name);
     }
 }
 

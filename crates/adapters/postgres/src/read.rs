@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use runledger_domain::access::TokenRecord;
 use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source, Timestamp};
-use runledger_ports::{Counts, STALLED_COUNTED_MAX};
+use runledger_ports::{Counts, DeliveryState, STALLED_COUNTED_MAX, WebhookName};
 use tokio_postgres::Row;
 
-use crate::columns::{big, decode, decode_token, key_columns, status_of};
+use crate::columns::{big, decode, decode_token, delivery, delivery_column, key_columns, status_of};
 use crate::error::StoreError;
 use crate::pool::Readers;
 
@@ -78,6 +78,23 @@ pub(crate) async fn last_line(readers: &Readers) -> Result<u64, StoreError> {
 pub(crate) async fn tokens(readers: &Readers) -> Result<Vec<TokenRecord>, StoreError> {
     let rows = readers.query("SELECT body FROM token ORDER BY id", &[]).await?;
     rows.iter().map(|row| decode_token(row.try_get(0)?)).collect()
+}
+
+/// The states of all webhooks, in the order of their names.
+pub(crate) async fn deliveries(readers: &Readers) -> Result<Vec<(WebhookName, DeliveryState)>, StoreError> {
+    let sql = concat!(
+        "SELECT d.name, ",
+        delivery_column!(),
+        " FROM delivery d ORDER BY d.name"
+    );
+    let rows = readers.query(sql, &[]).await?;
+    let unreadable = |_| StoreError::Inconsistent("the name of a webhook cannot be read".into());
+    rows.iter()
+        .map(|row| {
+            let name = row.try_get::<_, &str>(0)?.parse().map_err(unreadable)?;
+            Ok((name, delivery(row.try_get(1)?)?))
+        })
+        .collect()
 }
 
 pub(crate) async fn summary(readers: &Readers, run: &RunId) -> Result<Option<JobSummary>, StoreError> {

@@ -11,10 +11,13 @@ use crate::error::{OpenError, StoreError};
 use crate::options::PostgresOptions;
 
 /// The newest schema: that of the last migration.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// Each schema version with the statements that lead to it from the one before.
-const MIGRATIONS: [(i32, &str); 1] = [(SCHEMA_VERSION, include_str!("../migrations/0001_ledger.sql"))];
+const MIGRATIONS: [(i32, &str); 2] = [
+    (1, include_str!("../migrations/0001_ledger.sql")),
+    (SCHEMA_VERSION, include_str!("../migrations/0002_delivery.sql")),
+];
 
 /// The statements that make the three roles, for whoever administers the database.
 pub const ROLES: &str = include_str!("../migrations/roles.sql");

@@ -10,13 +10,13 @@ use runledger_domain::{
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
-    CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter,
-    StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable,
+    CreateOutcome, Cursor, DeliveryState, DeliveryStore, ListFilter, PageSize, RecordPage, RunChanger, RunCreator,
+    RunReader, StalledFilter, StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable, WebhookName,
 };
 use tokio::sync::oneshot;
 
 use crate::connect::{Connector, Session};
-use crate::draft::{Prepared, TokenOrder};
+use crate::draft::{DeliveryOrder, Prepared, TokenOrder};
 use crate::error::{OpenError, StoreError};
 use crate::follow::Follower;
 use crate::operation::{Asked, NotCreated};
@@ -89,6 +89,12 @@ impl PostgresStore {
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Asked::Token(Box::new(order), reply))?;
         answer.await.unwrap_or_else(|_| Err(gone().into()))
+    }
+
+    async fn order_delivery(&self, order: DeliveryOrder) -> Result<Option<DeliveryState>, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.submit(Asked::Delivery(Box::new(order), reply))?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
 
@@ -182,6 +188,29 @@ impl TokenStore for PostgresStore {
     ) -> Result<TokenRecord, TokenStoreError> {
         let (id, by) = (id.clone(), by.clone());
         self.order_token(TokenOrder::End { id, change, by, at }).await
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for PostgresStore {
+    async fn deliveries(&self) -> Result<Vec<(WebhookName, DeliveryState)>, Unavailable> {
+        Ok(read::deliveries(&self.readers).await?)
+    }
+
+    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
+        let name = name.clone();
+        let kept = self.order_delivery(DeliveryOrder::Keep { name, state }).await?;
+        kept.ok_or_else(gone)
+    }
+
+    async fn enable_delivery(
+        &self,
+        name: &WebhookName,
+        by: &Source,
+        at: Timestamp,
+    ) -> Result<Option<DeliveryState>, Unavailable> {
+        let (name, by) = (name.clone(), by.clone());
+        self.order_delivery(DeliveryOrder::Enable { name, by, at }).await
     }
 }
 

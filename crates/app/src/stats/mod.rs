@@ -50,6 +50,8 @@ pub enum Operation {
     Change,
     /// A token made or ended.
     Token,
+    /// A webhook enabled or tried.
+    Webhook,
 }
 
 /// Counters since the start of the process.
@@ -104,6 +106,8 @@ pub struct SourceStats {
     pub changes: Vec<Counted>,
     /// Tokens made and ended, by what came of it.
     pub tokens: Vec<Counted>,
+    /// Webhooks enabled and tried, by what came of it.
+    pub webhooks: Vec<Counted>,
 }
 
 /// What the sweeper did.
@@ -151,6 +155,7 @@ impl Operation {
             | Action::Complete
             | Action::DeclareLost => Self::Change,
             Action::CreateToken | Action::EndToken => Self::Token,
+            Action::EnableWebhook | Action::TestWebhook => Self::Webhook,
         }
     }
 }
@@ -225,7 +230,8 @@ impl Stats {
             ..StatsSnapshot::default()
         };
         for source in self.sources() {
-            let counted = source.creates.iter().chain(&source.changes).chain(&source.tokens);
+            let counted = source.creates.iter().chain(&source.changes);
+            let counted = counted.chain(&source.tokens).chain(&source.webhooks);
             for Counted { effect, count, .. } in counted {
                 let total = match effect {
                     Effect::Created => &mut all.created,

@@ -36,6 +36,7 @@ pub(super) struct OfSource {
     creates: Tally,
     changes: Tally,
     tokens: Tally,
+    webhooks: Tally,
 }
 
 impl Sources {
@@ -72,6 +73,7 @@ impl Sources {
                 creates: of.creates.list(),
                 changes: of.changes.list(),
                 tokens: of.tokens.list(),
+                webhooks: of.webhooks.list(),
             })
             .collect()
     }
@@ -84,6 +86,7 @@ impl OfSource {
             creates: Tally::new(OF_CREATES),
             changes: Tally::new(OF_CHANGES),
             tokens: Tally::new(&[]),
+            webhooks: Tally::new(&[]),
         }
     }
 
@@ -92,6 +95,7 @@ impl OfSource {
             Operation::Create => &self.creates,
             Operation::Change => &self.changes,
             Operation::Token => &self.tokens,
+            Operation::Webhook => &self.webhooks,
         }
     }
 }

@@ -9,6 +9,7 @@ mod doubt;
 mod registry;
 mod sweeping;
 mod tokens;
+mod webhooks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -67,6 +68,7 @@ fn ports(store: &Arc<MemoryStore>, clock: &Arc<Stopped>) -> Ports {
         clock: clock.clone(),
         ids: Arc::new(Counted::default()),
         tokens: store.clone(),
+        deliveries: store.clone(),
         secrets: Arc::new(Counted::default()),
     }
 }

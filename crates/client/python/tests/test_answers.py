@@ -143,7 +143,9 @@ def test_no_try_begins_after_the_deadline(time: Time) -> None:
         ((503, {}, problem(503, "of a later version")), True, InDoubt),
         ((502, {}, b"<html>"), True, InDoubt),
         ((504, {}, b"<html>"), True, InDoubt),
-        ((429, {}, b""), True, Unavailable),
+        ((429, {}, problem(429, "rate_limited")), True, Unavailable),
+        ((429, {}, problem(429, "client_rate_limited")), True, Unavailable),
+        ((429, {}, b""), True, InDoubt),
         ((408, {}, problem(408, "body_too_slow")), True, Unavailable),
         ((409, {"Retry-After": "1"}, problem(409, "in_progress")), True, InDoubt),
         ((409, {}, problem(409, "conflict", existing=RECORD, differs_in=["note"])), False, Conflict),
@@ -187,11 +189,49 @@ def test_doubt_stays_when_later_tries_certainly_did_nothing(time: Time) -> None:
     with Script((502, {}, b""), busy()).ledger() as ledger, pytest.raises(InDoubt) as error:
         ledger.create_job("r1")
     assert error.value.unanswered == 1
-    # A certain answer to a later try ends the call, and says that an earlier one got none.
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "settled"),
+    [
+        # About the record: the ledger looks for the repetition first, so this is none.
+        (404, "not_found", runledger.NotFound),
+        (409, "already_ended", runledger.Refused),
+        (412, "version_mismatch", runledger.VersionMismatch),
+        (422, "note_too_long", runledger.NotUnderstood),
+        # About the caller, or by somebody else: the first try may have taken effect before.
+        (401, "unauthorised", None),
+        (403, "source_not_allowed", None),
+        (404, "of somebody else", None),
+        (400, "body_invalid", None),
+    ],
+)
+def test_only_a_refusal_about_the_record_settles_a_try_that_got_no_answer(
+    time: Time, status: int, code: str, settled: Optional[Type[LedgerError]]
+) -> None:
+    calls: List[Callable[[Ledger], object]] = [
+        lambda ledger: ledger.create_job("r1"),
+        lambda ledger: ledger.update("r1", add={"leads": 1}),
+        lambda ledger: ledger.complete("r1"),
+    ]
+    for call in calls:
+        script = Script((502, {}, b""), (status, {}, problem(status, code, existing=RECORD)))
+        with script.ledger() as ledger, pytest.raises(LedgerError) as error:
+            call(ledger)
+        assert type(error.value) is (settled or InDoubt)
+        assert error.value.unanswered == 1
+
+
+def test_a_refusal_settles_nothing_when_a_repetition_cannot_be_told(time: Time) -> None:
     ended: Response = (409, {}, problem(409, "already_ended", existing=RECORD))
-    with Script((502, {}, b""), ended).ledger() as ledger, pytest.raises(runledger.Refused) as refused:
-        ledger.update("r1", max={"depth": 1})
-    assert refused.value.unanswered == 1
+    calls: List[Callable[[Ledger], object]] = [
+        lambda ledger: ledger.update("r1", max={"depth": 1}),
+        lambda ledger: ledger.start_stage("r1", stage="s"),
+        lambda ledger: ledger.heartbeat("r1"),
+    ]
+    for call in calls:
+        with Script((502, {}, b""), ended).ledger() as ledger, pytest.raises(InDoubt):
+            call(ledger)
 
 
 def test_what_a_later_server_adds_is_kept(time: Time) -> None:

@@ -10,8 +10,8 @@ use runledger_domain::{
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
-    CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader, StalledFilter,
-    TokenStore, TokenStoreError, Unavailable,
+    CreateOutcome, Cursor, DeliveryState, DeliveryStore, ListFilter, PageSize, RecordPage, RunChanger, RunCreator,
+    RunReader, StalledFilter, TokenStore, TokenStoreError, Unavailable, WebhookName,
 };
 
 /// The store, and its own opening.
@@ -126,5 +126,25 @@ impl TokenStore for DeadStore {
         _: Timestamp,
     ) -> Result<TokenRecord, TokenStoreError> {
         Ok(dead()?)
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for DeadStore {
+    async fn deliveries(&self) -> Result<Vec<(WebhookName, DeliveryState)>, Unavailable> {
+        dead()
+    }
+
+    async fn keep_delivery(&self, _: &WebhookName, _: DeliveryState) -> Result<DeliveryState, Unavailable> {
+        dead()
+    }
+
+    async fn enable_delivery(
+        &self,
+        _: &WebhookName,
+        _: &Source,
+        _: Timestamp,
+    ) -> Result<Option<DeliveryState>, Unavailable> {
+        dead()
     }
 }

@@ -179,6 +179,18 @@ flaws! {
     WatchTellsTheNextOnly breaks whoever_waits_is_told_of_a_new_line,
     WatchTellsOfNothing breaks whoever_waits_is_told_of_nothing_else,
 
+    // Deliveries.
+    LogsDeliveries breaks the_state_of_a_delivery_is_kept_as_it_is,
+    ForgetsWhyDeliveriesFail breaks the_state_of_a_delivery_is_kept_as_it_is,
+    LetsDeliveriesGoBack breaks a_delivery_never_goes_back,
+    SharesOneDelivery breaks webhooks_do_not_touch_each_other,
+    ForgetsLinesOfEnabling breaks enabling_lets_a_webhook_go_on_and_leaves_a_line,
+    EnablesFromTheStart breaks enabling_lets_a_webhook_go_on_and_leaves_a_line,
+    ForgivesWhoIsNotDisabled breaks enabling_lets_a_webhook_go_on_and_leaves_a_line,
+    EnablesWithoutAWebhook breaks enabling_what_is_not_there_makes_no_webhook,
+    ForgetsDeliveriesOnRestart breaks a_restart_keeps_every_delivery,
+    KeepsDeliveriesAtTheClose breaks a_crash_takes_back_no_delivery,
+
     // Listings.
     ListIgnoresRun breaks each_filter_finds_its_records,
     ListIgnoresClient breaks each_filter_finds_its_records,

@@ -142,6 +142,7 @@ impl WrongStore {
             Flaw::ForgetsRefusedChanges => line.verdict.is_refused() && !creates && code != "not_found",
             Flaw::ForgetsTokenLines => line.action == Action::CreateToken,
             Flaw::ForgetsTokenEnds => line.action == Action::EndToken,
+            Flaw::ForgetsLinesOfEnabling => line.action == Action::EnableWebhook,
             Flaw::ClosesWithoutLines => line.detail.contains("closed with its job"),
             _ => false,
         }

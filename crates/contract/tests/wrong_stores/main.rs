@@ -5,6 +5,7 @@
 mod changing;
 mod creating;
 mod dead;
+mod deliveries;
 mod doubting;
 mod flaws;
 mod logging;

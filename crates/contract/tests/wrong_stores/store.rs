@@ -12,7 +12,10 @@ use runledger_domain::{
     RunRecord, Source, Timestamp, UpdateId,
 };
 use runledger_memory::MemoryStore;
-use runledger_ports::{ChangeRequest, ListFilter, PAGE_MAX, PageSize, RunChanger, RunCreator, RunReader, Unavailable};
+use runledger_ports::{
+    ChangeRequest, DeliveryState, ListFilter, PAGE_MAX, PageSize, RunChanger, RunCreator, RunReader, Unavailable,
+    WebhookName,
+};
 
 use crate::flaws::Flaw;
 
@@ -52,6 +55,10 @@ pub(crate) struct Shadow {
     pub(crate) was_busy: bool,
     /// Tokens as they were when they were added.
     pub(crate) new_tokens: BTreeMap<TokenId, TokenRecord>,
+    /// How deliveries stand, as it was said last.
+    pub(crate) deliveries: BTreeMap<WebhookName, DeliveryState>,
+    /// The same of the one that was said last.
+    pub(crate) last_delivery: Option<DeliveryState>,
     pub(crate) restarted: bool,
     pub(crate) crashed: bool,
     pub(crate) state: State,

@@ -49,11 +49,19 @@ answers! {
     RecordsListed: [(200, "A page.", Some("RecordPage"), [])];
     ActivityListed: [(200, "A page.", Some("ActivityPage"), [])];
     SummaryRead: [(200, "The summary.", Some("Summary"), [])];
+    FunctionDone: [
+        (200, "What the function answers: a record as `{id, fields}`, a text, a list, a truth value, or `null`.", Some("any"),
+            ["Idempotency-Replayed"]),
+        (201, "The record that came into being.", Some("any"), [])
+    ];
     MetricsRead: [(200, "The metrics, in the text format of Prometheus (version 0.0.4).", None, [])];
     StatsRead: [(200, "The counters.", Some("Stats"), [])];
     TokenMade: [(201, "Made. The secret is shown this once.", Some("TokenWithSecret"), ["Cache-Control"])];
     TokensListed: [(200, "All tokens.", Some("TokenList"), [])];
     TokenShown: [(200, "The token as it is now.", Some("Token"), [])];
+    WebhooksListed: [(200, "All webhooks.", Some("WebhookList"), [])];
+    WebhookShown: [(200, "The webhook as it is now.", Some("Webhook"), [])];
+    WebhookTested: [(200, "The event was sent, or could not be.", Some("WebhookTest"), [])];
     Ready: [(200, "It is.", Some("Health"), [])];
     Described: [(200, "The description.", Some("object"), [])];
     Explained: [(200, "What it means.", Some("ProblemKind"), [])];
@@ -77,6 +85,7 @@ macro_rules! problem_answers {
 problem_answers! {
     CreateProblems: [400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503];
     ChangeProblems: [400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 500, 503];
+    FunctionProblems: [400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503];
     ReadProblems: [400, 401, 403, 404, 422, 429, 503];
     ListProblems: [401, 403, 422, 429, 503];
     EventProblems: [401, 403, 409, 422, 429, 503];
@@ -94,6 +103,8 @@ fn answer(meaning: &str, schema: Option<&str>, headers: &[&str]) -> Response {
     let content = if schema == "object" {
         let any = ObjectBuilder::new().schema_type(Type::Object);
         ContentBuilder::new().schema(Some(Schema::from(any))).build()
+    } else if schema == "any" {
+        ContentBuilder::new().build()
     } else if schema == "CreatedRecords" {
         let either = utoipa::openapi::schema::OneOfBuilder::new()
             .item(Ref::from_schema_name("Record"))

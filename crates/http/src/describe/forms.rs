@@ -2,7 +2,7 @@
 //! reads or refuses. A pattern says what a text looks like; the few words that are refused although they look right
 //! (placeholders such as `undefined`, generic sources) are named in the description.
 
-use utoipa::openapi::schema::{AnyOf, ObjectBuilder, Ref, Type};
+use utoipa::openapi::schema::{AnyOf, ArrayBuilder, ArrayItems, ObjectBuilder, Ref, SchemaType, Type};
 use utoipa::openapi::{Object, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -76,7 +76,10 @@ texts! {
     CursorText, "The `next` of the page before, as it was.",
         "^(?:0|[1-9a-f][0-9a-f]{0,15})-(?:0|[1-9a-f][0-9a-f]{0,15})$", "5f3a-2";
     TokenId, "The id of a token; not the token itself.", "^[0-9a-hjkmnp-tv-z]{12}$", "7k3m9q2w5x8z";
+    WebhookName, "The name of a webhook.", "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", "billing";
     TokenName, "What a token is for.", "^[A-Za-z0-9][A-Za-z0-9_.@ -]{0,63}$", "nightly batch";
+    FunctionName, "The name of a function of the older services, such as `createJobRecord`; `docs/legacy.md` lists them.",
+        "^[a-zA-Z]{1,64}$", "createJobRecord";
     ProblemCode, "The code of a problem.", "^[a-z0-9_]{1,64}$", "conflict";
 }
 
@@ -123,7 +126,7 @@ words! {
     Started, "An update can only begin the work of a queued record.", ["running"];
     Kind, "The record of a run, or of one client's share in it.", ["job", "client"];
     Action, "What was tried.", ["create", "import", "update", "start_stage", "finish_stage", "heartbeat", "complete",
-        "declare_lost", "create_token", "end_token"];
+        "declare_lost", "create_token", "end_token", "enable_webhook", "test_webhook"];
     Refused, "What to do with refused attempts.", ["false", "true", "only"];
     Scope, "What a token may do.", ["create", "change", "read", "admin"];
 }
@@ -172,6 +175,32 @@ impl PartialSchema for NumberIn {
 impl ToSchema for NumberIn {
     fn name() -> std::borrow::Cow<'static, str> {
         "NumberSent".into()
+    }
+}
+
+/// The arguments of a function.
+pub(crate) enum FunctionArguments {}
+
+impl PartialSchema for FunctionArguments {
+    fn schema() -> RefOr<Schema> {
+        let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue).build();
+        let by_place = ArrayBuilder::new().items(ArrayItems::RefOrSchema(Box::new(Schema::from(any).into())));
+        let by_name = ObjectBuilder::new().schema_type(Type::Object);
+        let mut either = AnyOf::new();
+        either.description = Some(
+            "The arguments in their order (`[\"250925-231841\", 1, {\"source\": \"orchestrator\"}]`, also as \
+             `{\"args\": [...]}`), or by their names (`{\"runId\": \"250925-231841\", \"options\": {\"source\": \
+             \"orchestrator\"}}`)."
+                .into(),
+        );
+        either.items = vec![by_place.build().into(), by_name.build().into()];
+        Schema::AnyOf(either).into()
+    }
+}
+
+impl ToSchema for FunctionArguments {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "FunctionArguments".into()
     }
 }
 

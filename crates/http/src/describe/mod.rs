@@ -6,6 +6,9 @@ pub(crate) mod forms;
 mod links;
 pub(crate) mod parameters;
 
+use std::collections::HashMap;
+
+use axum::http::Method;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{Modify, OpenApi, ToSchema};
@@ -17,7 +20,8 @@ use crate::wire::page::{CreatedRecords, Lines, Records};
 use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
 use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
-use crate::{change, create, events, meta, metrics, read, tokens};
+use crate::wire::webhook::{WebhookList, WebhookOut, WebhookTestOut};
+use crate::{change, create, events, functions, meta, metrics, read, tokens, webhooks};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
 ///
@@ -28,6 +32,23 @@ pub fn openapi() -> String {
     let mut text = Api::openapi().to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// The operations of each path, by their methods.
+pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
+    let paths = Api::openapi().paths.paths.into_iter();
+    let operations = paths.map(|(path, item)| {
+        let of_path = [
+            (Method::GET, item.get),
+            (Method::POST, item.post),
+            (Method::PATCH, item.patch),
+        ];
+        let named = of_path
+            .into_iter()
+            .filter_map(|(method, operation)| Some((method, operation?.operation_id?)));
+        (path, named.collect())
+    });
+    operations.collect()
 }
 
 #[derive(OpenApi)]
@@ -48,15 +69,18 @@ pub fn openapi() -> String {
         change::heartbeat_job, change::heartbeat_client,
         read::get_job, read::get_client, read::list, read::stalled, read::summary, read::activity,
         events::events,
+        functions::call,
         tokens::create, tokens::list, tokens::revoke, tokens::rotate,
+        webhooks::list, webhooks::enable, webhooks::test,
         meta::stats, metrics::metrics, meta::livez, meta::readyz, meta::description, meta::explain,
     ),
     components(schemas(
         Record<'_>, Records<'_>, CreatedRecords<'_>, Lines<'_>, ActivityOut<'_>, SummaryOut<'_>, StatsOut<'_>,
         meta::Health, meta::Explained, ProblemDocument, TokenOut<'_>, TokenList<'_>, TokenWithSecret<'_>,
+        WebhookOut<'_>, WebhookTestOut<'_>, WebhookList<'_>, forms::WebhookName,
         forms::RunId, forms::ClientId, forms::Source, forms::StageName, forms::BatchLabel, forms::ExternalId,
         forms::ClientName, forms::NoteText, forms::AttemptId, forms::EntityTag, forms::CursorText, forms::TokenId,
-        forms::TokenName, forms::ProblemCode, forms::Status, forms::Outcome, forms::Beginning, forms::Started,
+        forms::TokenName, forms::ProblemCode, forms::FunctionName, forms::FunctionArguments, forms::Status, forms::Outcome, forms::Beginning, forms::Started,
         forms::Kind, forms::Action, events::LineNumber, forms::Refused, forms::Scope, forms::NumberIn, forms::NumbersIn,
     )),
     modifiers(&SharedProblems, &Bearer, &BodiesLeftOut, &Links),
@@ -65,6 +89,7 @@ pub fn openapi() -> String {
         (name = "create", description = "The one door through which records come into being."),
         (name = "change", description = "Changes of records that exist. An unknown key is 404, and recorded."),
         (name = "read", description = "Reads. They create nothing and change nothing."),
+        (name = "compat", description = "The functions of older services, by their names."),
         (name = "tokens", description = "Who may do what. For holders of the scope `admin`."),
         (name = "server", description = "The server itself."),
     ),

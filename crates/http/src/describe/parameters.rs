@@ -59,7 +59,20 @@ pub(crate) struct TokenPath {
     token: String,
 }
 
-/// The headers of what concerns tokens.
+/// The webhook in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(
+    dead_code,
+    reason = "only its description is used; handlers take the path apart themselves"
+)]
+pub(crate) struct WebhookPath {
+    /// The name of the webhook.
+    #[param(value_type = forms::WebhookName)]
+    webhook: String,
+}
+
+/// The headers of what concerns tokens and webhooks.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(
@@ -70,6 +83,19 @@ pub(crate) struct AdminHeaders {
     /// The program or step that asks; may be left out when the token has only one.
     #[param(rename = "Runledger-Source", value_type = forms::Source, required = false)]
     source: Option<String>,
+}
+
+/// The function in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(
+    dead_code,
+    reason = "only its description is used; handlers take the path apart themselves"
+)]
+pub(crate) struct FunctionPath {
+    /// The function, by the name that it had.
+    #[param(value_type = forms::FunctionName)]
+    function: String,
 }
 
 /// The code in a path.

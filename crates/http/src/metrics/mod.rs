@@ -13,7 +13,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use runledger_app::system::ProcessFigures;
-use runledger_app::{Counted, Effect, RunService};
+use runledger_app::{Counted, Effect, RunService, WebhookStatus};
 use runledger_domain::{Status, Timestamp};
 use runledger_ports::{Counts, StoreFigures};
 
@@ -22,6 +22,7 @@ use crate::api::Api;
 use crate::describe::answers::{ListProblems, MetricsRead};
 use crate::incoming::Reading;
 use crate::query::check_none;
+use crate::spans::SpanCounts;
 use crate::trouble::Problem;
 
 const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -47,10 +48,16 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, reading: Reading) -> Re
     write_operations(&mut page, runs);
     write_registry(&mut page, runs);
     write_sweeper(&mut page, runs);
+    let spans = api.options.spans.as_ref().map(|spans| spans.counted());
+    write_spans(&mut page, spans.unwrap_or_default());
     write_counts(&mut page, counts.as_ref());
     if let Some(store) = runs.store_figures() {
         write_store(&mut page, &store);
     }
+    write_webhooks(
+        &mut page,
+        api.ledger.webhooks.list().await.unwrap_or_default().as_slice(),
+    );
     write_process(&mut page, process.unwrap_or_default(), runs.started());
     let mut response = Response::new(Body::from(page.into_text()));
     response.headers_mut().insert(CONTENT_TYPE, TEXT_FORMAT);
@@ -69,6 +76,13 @@ fn write_operations(page: &mut Page, runs: &RunService) {
     }
     let mut samples = page.metric(&table::TOKEN_CHANGES);
     for (source, counted) in sources.iter().flat_map(|of| of.tokens.iter().map(|c| (&of.source, c))) {
+        samples.labelled(&labels(source, counted), counted.count);
+    }
+    let mut samples = page.metric(&table::WEBHOOK_CHANGES);
+    for (source, counted) in sources
+        .iter()
+        .flat_map(|of| of.webhooks.iter().map(|c| (&of.source, c)))
+    {
         samples.labelled(&labels(source, counted), counted.count);
     }
     // Apart and without labels, so that it is there from the start and the first one is seen as a step.
@@ -112,6 +126,14 @@ fn write_sweeper(page: &mut Page, runs: &RunService) {
     page.metric(&table::SWEEPER_LAST_PASS).value(Seconds(last));
 }
 
+/// Zero where nobody collects.
+fn write_spans(page: &mut Page, counted: SpanCounts) {
+    let mut spans = page.metric(&table::SPANS);
+    spans.labelled(&[("outcome", "sent")], counted.sent);
+    spans.labelled(&[("outcome", "dropped")], counted.dropped);
+    spans.labelled(&[("outcome", "lost")], counted.lost);
+}
+
 fn write_counts(page: &mut Page, counts: Option<&Counts>) {
     page.metric(&table::STORE_READABLE).value(u8::from(counts.is_some()));
     let Some(counts) = counts else { return };
@@ -122,6 +144,28 @@ fn write_counts(page: &mut Page, counts: Option<&Counts>) {
     }
     page.metric(&table::RECORDS_STALLED).value(counts.stalled);
     page.metric(&table::ACTIVITY_LINES).value(counts.lines);
+}
+
+fn write_webhooks(page: &mut Page, webhooks: &[WebhookStatus]) {
+    let mut samples = page.metric(&table::WEBHOOK_DELIVERIES);
+    for webhook in webhooks.iter().filter(|webhook| webhook.is_running) {
+        let name = ("webhook", webhook.name.as_str());
+        samples.labelled(&[name, ("outcome", "taken")], webhook.delivered);
+        samples.labelled(&[name, ("outcome", "failed")], webhook.failed);
+    }
+    let mut samples = page.metric(&table::WEBHOOK_POSITION);
+    for webhook in webhooks {
+        samples.labelled(&[("webhook", webhook.name.as_str())], webhook.state.position);
+    }
+    let mut samples = page.metric(&table::WEBHOOK_FAILURES);
+    for webhook in webhooks {
+        samples.labelled(&[("webhook", webhook.name.as_str())], webhook.state.failures);
+    }
+    let mut samples = page.metric(&table::WEBHOOK_DISABLED);
+    for webhook in webhooks {
+        let is_disabled = webhook.state.disabled_at.is_some();
+        samples.labelled(&[("webhook", webhook.name.as_str())], u8::from(is_disabled));
+    }
 }
 
 fn write_store(page: &mut Page, store: &StoreFigures) {

@@ -20,6 +20,8 @@ metrics! {
         "Changes of records that were asked for, by source, outcome and reason.";
     TOKEN_CHANGES = "runledger_token_changes_total", Counter,
         "Tokens made and ended, and refused attempts to, by source, outcome and reason.";
+    WEBHOOK_CHANGES = "runledger_webhook_changes_total", Counter,
+        "Webhooks enabled and tried, and refused attempts to, by source, outcome and reason.";
     IMPLICIT_CREATIONS = "runledger_attempted_implicit_creations_total", Counter,
         "Changes of records that do not exist. Nothing was created.";
     TURNED_AWAY = "runledger_requests_turned_away_total", Counter,
@@ -36,6 +38,8 @@ metrics! {
         "Reads of a record that went to the store.";
     REGISTRY_RECORDS = "runledger_registry_records", Gauge,
         "Records that are remembered.";
+    SPANS = "runledger_spans_total", Counter,
+        "Spans of requests for the collector, by outcome: sent, dropped because too many waited, or lost on the way.";
     SWEEPER_PASSES = "runledger_sweeper_passes_total", Counter,
         "Passes over the stalled records, by whether they came to their end.";
     SWEEPER_LOST = "runledger_sweeper_lost_total", Counter,
@@ -70,6 +74,14 @@ metrics! {
         "Size of the database and its log file.";
     STORE_FREE_BYTES = "runledger_store_free_bytes", Gauge,
         "What the file system of the data directory can still take.";
+    WEBHOOK_DELIVERIES = "runledger_webhook_deliveries_total", Counter,
+        "Tries to deliver a line to a webhook, by webhook and outcome.";
+    WEBHOOK_POSITION = "runledger_webhook_position", Gauge,
+        "The line of the log up to which a webhook got what it wants, as noted.";
+    WEBHOOK_FAILURES = "runledger_webhook_failures", Gauge,
+        "Tries that failed since the last one that did not, by webhook.";
+    WEBHOOK_DISABLED = "runledger_webhook_disabled", Gauge,
+        "Whether a webhook was disabled: 1 or 0.";
     PROCESS_RESIDENT_MEMORY = "process_resident_memory_bytes", Gauge,
         "Resident memory of the server.";
     PROCESS_OPEN_FDS = "process_open_fds", Gauge,

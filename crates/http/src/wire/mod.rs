@@ -10,4 +10,5 @@ pub(crate) mod summary;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod token;
+pub(crate) mod webhook;
 pub(crate) mod whole;

@@ -137,6 +137,7 @@ async fn of_requests(met: &mut Met) {
             source,
             "",
         ),
+        ("webhook_not_found", ("POST", "/v1/webhooks/billing/enable"), source, ""),
         (
             "grant_invalid",
             ("POST", "/v1/tokens"),

@@ -4,15 +4,18 @@
     reason = "these comments are help texts, in which backticks would be printed"
 )]
 
+mod dev;
 mod ingest;
 mod record;
 mod token;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use dev::{DevCommand, FakeAirtableArgs};
 pub(crate) use ingest::{ExportArgs, ExportFormat, Import, ImportArgs, Merge};
 pub(crate) use record::{
     ClientCommand, ClientCreateArgs, CompleteArgs, CreationArgs, HeartbeatArgs, JobCommand, JobCreateArgs, KeyArgs,
@@ -20,6 +23,7 @@ pub(crate) use record::{
 };
 
 pub(crate) use token::{TokenCommand, TokenCreateArgs};
+pub(crate) use webhook::WebhookCommand;
 
 use crate::server_file::Secret;
 use crate::settings::Span;
@@ -195,6 +199,9 @@ Examples:
     /// Make, list and end the tokens by which programs are known
     #[command(subcommand)]
     Token(TokenCommand),
+    /// See how the deliveries of the log to its receivers go
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Take over records from the older tables
     #[command(subcommand)]
     Import(Import),
@@ -202,6 +209,9 @@ Examples:
     Export(ExportArgs),
     /// Play a night's batch of 12 clients against a throw-away ledger
     Demo,
+    /// What helps to try things out
+    #[command(subcommand)]
+    Dev(DevCommand),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -3,6 +3,7 @@
 pub(crate) mod change;
 pub(crate) mod create;
 pub(crate) mod db;
+pub(crate) mod dev;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod import;
@@ -13,6 +14,7 @@ pub(crate) mod setup;
 pub(crate) mod sweep;
 mod target;
 pub(crate) mod token;
+pub(crate) mod webhook;
 
 pub(crate) use listing::{activity, list, stalled};
 
@@ -24,6 +26,8 @@ use crate::transport::{Answer, Request};
 
 /// The header that says who asks.
 const SOURCE: &str = "Runledger-Source";
+/// Who asks when nobody is named: whoever sits at the machine.
+const OPERATOR: &str = "operator";
 /// The header that makes a retry safe.
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// The header that says which version a change expects.

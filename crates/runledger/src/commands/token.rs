@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Context, SOURCE};
+use super::{Context, OPERATOR, SOURCE};
 use crate::cli::{TokenCommand, TokenCreateArgs};
 use crate::connect::Need;
 use crate::failure::Outcome;
@@ -12,9 +12,6 @@ use crate::output::Table;
 use crate::settings::Span;
 use crate::transport::{Answer, Request};
 use crate::view::short;
-
-/// Who asks when nobody is named: whoever sits at the machine.
-const OPERATOR: &str = "operator";
 
 /// Makes, lists and ends tokens.
 ///

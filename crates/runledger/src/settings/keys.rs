@@ -20,7 +20,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("data", Kind::Plain),
     key("listen", Kind::Plain),
     key("store.kind", Kind::Plain),
-    key("postgres.url", Kind::Secret),
+    key("postgres.url", Kind::SecretText),
     key("postgres.ca_file", Kind::Plain),
     key("postgres.connections", Kind::Plain),
     key("postgres.write_time", Kind::Plain),
@@ -34,6 +34,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("registry.records", Kind::Plain),
     key("events.streams", Kind::Plain),
     key("events.keep_alive", Kind::Plain),
+    key("legacy.triggers", Kind::Structured),
     key("limits.body_bytes", Kind::Plain),
     key("limits.body_time", Kind::Plain),
     key("limits.drain_time", Kind::Plain),
@@ -45,8 +46,13 @@ pub(crate) const KEYS: &[Key] = &[
     key("quotas.notes", Kind::Plain),
     key("tls.certificate", Kind::Plain),
     key("tls.key", Kind::Plain),
+    key("webhooks", Kind::Secret),
     key("log.level", Kind::Plain),
     key("log.format", Kind::Plain),
+    key("traces.endpoint", Kind::Plain),
+    key("traces.headers", Kind::Secret),
+    key("traces.ca_file", Kind::Plain),
+    key("traces.sample", Kind::Plain),
 ];
 
 /// What the environment variables of the product begin with.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
+use super::broken;
 use super::keys::{KEYS, Key, OPTION_VARIABLES, PREFIX, nearest};
 use super::{FILE_NAME, Kind, Settings};
 use crate::failure::{Exit, Failure, Outcome};
@@ -148,8 +149,8 @@ fn merge(defaults: &Settings, layers: &[Layer]) -> Outcome<Loaded> {
         })?;
         origins.insert(key.name, origin);
     }
-    let settings =
-        read(tree).map_err(|error| Failure::usage(format_args!("the configuration does not fit: {error}")))?;
+    // Each value fits by itself, so that there is nothing left to say of one.
+    let settings = read(tree).map_err(|_| Failure::usage("the configuration does not fit together"))?;
     settings.check()?;
     Ok(Loaded { settings, origins })
 }
@@ -159,12 +160,12 @@ fn read(tree: Map<String, Value>) -> Result<Settings, ConfigError> {
 }
 
 fn unfit(key: &Key, origin: &Origin, error: &ConfigError) -> Failure {
-    Failure::usage(format_args!(
-        "{} in the {origin} does not fit: {}",
-        key.name,
-        plain(error)
-    ))
-    .advise("docs/configuration.md says what each key takes; `runledger config show` shows the values in force")
+    let why = match key.kind {
+        Kind::Plain | Kind::Structured => plain(error),
+        Kind::SecretText | Kind::Secret => without_value(error),
+    };
+    Failure::usage(format_args!("{} in the {origin} does not fit: {why}", key.name))
+        .advise("docs/configuration.md says what each key takes; `runledger config show` shows the values in force")
 }
 
 /// The error without key and place, which are known better than the configuration knows them.
@@ -178,12 +179,32 @@ fn plain(error: &ConfigError) -> String {
     }
 }
 
+/// Where in a value that may hold a secret the error lies, and what was expected there; nothing of what is there.
+fn without_value(error: &ConfigError) -> String {
+    let (why, place) = match error {
+        ConfigError::At { error, key, .. } => (without_value(error), key),
+        ConfigError::Type { expected, key, .. } => (format!("{expected} is expected where something else is"), key),
+        // They name keys and no values.
+        ConfigError::NotFound(name) => return format!("{name} is missing"),
+        ConfigError::Message(why) if why.starts_with("unknown field") => {
+            return why.clone();
+        }
+        _ => return "it is not understood, and not shown, because it may hold a secret".to_owned(),
+    };
+    match place {
+        Some(place) => format!("{}: {why}", place.replace(']', "].").trim_end_matches('.')),
+        None => why,
+    }
+}
+
 fn set(tree: &mut Map<String, Value>, name: &str, value: Value) {
     let Some((table, key)) = name.split_once('.') else {
         tree.insert(name.to_owned(), value);
         return;
     };
-    if let Some(ValueKind::Table(entries)) = tree.get_mut(table).map(|entry| &mut entry.kind) {
+    // A table whose only default is an empty list is not there.
+    let empty = || Value::new(None, ValueKind::Table(Map::new()));
+    if let ValueKind::Table(entries) = &mut tree.entry(table.to_owned()).or_insert_with(empty).kind {
         entries.insert(key.to_owned(), value);
     }
 }
@@ -196,11 +217,15 @@ fn read_file(path: &Path) -> Outcome<Layer> {
             path.display()
         ))
     })?;
-    let table = File::from_str(&text, FileFormat::Toml).collect().map_err(|error| {
-        Failure::usage(format_args!(
-            "the configuration file {} is not TOML: {error}",
-            path.display()
-        ))
+    let table = File::from_str(&text, FileFormat::Toml).collect().map_err(|_| {
+        let path = path.display();
+        match broken::describe(&text) {
+            Some(what) => Failure::usage(format_args!("the configuration file {path} is not TOML: {what}")),
+            // It is, and holds a number that nothing can hold.
+            None => Failure::usage(format_args!(
+                "the configuration file {path} holds a value that cannot be read"
+            )),
+        }
     })?;
     let mut layer = Layer::new();
     flatten(path, "", table, &mut layer)?;
@@ -258,8 +283,8 @@ fn read_environment(environment: &[(OsString, OsString)]) -> Outcome<Layer> {
             .to_str()
             .ok_or_else(|| Failure::usage(format_args!("the environment variable {variable} is not UTF-8")))?;
         let kind = match key.kind {
-            Kind::Plain | Kind::Secret => ValueKind::from(text),
-            Kind::Structured => structured(&variable, text)?,
+            Kind::Plain | Kind::SecretText => ValueKind::from(text),
+            Kind::Structured | Kind::Secret => structured(text).ok_or_else(|| not_toml(&variable))?,
         };
         layer.insert(key.name, from(Origin::Variable(variable.into_owned()), kind));
     }
@@ -267,17 +292,18 @@ fn read_environment(environment: &[(OsString, OsString)]) -> Outcome<Layer> {
 }
 
 /// Lists and tables are written as TOML.
-fn structured(variable: &str, text: &str) -> Outcome<ValueKind> {
+fn structured(text: &str) -> Option<ValueKind> {
     let table = File::from_str(&format!("value = {text}"), FileFormat::Toml).collect();
     let table = table.ok().filter(|table| table.len() == 1);
     table
         .and_then(|mut table| table.remove("value"))
         .map(|value| value.kind)
-        .ok_or_else(|| {
-            Failure::usage(format_args!("the environment variable {variable} is not TOML: {text}")).advise(
-                "write a list as [\"timestamp\", \"ulid\"], a table as { orchestrator = [\"job\", \"client\"] }",
-            )
-        })
+}
+
+/// The value is not quoted: it may be a secret, in the variable of another key by mistake.
+fn not_toml(variable: &str) -> Failure {
+    Failure::usage(format_args!("the environment variable {variable} is not TOML"))
+        .advise("write a list as [\"timestamp\", \"ulid\"], a table as { orchestrator = [\"job\", \"client\"] }")
 }
 
 #[cfg(test)]

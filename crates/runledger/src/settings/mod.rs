@@ -1,10 +1,13 @@
 //! The configuration: one file, the environment, the flags, in this order. A key that nobody knows is an error, never
 //! ignored; nothing outside this module and `main` reads the environment.
 
+mod broken;
 mod keys;
 mod layers;
 mod show;
 mod span;
+mod traces;
+mod webhook;
 mod words;
 
 use std::collections::BTreeMap;
@@ -19,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) use layers::{Given, Loaded, Origin, load};
 pub(crate) use show::show;
 pub(crate) use span::Span;
+pub(crate) use traces::Traces;
+pub(crate) use webhook::{ConfiguredWebhook, WebhookSettings};
 pub(crate) use words::{Creates, LogFormat, LogLevel, Scheme, StoreKind};
 
 use crate::failure::{Failure, Outcome};
@@ -32,10 +37,12 @@ pub(crate) const FILE_NAME: &str = "runledger.toml";
 pub(crate) enum Kind {
     /// The text is the value.
     Plain,
-    /// The text is the value, and nobody is shown it.
-    Secret,
+    /// As well, and it is a secret: no message says anything of the value.
+    SecretText,
     /// A list or a table, written as TOML.
     Structured,
+    /// A list or a table as well, and it may hold a secret: no message says anything of the value.
+    Secret,
 }
 
 /// Every setting, with its effective value.
@@ -60,14 +67,24 @@ pub(crate) struct Settings {
     pub(crate) registry: Registry,
     /// The server's streams of events.
     pub(crate) events: Events,
+    /// The functions of the older services.
+    // An empty list is lost on its way through the layers.
+    #[serde(default)]
+    pub(crate) legacy: Legacy,
     /// Bounds of the server.
     pub(crate) limits: Limits,
     /// How much one client may hold at once.
     pub(crate) quotas: ClientQuotas,
     /// The server's certificate.
     pub(crate) tls: TlsFiles,
+    /// The receivers of the log.
+    // The library that merges the layers drops an empty list.
+    #[serde(default)]
+    pub(crate) webhooks: Vec<WebhookSettings>,
     /// What is logged, and how.
     pub(crate) log: Log,
+    /// Where spans go.
+    pub(crate) traces: Traces,
 }
 
 /// Who may create what.
@@ -158,6 +175,15 @@ pub(crate) struct Events {
     pub(crate) streams: usize,
     /// How long one may say nothing.
     pub(crate) keep_alive: Span,
+}
+
+/// The functions of the older services.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Legacy {
+    /// The sources whose completion of a client's record says only that its work was started.
+    #[serde(default)]
+    pub(crate) triggers: Vec<Source>,
 }
 
 /// Bounds of the server.
@@ -263,6 +289,7 @@ impl Settings {
                 streams: 256,
                 keep_alive: Span::from_secs(15),
             },
+            legacy: Legacy::default(),
             limits: Limits {
                 body_bytes: 1024 * 1024,
                 body_time: Span::from_secs(30),
@@ -277,10 +304,12 @@ impl Settings {
                 notes: 0,
             },
             tls: TlsFiles::default(),
+            webhooks: Vec::new(),
             log: Log {
                 level: LogLevel::Info,
                 format: LogFormat::Auto,
             },
+            traces: Traces::default(),
         }
     }
 
@@ -305,10 +334,17 @@ impl Settings {
         Ok(policy)
     }
 
+    /// The webhooks, as they are to be set up.
+    pub(crate) fn configured_webhooks(&self) -> Outcome<Vec<ConfiguredWebhook>> {
+        webhook::read_all(&self.webhooks)
+    }
+
     /// What no type says: bounds of numbers.
     fn check(&self) -> Outcome {
         self.policy()?;
         self.check_store()?;
+        self.traces.check()?;
+        self.configured_webhooks()?;
         if self.creation.run_id_schemes.is_empty() {
             return Err(Failure::usage(
                 "creation.run_id_schemes is empty, so that no run could ever be created",

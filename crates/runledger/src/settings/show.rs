@@ -1,11 +1,15 @@
 //! `config show`: every effective value with its origin.
 
+use runledger_webhook::Endpoint;
 use serde_json::{Value, json};
 
 use super::keys::KEYS;
 use super::{Kind, Loaded, Origin};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::{Output, Table};
+
+/// What stands in the place of a secret.
+pub(super) const HIDDEN: &str = "(hidden)";
 
 /// Prints every key, its effective value and its origin.
 ///
@@ -18,9 +22,10 @@ pub(crate) fn show(loaded: &Loaded, output: &Output) -> Outcome {
     for key in KEYS {
         let value = key.name.split('.').try_fold(&values, |value, part| value.get(part));
         let mut value = value.cloned().unwrap_or_default();
-        if key.kind == Kind::Secret && value != "" {
-            value = Value::from("(not shown)");
+        if key.kind == Kind::SecretText && value != "" {
+            value = HIDDEN.into();
         }
+        let value = without_secrets(value);
         let origin = loaded.origins.get(key.name).unwrap_or(&Origin::Default);
         table.row([key.name.to_owned(), toml(&value), origin.to_string()]);
         object.insert(key.name.into(), json!({"value": value, "origin": origin.to_string()}));
@@ -30,6 +35,20 @@ pub(crate) fn show(loaded: &Loaded, output: &Output) -> Outcome {
     } else {
         output.line(&table.text())
     }
+}
+
+/// A value of which nothing is secret: of a webhook, the secret is hidden, and all of the URL but where it leads.
+fn without_secrets(mut value: Value) -> Value {
+    for webhook in value.as_array_mut().into_iter().flatten() {
+        if let Some(secret) = webhook.get_mut("secret") {
+            *secret = HIDDEN.into();
+        }
+        if let Some(url) = webhook.get_mut("url") {
+            let endpoint = url.as_str().and_then(|url| url.parse::<Endpoint>().ok());
+            *url = endpoint.map_or_else(|| HIDDEN.into(), |endpoint| format!("{endpoint}/{HIDDEN}").into());
+        }
+    }
+    value
 }
 
 /// The value as a configuration file has it, on one line.

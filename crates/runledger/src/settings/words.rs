@@ -67,6 +67,28 @@ words! {
 }
 
 words! {
+    /// What a line looks like to a webhook.
+    WebhookFormat {
+        /// A `CloudEvents` event.
+        CloudEvents = "cloudevents",
+        /// An `OpenLineage` run event.
+        OpenLineage = "openlineage",
+    }
+}
+
+words! {
+    /// What a webhook gets of refused attempts.
+    WebhookRefused {
+        /// None of them.
+        Without = "without",
+        /// They come among the others.
+        With = "with",
+        /// Nothing else.
+        Only = "only",
+    }
+}
+
+words! {
     /// How severe a line is.
     LogLevel {
         /// Nothing at all.

@@ -5,6 +5,7 @@
 
 mod change;
 mod create;
+mod delivery;
 mod load;
 mod token;
 
@@ -14,6 +15,7 @@ use runledger_domain::{ChainHead, ExternalId, NewActivity, RunKey, RunRecord, St
 use rusqlite::{Connection, params};
 
 pub(crate) use self::create::Prepared;
+pub(crate) use self::delivery::DeliveryOrder;
 pub(crate) use self::token::TokenOrder;
 use crate::columns::{decode, key_columns, status_code, version_column};
 use crate::error::StoreError;

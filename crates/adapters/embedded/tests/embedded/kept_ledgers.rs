@@ -8,7 +8,8 @@ use std::path::Path;
 use runledger_domain::{CreationContent, CreationIntent, CreationPolicy, Quotas, Timestamp};
 use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
 use runledger_ports::{
-    ActivityFilter, CreateOutcome, Cursor, ListFilter, PageSize, RunCreator as _, RunReader as _, TokenStore as _,
+    ActivityFilter, CreateOutcome, Cursor, DeliveryState, DeliveryStore as _, ListFilter, PageSize, RunCreator as _,
+    RunReader as _, TokenStore as _,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -16,6 +17,8 @@ use tempfile::TempDir;
 const SCHEMA_1: &[u8] = include_bytes!("kept/ledger-schema-1.db");
 const SCHEMA_2: &[u8] = include_bytes!("kept/ledger-schema-2.db");
 const SCHEMA_3: &[u8] = include_bytes!("kept/ledger-schema-3.db");
+const SCHEMA_4: &[u8] = include_bytes!("kept/ledger-schema-4.db");
+const SCHEMA_5: &[u8] = include_bytes!("kept/ledger-schema-5.db");
 /// What is read from them: records, lines of the log, tokens.
 const RECORDS: &str = include_str!("kept/records.jsonl");
 const LINES: &str = include_str!("kept/activity.tsv");
@@ -137,10 +140,39 @@ async fn i17_a_ledger_of_schema_3_is_what_it_was() {
     check(SCHEMA_3, 3, TOKENS, LINES.lines().count()).await;
 }
 
+#[tokio::test]
+async fn i17_a_ledger_of_schema_4_is_what_it_was() {
+    check(SCHEMA_4, 4, TOKENS, LINES.lines().count()).await;
+}
+
+#[tokio::test]
+async fn i17_a_ledger_of_schema_5_is_what_it_was() {
+    check(SCHEMA_5, 5, TOKENS, LINES.lines().count()).await;
+    let directory = directory(SCHEMA_5);
+    let store = open(directory.path());
+    let second = |second: i64| Timestamp::from_micros(1_758_842_321_000_000 + second * 1_000_000).unwrap();
+    let working = DeliveryState {
+        position: 7,
+        ..DeliveryState::default()
+    };
+    let disabled = DeliveryState {
+        position: 3,
+        failures: 300,
+        failing_since: Some(second(30)),
+        disabled_at: Some(second(86_430)),
+        last_error: Some("answered 500".into()),
+    };
+    let kept = vec![
+        ("billing".parse().unwrap(), working),
+        ("lineage".parse().unwrap(), disabled),
+    ];
+    assert_eq!(store.deliveries().await.unwrap(), kept);
+}
+
 /// What clients hold is counted when a ledger is brought forward: a quota counts the records of before.
 #[tokio::test]
 async fn i12_records_of_before_the_quotas_count_under_them() {
-    for ledger in [SCHEMA_1, SCHEMA_2, SCHEMA_3] {
+    for ledger in [SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4] {
         let directory = directory(ledger);
         let store = open(directory.path());
         let policy = CreationPolicy::default().limit_clients(Quotas {

@@ -100,6 +100,7 @@ impl Target {
             clock: Arc::new(SystemClock),
             ids: ids.clone(),
             tokens: store.inner.clone(),
+            deliveries: store.inner.clone(),
             secrets: ids,
         };
         let ledger = Ledger::new(ports, policy, Registry::new(1_000, true));

@@ -40,6 +40,10 @@ impl Draft<'_> {
             call.tokens.id.push(id.as_str().to_owned());
             call.tokens.body.push(touched.body);
         }
+        for (name, touched) in std::mem::take(&mut self.deliveries) {
+            let group = self.groups.of(touched.member);
+            call.deliveries.push(group, &name, touched.version, touched.state);
+        }
         for (member, line) in std::mem::take(&mut self.lines) {
             let group = self.groups.of(member);
             let lines = &mut call.lines;

@@ -1,9 +1,10 @@
-//! Which operations of a call stand or fall together: those that touch the same run, client, attempt or token.
+//! Which operations of a call stand or fall together: those that touch the same run, client, attempt, token or webhook.
 
 use std::collections::HashMap;
 
 use runledger_domain::access::TokenId;
 use runledger_domain::{AttemptId, ClientId, RunId, Source};
+use runledger_ports::WebhookName;
 
 /// What operations may have in common.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -15,6 +16,7 @@ pub(super) enum Common {
     /// The attempt of a source to start a run.
     Minted(Source, AttemptId),
     Token(TokenId),
+    Delivery(WebhookName),
 }
 
 /// Sets of operations that grow together.

@@ -8,6 +8,7 @@
 
 mod change;
 mod create;
+mod delivery;
 mod finish;
 mod groups;
 mod token;
@@ -18,8 +19,11 @@ use std::sync::Arc;
 use runledger_domain::access::TokenId;
 use runledger_domain::creation::JobEvidence;
 use runledger_domain::{AttemptId, ClientId, ClientLoad, NewActivity, RunId, RunKey, RunRecord, Source};
+use runledger_ports::WebhookName;
 
 pub(crate) use self::create::{Prepared, is_minted_job};
+pub(crate) use self::delivery::DeliveryOrder;
+use self::delivery::TouchedDelivery;
 use self::groups::{Common, Groups};
 pub(crate) use self::token::TokenOrder;
 use crate::cache::Cache;
@@ -43,6 +47,7 @@ pub(crate) struct Draft<'a> {
     order: Vec<RunKey>,
     minted: HashMap<(Source, AttemptId), RunKey>,
     tokens: HashMap<TokenId, TouchedToken>,
+    deliveries: HashMap<WebhookName, TouchedDelivery>,
     /// By how much what clients hold has changed, run by run.
     loads: BTreeMap<(RunId, ClientId), (i64, i64)>,
     guards: HashMap<Guarded, (usize, (i64, i64))>,
@@ -102,6 +107,7 @@ impl<'a> Draft<'a> {
             order: Vec::new(),
             minted: HashMap::new(),
             tokens: HashMap::new(),
+            deliveries: HashMap::new(),
             loads: BTreeMap::new(),
             guards: HashMap::new(),
             lines: Vec::new(),

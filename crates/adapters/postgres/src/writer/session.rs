@@ -10,7 +10,7 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::Shared;
-use crate::call::{Call, Done, SETTLE, WRITE};
+use crate::call::{Call, Done, SETTLE, WRITE, WRITE_DELIVERIES};
 use crate::connect::{Connection, Connector, Session};
 use crate::error::{Fate, StoreError, fate, text_of};
 use crate::evidence::{Evidence, READ, Wanted};
@@ -35,6 +35,7 @@ pub(super) struct Sessions {
 struct Open {
     connection: Connection,
     write: Statement,
+    write_deliveries: Statement,
     read: Statement,
     settle: Statement,
 }
@@ -118,7 +119,12 @@ impl Sessions {
         self.last_call += 1;
         let number = self.last_call;
         let open = self.opened()?;
-        let sending = call.send(&open.connection.client, &open.write, server, number);
+        let write = if call.keeps_deliveries() {
+            &open.write_deliveries
+        } else {
+            &open.write
+        };
+        let sending = call.send(&open.connection.client, write, server, number);
         let Ok(sent) = tokio::time::timeout(self.step, sending).await else {
             self.owe(number, StoreError::Silent(self.step).to_string());
             return Ok(Sent::Unknown);
@@ -206,11 +212,13 @@ impl Sessions {
             let connection = self.connector.connect(Session::Write, self.step).await?;
             schema::check(&connection.client).await?;
             let write = connection.client.prepare(WRITE).await?;
+            let write_deliveries = connection.client.prepare(WRITE_DELIVERIES).await?;
             let read = connection.client.prepare(READ).await?;
             let settle = connection.client.prepare(SETTLE).await?;
             self.open = Some(Open {
                 connection,
                 write,
+                write_deliveries,
                 read,
                 settle,
             });

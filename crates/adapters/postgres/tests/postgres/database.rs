@@ -2,13 +2,25 @@
 
 use std::time::Duration;
 
-use runledger_ports::{CreateError, CreateOutcome, RunChanger as _, RunReader as _};
+use runledger_ports::{
+    CreateError, CreateOutcome, DeliveryState, DeliveryStore as _, RunChanger as _, RunReader as _, Unavailable,
+};
 use runledger_postgres::{OpenError, PostgresStore, schema};
 
 use tokio_postgres::error::SqlState;
 
 use crate::bed::{Database, connect, options};
 use crate::several::{JOB, add, chain, create, key, open};
+
+/// Keeps how far the log was delivered to the one webhook; answers the position that is kept.
+async fn keep_delivery(store: &PostgresStore, position: u64) -> Result<u64, Unavailable> {
+    let state = DeliveryState {
+        position,
+        ..DeliveryState::default()
+    };
+    let kept = store.keep_delivery(&"billing".parse().unwrap(), state).await?;
+    Ok(kept.position)
+}
 
 /// Makes the three roles, and a user of each.
 async fn with_roles() -> Database {
@@ -43,6 +55,7 @@ async fn a_role_that_may_change_but_not_create_is_refused_by_the_database() {
     let created = create(&writer, JOB, "attempt-1").await;
     assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
     let changer = open(&database.url_of("changer")).await;
+    assert_eq!(keep_delivery(&changer, 1).await, Ok(1));
     let applied = changer.change(add(JOB, None)).await.unwrap();
     assert_eq!(applied.record().version(), 2);
     // Together in one call, the creations fail alone.
@@ -77,6 +90,8 @@ async fn a_role_that_may_change_but_not_create_is_refused_by_the_database() {
     let reader = open(&database.url_of("reader")).await;
     assert!(reader.get(&key(JOB)).await.unwrap().is_some());
     assert!(reader.change(add(JOB, None)).await.is_err());
+    assert_eq!(reader.deliveries().await.unwrap().len(), 1);
+    assert!(keep_delivery(&reader, 2).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,6 +99,7 @@ async fn not_even_the_owner_deletes_or_rewrites() {
     let database = Database::fresh().await;
     let store = open(&database.url()).await;
     let _created = create(&store, JOB, "attempt-1").await.unwrap();
+    keep_delivery(&store, 7).await.unwrap();
     let owner = connect(&database.url()).await;
     for statement in [
         "DELETE FROM run",
@@ -97,6 +113,9 @@ async fn not_even_the_owner_deletes_or_rewrites() {
         "UPDATE head SET seq = seq - 1",
         "DELETE FROM head",
         "DELETE FROM minted",
+        "DELETE FROM delivery",
+        "UPDATE delivery SET position = position - 1",
+        "UPDATE delivery SET name = 'other'",
         "INSERT INTO run SELECT id + 1, run_id, client_id, status, version, deadline, batch, body FROM run",
     ] {
         let done = owner.batch_execute(statement).await;
@@ -135,6 +154,18 @@ async fn a_schema_that_does_not_fit_is_refused_with_what_to_do() {
         .batch_execute("UPDATE schema_version SET version = 1")
         .await
         .unwrap();
+    assert!(matches!(open().await, Err(OpenError::Older { found: 1, .. })));
+    // As it was before the second migration: what it makes is not there.
+    admin
+        .batch_execute(
+            "DROP TABLE delivery;
+             DO $$ BEGIN EXECUTE 'DROP FUNCTION ' || 'ledger_write_v2'::regproc::oid::regprocedure; END $$;
+             DROP FUNCTION ledger_delivery_follows;",
+        )
+        .await
+        .unwrap();
+    let brought_forward = schema::migrate(&options(&database.url()), 0).await.unwrap();
+    assert_eq!((brought_forward.from, brought_forward.to), (1, schema::SCHEMA_VERSION));
     assert!(open().await.is_ok());
     let empty = Database::fresh().await;
     let nothing = connect(&empty.url()).await;

@@ -135,7 +135,9 @@ class UnexpectedAnswer(LedgerError):
     """Something answered, but not as a ledger does: is the URL the right one?"""
 
 
-NOTHING_DONE = frozenset({"busy", "stopped", "store_failed", "body_too_slow"})
+NOTHING_DONE = frozenset(
+    {"busy", "stopped", "store_failed", "body_too_slow", "rate_limited", "client_rate_limited"}
+)
 """The codes that say for certain that a request which may be repeated had no effect."""
 
 

@@ -25,6 +25,9 @@ _COME_AGAIN = frozenset({408, 429, 502, 503, 504})
 """Statuses that say: not now. 408 is a time-out; 502 and 504 are how a proxy tells of a connection that failed and of
 an answer that did not come."""
 
+_NOT_KNOWN_AGAIN = frozenset({"update", "start_stage", "heartbeat"})
+"""The operations whose repetition the ledger can tell by their key alone; these may also be sent without one."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -125,7 +128,7 @@ class Wire:
                 problem = _problem(response)
                 if not _may_come_again(response):
                     raise _failure(call, problem, unanswered)
-                if response.status_code != 429 and problem.code not in NOTHING_DONE:
+                if problem.code not in NOTHING_DONE:
                     unanswered += 1
             if not tries.wait(problem.retry_after):
                 _give_up(call, problem, unanswered, cause)
@@ -213,7 +216,21 @@ def _failure(call: Call, problem: Problem, unanswered: int) -> LedgerError:
         kind = InDoubt if call.changes else Unavailable
     elif problem.code == "unexpected_answer" and problem.status not in (401, 403):
         kind = UnexpectedAnswer
+    if call.changes and unanswered and not _settles(call, problem):
+        kind = InDoubt
     return kind(problem, call.operation, call.idempotency_key, unanswered if call.changes else 0)
+
+
+def _settles(call: Call, problem: Problem) -> bool:
+    """Whether a refusal also says that no try before it took effect. The ledger looks for the repetition first, and refuses
+    only what is none; so a refusal about the record does, if a repetition can be told at all. One about the caller, such
+    as a token that was revoked in between, says nothing of the past."""
+    is_known_again = call.idempotency_key is not None or call.operation not in _NOT_KNOWN_AGAIN
+    if problem.status == 404:
+        return problem.code == "not_found"
+    if problem.status in (409, 412):
+        return is_known_again
+    return problem.status == 422
 
 
 def _give_up(call: Call, problem: Problem, unanswered: int, cause: Optional[Exception]) -> NoReturn:

@@ -137,7 +137,8 @@ impl World {
             watch: store,
             clock: clock.clone(),
             ids: Arc::new(Counted::default()),
-            tokens,
+            tokens: tokens.clone(),
+            deliveries: tokens,
             secrets: Arc::new(RandomIds::new().unwrap()),
         };
         let ledger = Arc::new(Ledger::new(ports, policy, Registry::new(1_000, true)));

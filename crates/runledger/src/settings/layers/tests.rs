@@ -90,6 +90,7 @@ fn a_list_of_creators_is_the_whole_list_and_keeps_its_spelling() {
             ("RUNLEDGER_CREATION__CREATORS", "{ other = ['job', 'client'] }"),
             ("RUNLEDGER_CREATION__RUN_ID_SCHEMES", r#"["ulid"]"#),
             ("RUNLEDGER_CREATION__REQUIRE_JOB", "false"),
+            ("RUNLEDGER_LEGACY__TRIGGERS", r#"["smart_resume"]"#),
         ],
         "[creation.creators]\nNightly_Batch = ['job']\n",
     );
@@ -97,6 +98,7 @@ fn a_list_of_creators_is_the_whole_list_and_keeps_its_spelling() {
     assert_eq!(settings.creation.creators.len(), 1);
     assert_eq!(settings.creation.run_id_schemes, [Scheme::Ulid]);
     assert!(!settings.creation.require_job);
+    assert_eq!(settings.legacy.triggers, ["smart_resume".parse().unwrap()]);
 }
 
 #[test]
@@ -153,7 +155,7 @@ fn a_value_that_does_not_fit_is_refused_with_its_key_and_place() {
         "[log]\nlevel = 'loud'\n",
         &["log.level", "\"loud\" is none of off, error, warn, info, debug, trace"],
     );
-    check_refused(&[], "listen = \n", &["test.toml", "TOML"]);
+    check_refused(&[], "listen = \n", &["test.toml", "TOML", "line 1", "key listen"]);
     check_refused(
         &[("RUNLEDGER_CREATION__CREATORS", "nobody")],
         "",
@@ -181,4 +183,82 @@ fn a_named_file_must_be_there_and_may_name_the_data_directory() {
     assert_eq!(load(&given).unwrap().settings.data, PathBuf::from("/some/where"));
     given.file = Some("/no/such/file.toml".into());
     assert!(load(&given).unwrap_err().to_string().contains("/no/such/file.toml"));
+}
+
+#[test]
+fn a_secret_is_quoted_by_no_message() {
+    let variable = |value| vec![("RUNLEDGER_TRACES__HEADERS", value)];
+    let cases = [
+        (variable("{ authorization = \"marzipan\""), ""),
+        (variable("\"marzipan\""), ""),
+        (variable("{ a = { b = \"marzipan\" } }"), ""),
+        (vec![], "[traces]\nheaders = 'marzipan'\n"),
+        (vec![], "[traces]\nheaders = { authorization = marzipan }\n"),
+        // Whatever is broken, and whatever it was meant for.
+        (vec![], "[traces]\nheaders = { authorization = 'marzipan'\n"),
+        (vec![], "listen = 'x' # marzipan\nauthorization: marzipan\n"),
+        (
+            vec![("RUNLEDGER_CREATION__CREATORS", "{ authorization = \"marzipan")],
+            "",
+        ),
+    ];
+    for (variables, file) in cases {
+        let failure = check(&variables, file).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        let text = failure.for_people();
+        assert!(!text.contains("marzipan"), "{text}");
+    }
+    let loaded = check(&variable("{ Authorization = \"Bearer marzipan\" }"), "").unwrap();
+    assert_eq!(loaded.settings.traces.headers.to_send().unwrap().len(), 1);
+    assert!(!format!("{loaded:?}").contains("marzipan"));
+}
+
+#[test]
+fn a_secret_of_a_webhook_is_quoted_by_no_message() {
+    let variable = |value| vec![("RUNLEDGER_WEBHOOKS", value)];
+    let hook = "[[webhooks]]\nname = 'one'\nurl = 'https://a/marzipan'\nsecret = 'marzipan'\n";
+    let with = |more: &str| format!("{hook}{more}\n");
+    let cases = [
+        (variable("[{ name = \"one\", secret = \"marzipan\""), String::new()),
+        (variable("\"marzipan\""), String::new()),
+        (variable("[\"marzipan\"]"), String::new()),
+        (variable("[{ name = \"one\", secret = [\"marzipan\"] }]"), String::new()),
+        (vec![], "webhooks = 'marzipan'\n".into()),
+        (vec![], "[[webhooks]]\nsecret = marzipan\n".into()),
+        // Understood, and no secret after all.
+        (vec![], hook.into()),
+        (vec![], with("format = 'marzipan'")),
+        (vec![], with("timeout = 'marzipan'")),
+        (vec![], hook.replace("secret =", "colour =")),
+        // Whatever is broken, and whatever it was meant for.
+        (vec![], with("colour = ")),
+        (vec![], with("secret = 'marzipan'")),
+        (vec![], "listen = 'x' # marzipan\nauthorization: marzipan\n".into()),
+        (
+            vec![("RUNLEDGER_CREATION__CREATORS", "{ secret = \"marzipan")],
+            String::new(),
+        ),
+    ];
+    for (variables, file) in cases {
+        let failure = check(&variables, &file).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        let text = failure.for_people();
+        assert!(!text.contains("marzipan"), "{text}");
+    }
+    // Where it is, and what is meant, is said all the same.
+    for (more, words) in [
+        ("format = 'xml'", "webhooks[0].format: it is not understood"),
+        ("timeout = [1]", "webhooks[0].timeout: a string is expected"),
+        (
+            "colour = 'blue'",
+            "unknown field `colour`, expected one of `name`, `url`",
+        ),
+    ] {
+        check_refused(&[], &with(more), &[words]);
+    }
+    check_refused(
+        &[],
+        "[[webhooks]]\nname = 'one'\n",
+        &["webhooks in the file", "url is missing"],
+    );
 }

@@ -1,0 +1,134 @@
+//! Formulas as Airtable's `filterByFormula` and formula fields have them: a tokenizer, a parser and an evaluator.
+//!
+//! Names of functions do not mind case, names of fields do. What is known of the quirks is kept: a blank is equal to `0`,
+//! to `''` and to `FALSE()`; texts are equal only in the same case; an error anywhere is the answer, unless something asks
+//! whether it is one. Nothing here reads a clock.
+
+mod dates;
+mod evaluate;
+mod functions;
+mod numbers;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod token;
+mod value;
+
+pub(crate) use dates::parse as moment;
+pub use value::Value;
+pub(crate) use value::date_text;
+
+use functions::Function;
+use std::collections::BTreeSet;
+
+/// A formula that was understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Formula {
+    expression: Expression,
+}
+
+/// Why a formula is refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormulaError {
+    /// It cannot be read.
+    #[error("Invalid formula. Please check your formula text.")]
+    Syntax,
+    /// It calls what is no function.
+    #[error("Unknown function names: {}", .0.join(", "))]
+    UnknownFunctions(Vec<String>),
+    /// It names what is no field of the table.
+    #[error("Unknown field names: {}", .0.join(", "))]
+    UnknownFields(Vec<String>),
+}
+
+/// The record that a formula is evaluated on.
+pub trait Row {
+    /// The value of a field; a blank when the record holds nothing there.
+    fn field(&self, name: &str) -> Value;
+    /// The id of the record.
+    fn id(&self) -> &str;
+    /// When it was created, in milliseconds since 1970.
+    fn created_ms(&self) -> i64;
+    /// When it was last changed, in milliseconds since 1970.
+    fn modified_ms(&self) -> i64;
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Expression {
+    Number(f64),
+    Text(String),
+    Field(String),
+    Negation(Box<Expression>),
+    Binary(Operator, Box<Expression>, Box<Expression>),
+    Call(Function, Vec<Expression>),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Operator {
+    Equal,
+    Unequal,
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
+    Join,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+}
+
+impl Formula {
+    /// Reads a formula.
+    ///
+    /// # Errors
+    /// [`FormulaError::Syntax`] or [`FormulaError::UnknownFunctions`].
+    ///
+    /// ```
+    /// use runledger_airtable_fake::formula::Formula;
+    ///
+    /// assert!(Formula::parse("AND({Run ID} = 'a', NOT({Done}))").is_ok());
+    /// assert!(Formula::parse("{Run ID} = 'Mary-O'Brien'").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, FormulaError> {
+        Ok(Self {
+            expression: parse::parse(text)?,
+        })
+    }
+
+    /// Every field that it names, once.
+    pub fn fields(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        self.expression.collect_fields(&mut names);
+        names
+    }
+
+    /// What it comes to on a record, at a time in milliseconds since 1970.
+    pub fn evaluate(&self, row: &dyn Row, now_ms: i64) -> Value {
+        evaluate::evaluate(&self.expression, &evaluate::Scene { row, now_ms })
+    }
+
+    /// Whether a list with this filter keeps the record.
+    pub fn keeps(&self, row: &dyn Row, now_ms: i64) -> bool {
+        self.evaluate(row, now_ms).is_truthy()
+    }
+}
+
+impl Expression {
+    fn collect_fields<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
+        match self {
+            Self::Number(_) | Self::Text(_) => {}
+            Self::Field(name) => {
+                names.insert(name);
+            }
+            Self::Negation(inner) => inner.collect_fields(names),
+            Self::Binary(_, left, right) => {
+                left.collect_fields(names);
+                right.collect_fields(names);
+            }
+            Self::Call(_, arguments) => arguments.iter().for_each(|argument| argument.collect_fields(names)),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Functions about texts and lists. Places count letters, from 1.
+
+use super::Value;
+use super::functions::Function;
+use super::numbers::whole;
+
+/// The longest text that `REPT` makes, in bytes.
+const REPEATED_BYTES_MAX: usize = 1_000_000;
+
+/// A function about texts, on values without an error.
+pub(super) fn call(function: Function, values: &[Value]) -> Value {
+    let text = |place: usize| values.get(place).map(Value::text).unwrap_or_default();
+    let count = |place: usize, default: usize| match values.get(place) {
+        None => Some(default),
+        Some(value) => value.number().map(|number| usize::try_from(whole(number)).unwrap_or(0)),
+    };
+    match function {
+        Function::Concatenate => values.iter().map(Value::text).collect::<String>().into(),
+        Function::Exact => (text(0) == text(1)).into(),
+        // Case counts; what is not found is at 0.
+        Function::Find => find(&text(0), &text(1), count(2, 1)).map_or(Value::Number(0.0), Value::Number),
+        // Case does not count; what is not found is nowhere.
+        Function::Search => {
+            find(&text(0).to_lowercase(), &text(1).to_lowercase(), count(2, 1)).map_or(Value::Blank, Value::Number)
+        }
+        Function::Len => Value::Number(length(&text(0))),
+        Function::Lower => text(0).to_lowercase().into(),
+        Function::Upper => text(0).to_uppercase().into(),
+        Function::Trim => text(0).trim().to_owned().into(),
+        Function::T => match &values[0] {
+            Value::Text(text) => text.clone().into(),
+            _ => Value::Blank,
+        },
+        Function::EncodeUrlComponent => crate::encoding::encode(&text(0)).into(),
+        Function::ArrayJoin => {
+            let separator = values.get(1).map_or_else(|| ", ".to_owned(), Value::text);
+            items(&values[..1])
+                .iter()
+                .map(Value::text)
+                .collect::<Vec<_>>()
+                .join(&separator)
+                .into()
+        }
+        Function::ArrayFlatten => Value::List(items(values)),
+        Function::ArrayCompact => {
+            let mut found = items(values);
+            found.retain(|value| !matches!(value, Value::Blank) && !value.text().is_empty());
+            Value::List(found)
+        }
+        Function::ArrayUnique => {
+            let mut unique: Vec<Value> = Vec::new();
+            for value in items(values) {
+                if !unique.contains(&value) {
+                    unique.push(value);
+                }
+            }
+            Value::List(unique)
+        }
+        _ => cut(function, &text, &count).unwrap_or(Value::Error),
+    }
+}
+
+/// Functions that take counts; none when one is no number.
+fn cut(
+    function: Function,
+    text: &dyn Fn(usize) -> String,
+    count: &dyn Fn(usize, usize) -> Option<usize>,
+) -> Option<Value> {
+    let all: Vec<char> = text(0).chars().collect();
+    let slice = |from: usize, to: usize| -> String {
+        let to = to.min(all.len());
+        all[from.min(to)..to].iter().collect()
+    };
+    let made = match function {
+        Function::Left => slice(0, count(1, 1)?),
+        Function::Right => slice(all.len().saturating_sub(count(1, 1)?), all.len()),
+        Function::Mid => {
+            let from = count(1, 1)?.saturating_sub(1);
+            slice(from, from.saturating_add(count(2, 0)?))
+        }
+        Function::Replace => {
+            let from = count(1, 1)?.saturating_sub(1);
+            let behind = from.saturating_add(count(2, 0)?);
+            slice(0, from) + &text(3) + &slice(behind, all.len())
+        }
+        Function::Rept => {
+            let times = count(1, 0)?;
+            if text(0).len().saturating_mul(times) > REPEATED_BYTES_MAX {
+                return None;
+            }
+            text(0).repeat(times)
+        }
+        Function::Substitute => substitute(&text(0), &text(1), &text(2), count(3, 0)?),
+        _ => return None,
+    };
+    Some(made.into())
+}
+
+/// Replaces every occurrence, or only the one of that number.
+fn substitute(text: &str, old: &str, new: &str, only: usize) -> String {
+    if old.is_empty() {
+        return text.to_owned();
+    }
+    if only == 0 {
+        return text.replace(old, new);
+    }
+    text.match_indices(old).nth(only - 1).map_or_else(
+        || text.to_owned(),
+        |(place, _)| format!("{}{new}{}", &text[..place], &text[place + old.len()..]),
+    )
+}
+
+/// Where a text begins in another, from a letter on.
+fn find(what: &str, whole: &str, from: Option<usize>) -> Option<f64> {
+    let skipped = from?.max(1) - 1;
+    let start = whole
+        .char_indices()
+        .nth(skipped)
+        .map_or(whole.len(), |(place, _)| place);
+    let place = whole[start..].find(what)?;
+    Some(length(&whole[..start + place]) + 1.0)
+}
+
+fn length(text: &str) -> f64 {
+    u32::try_from(text.chars().count()).map_or(f64::INFINITY, f64::from)
+}
+
+fn items(values: &[Value]) -> Vec<Value> {
+    values
+        .iter()
+        .flat_map(|value| match value {
+            Value::List(values) => items(values),
+            other => vec![other.clone()],
+        })
+        .collect()
+}

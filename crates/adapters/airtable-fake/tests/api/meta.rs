@@ -1,0 +1,85 @@
+//! The metadata.
+
+use crate::hand::{BASE, Hand, TABLE};
+use runledger_airtable_fake::Settings;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn bases_and_tables_are_described() {
+    let hand = Hand::new().await;
+    let bases = hand.send("GET", "/v0/meta/bases", &Value::Null).await;
+    assert_eq!(
+        bases.body,
+        json!({ "bases": [{ "id": BASE, "name": "Tests", "permissionLevel": "create" }] })
+    );
+    let tables = hand
+        .send("GET", &format!("/v0/meta/bases/{BASE}/tables"), &Value::Null)
+        .await;
+    let table = &tables.body["tables"][0];
+    assert_eq!(table["id"], TABLE);
+    assert_eq!(table["primaryFieldId"], "fldKey00000000001");
+    assert_eq!(
+        table["fields"][0],
+        json!({ "id": "fldKey00000000001", "name": "Run Key", "type": "singleLineText" })
+    );
+    assert_eq!(table["fields"][1]["options"], json!({ "precision": 2 }));
+    assert_eq!(table["views"][0]["name"], "Grid view");
+    let who = hand.send("GET", "/v0/meta/whoami", &Value::Null).await;
+    assert!(who.body["id"].as_str().unwrap().starts_with("usr"));
+}
+
+#[tokio::test]
+async fn tables_fields_and_bases_are_made_and_renamed() {
+    let hand = Hand::new().await;
+    let tables = format!("/v0/meta/bases/{BASE}/tables");
+    let spec = json!({ "name": "New", "fields": [{ "name": "Name", "type": "singleLineText" }] });
+    let made = hand.send("POST", &tables, &spec).await;
+    assert_eq!(made.status, 200, "{}", made.text);
+    let id = made.body["id"].as_str().unwrap();
+    assert!(id.starts_with("tbl"));
+    assert_eq!(hand.send("POST", &tables, &spec).await.status, 422);
+    let field = json!({ "name": "Run Key", "type": "singleLineText" });
+    let fields = format!("{tables}/{id}/fields");
+    let added = hand.send("POST", &fields, &field).await;
+    let field_id = added.body["id"].as_str().unwrap();
+    assert!(field_id.starts_with("fld"));
+    assert_eq!(hand.send("POST", &fields, &field).await.status, 422);
+    let odd = json!({ "name": "Odd", "type": "number", "options": { "precision": 9 } });
+    assert_eq!(hand.send("POST", &fields, &odd).await.status, 422);
+    let renamed = hand
+        .send("PATCH", &format!("{fields}/{field_id}"), &json!({ "name": "Key" }))
+        .await;
+    assert_eq!(renamed.body["name"], "Key");
+    let renamed = hand
+        .send("PATCH", &format!("{tables}/{id}"), &json!({ "name": "Runs" }))
+        .await;
+    assert_eq!(renamed.body["name"], "Runs");
+    let record = hand
+        .send(
+            "POST",
+            &format!("/v0/{BASE}/Runs"),
+            &json!({ "fields": { "Key": "k" } }),
+        )
+        .await;
+    assert_eq!(record.status, 200);
+    let base = hand
+        .send("POST", "/v0/meta/bases", &json!({ "name": "B", "tables": [spec] }))
+        .await;
+    assert!(base.body["id"].as_str().unwrap().starts_with("app"));
+}
+
+#[tokio::test]
+async fn the_schema_is_changed_by_creators_with_the_scope() {
+    let tokens = json!([
+        { "token": "patEditor", "role": "edit" },
+        { "token": "patRecords", "scopes": ["data.records:read", "data.records:write"] },
+    ]);
+    let mut hand = Hand::with(Settings::default(), serde_json::from_value(tokens).unwrap()).await;
+    let tables = format!("/v0/meta/bases/{BASE}/tables");
+    let spec = json!({ "name": "New", "fields": [{ "name": "Name", "type": "singleLineText" }] });
+    hand.token = "patEditor".into();
+    assert_eq!(hand.send("GET", &tables, &Value::Null).await.status, 200);
+    assert_eq!(hand.send("POST", &tables, &spec).await.status, 403);
+    hand.token = "patRecords".into();
+    assert_eq!(hand.send("GET", &tables, &Value::Null).await.status, 403);
+}

@@ -1,0 +1,12 @@
+//! The wire layer against the fake Airtable: each fault of its control plane, and what the write is said to be.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets an error it does not expect ends there"
+)]
+
+mod faults;
+mod hand;
+mod mapping;
+mod reading;
+mod refusals;
+mod writing;

@@ -1,0 +1,71 @@
+//! Deliveries in a draft: they never go back, and touch no record; only who enables a webhook leaves a line (I6).
+
+use runledger_domain::{Source, Timestamp};
+use runledger_ports::{DeliveryState, WebhookName};
+
+use super::{Common, Draft, Drafted};
+
+/// What is to happen to the state of a webhook.
+pub(crate) enum DeliveryOrder {
+    Keep {
+        name: WebhookName,
+        state: DeliveryState,
+    },
+    Enable {
+        name: WebhookName,
+        by: Source,
+        at: Timestamp,
+    },
+}
+
+impl DeliveryOrder {
+    /// Which webhook.
+    pub(crate) const fn name(&self) -> &WebhookName {
+        match self {
+            Self::Keep { name, .. } | Self::Enable { name, .. } => name,
+        }
+    }
+}
+
+/// The state of a webhook that the call keeps.
+pub(super) struct TouchedDelivery {
+    pub(super) member: usize,
+    /// The version that is stored; 0 for none.
+    pub(super) version: i64,
+    pub(super) state: DeliveryState,
+}
+
+impl Draft<'_> {
+    /// Nothing comes of it only when a webhook is to be enabled that there is not.
+    pub(crate) fn delivery(&mut self, member: usize, order: &DeliveryOrder) -> Drafted<Option<DeliveryState>> {
+        let name = order.name();
+        self.groups.join(member, Common::Delivery(name.clone()));
+        let Some(stored) = self.evidence.deliveries.get(name) else {
+            return Drafted::LookFirst;
+        };
+        let stood = match self.deliveries.get(name) {
+            Some(touched) => Some(touched.state.clone()),
+            None => stored.as_ref().map(|seen| seen.state.clone()),
+        };
+        let state = match order {
+            DeliveryOrder::Keep { state, .. } => DeliveryState {
+                position: state.position.max(stood.map_or(0, |stood| stood.position)),
+                ..state.clone()
+            },
+            DeliveryOrder::Enable { by, at, .. } => {
+                self.line(member, name.line_of_enabling(stood.as_ref(), by, *at));
+                let Some(stood) = stood else {
+                    return Drafted::Answer(None);
+                };
+                stood.enabled()
+            }
+        };
+        let touched = TouchedDelivery {
+            member,
+            version: stored.as_ref().map_or(0, |seen| seen.version),
+            state: state.clone(),
+        };
+        self.deliveries.insert(name.clone(), touched);
+        Drafted::Answer(Some(state))
+    }
+}

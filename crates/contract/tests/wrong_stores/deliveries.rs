@@ -1,0 +1,85 @@
+//! Deliveries, as wrong stores keep them.
+
+use async_trait::async_trait;
+use runledger_domain::{Action, NewActivity, Source, Subject, Timestamp, Verdict};
+use runledger_ports::{ActivityLog, DeliveryState, DeliveryStore, Unavailable, WebhookName};
+
+use crate::flaws::Flaw;
+use crate::store::WrongStore;
+
+#[async_trait]
+impl DeliveryStore for WrongStore {
+    async fn deliveries(&self) -> Result<Vec<(WebhookName, DeliveryState)>, Unavailable> {
+        self.must_run()?;
+        let restarted = self.shadow().restarted;
+        let crashed = self.shadow().crashed;
+        match self.flaw {
+            Flaw::ForgetsDeliveriesOnRestart if restarted => Ok(Vec::new()),
+            Flaw::KeepsDeliveriesAtTheClose if crashed => Ok(Vec::new()),
+            Flaw::LetsDeliveriesGoBack => Ok(self.shadow().deliveries.clone().into_iter().collect()),
+            Flaw::ForgetsWhyDeliveriesFail => {
+                let mut states = self.right.deliveries().await?;
+                for (_, state) in &mut states {
+                    state.last_error = None;
+                }
+                Ok(states)
+            }
+            Flaw::SharesOneDelivery => {
+                let mut states = self.right.deliveries().await?;
+                let last = self.shadow().last_delivery.clone().unwrap_or_default();
+                for (_, state) in &mut states {
+                    *state = last.clone();
+                }
+                Ok(states)
+            }
+            _ => self.right.deliveries().await,
+        }
+    }
+
+    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
+        self.must_run()?;
+        self.shadow().deliveries.insert(name.clone(), state.clone());
+        self.shadow().last_delivery = Some(state.clone());
+        match self.flaw {
+            Flaw::LetsDeliveriesGoBack => return Ok(state),
+            Flaw::LogsDeliveries => {
+                let line = NewActivity {
+                    at: Timestamp::EPOCH,
+                    action: Action::Update,
+                    source: "webhook".into(),
+                    subject: Subject::default(),
+                    verdict: Verdict::Unchanged,
+                    version: None,
+                    detail: String::new(),
+                };
+                self.right.record(line).await?;
+            }
+            _ => {}
+        }
+        self.right.keep_delivery(name, state).await
+    }
+
+    async fn enable_delivery(
+        &self,
+        name: &WebhookName,
+        by: &Source,
+        at: Timestamp,
+    ) -> Result<Option<DeliveryState>, Unavailable> {
+        self.must_run()?;
+        let stood = self.right.deliveries().await?;
+        let stood = stood
+            .into_iter()
+            .find_map(|(known, state)| (known == *name).then_some(state));
+        let enabled = self.right.enable_delivery(name, by, at).await?;
+        let wrong = match (self.flaw, stood) {
+            (Flaw::ForgivesWhoIsNotDisabled, Some(state)) => DeliveryState {
+                position: state.position,
+                ..DeliveryState::default()
+            },
+            (Flaw::EnablesFromTheStart, Some(_)) | (Flaw::EnablesWithoutAWebhook, None) => DeliveryState::default(),
+            _ => return Ok(enabled),
+        };
+        self.right.keep_delivery(name, wrong.clone()).await?;
+        Ok(Some(wrong))
+    }
+}

@@ -1,4 +1,4 @@
-//! From a draft to the call: the columns of `ledger_write_v1`.
+//! From a draft to the call: the columns of the write statement.
 
 use runledger_domain::activity::chained_bytes;
 use runledger_domain::{BatchLabel, RecordKind, RunRecord};

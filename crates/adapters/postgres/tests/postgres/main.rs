@@ -5,6 +5,7 @@
 mod bed;
 mod contract;
 mod database;
+mod deliveries;
 mod doubt;
 mod proxy;
 mod several;

@@ -176,7 +176,7 @@ pub(crate) async fn hold_the_head(database: &Database) -> tokio_postgres::Client
 }
 
 /// Waits until so many sessions wait for a lock.
-async fn until_waiting(admin: &tokio_postgres::Client, sessions: i64) {
+pub(crate) async fn until_waiting(admin: &tokio_postgres::Client, sessions: i64) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
     for _ in 0..200 {

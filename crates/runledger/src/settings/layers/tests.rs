@@ -214,6 +214,27 @@ fn a_secret_is_quoted_by_no_message() {
 }
 
 #[test]
+fn the_address_of_the_database_is_quoted_by_no_message() {
+    for (variables, file) in [
+        (
+            vec![("RUNLEDGER_POSTGRES__URL", "postgres://u:marzipan@db:marzipan/x")],
+            "",
+        ),
+        (vec![], "[postgres]\nurl = ['marzipan']\n"),
+        (vec![], "[postgres]\nurl = { password = 'marzipan' }\n"),
+        (vec![], "[postgres]\nurl = marzipan\n"),
+    ] {
+        let failure = check(&variables, file).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        let text = failure.for_people();
+        assert!(!text.contains("marzipan"), "{text}");
+    }
+    // It is taken as it stands, and not as TOML.
+    let loaded = check(&[("RUNLEDGER_POSTGRES__URL", "postgres://u:marzipan@db/x")], "").unwrap();
+    assert!(!format!("{loaded:?}").contains("marzipan"));
+}
+
+#[test]
 fn a_secret_of_a_webhook_is_quoted_by_no_message() {
     let variable = |value| vec![("RUNLEDGER_WEBHOOKS", value)];
     let hook = "[[webhooks]]\nname = 'one'\nurl = 'https://a/marzipan'\nsecret = 'marzipan'\n";

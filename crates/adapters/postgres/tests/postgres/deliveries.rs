@@ -1,0 +1,75 @@
+//! Deliveries of two servers that decide at the same moment.
+
+use std::sync::Arc;
+
+use runledger_domain::Timestamp;
+use runledger_ports::{ActivityFilter, DeliveryState, DeliveryStore as _, PageSize, RunReader as _, WebhookName};
+
+use crate::bed::Database;
+use crate::several::{chain, hold_the_head, open, until_waiting};
+
+fn disabled(position: u64) -> DeliveryState {
+    DeliveryState {
+        position,
+        failures: 3,
+        disabled_at: Some(Timestamp::from_micros(1_758_842_321_000_000).unwrap()),
+        ..DeliveryState::default()
+    }
+}
+
+/// Both decide while neither is written: the one that comes second decides again, by the state of that moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_enables_a_webhook_that_another_server_delivers_to_goes_on_where_that_is() {
+    let database = Database::fresh().await;
+    let (one, other) = (open(&database.url()).await, open(&database.url()).await);
+    let name: WebhookName = "billing".parse().unwrap();
+    for store in [&one, &other] {
+        store.keep_delivery(&name, disabled(4)).await.unwrap();
+    }
+    let admin = hold_the_head(&database).await;
+    let kept = tokio::spawn({
+        let (one, name) = (Arc::clone(&one), name.clone());
+        async move { one.keep_delivery(&name, disabled(9)).await }
+    });
+    until_waiting(&admin, 1).await;
+    let enabled = tokio::spawn({
+        let (other, name) = (Arc::clone(&other), name.clone());
+        let at = Timestamp::from_micros(1_758_842_322_000_000).unwrap();
+        async move { other.enable_delivery(&name, &"operator".parse().unwrap(), at).await }
+    });
+    until_waiting(&admin, 2).await;
+    admin.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(kept.await.unwrap(), Ok(disabled(9)));
+    let working = DeliveryState {
+        position: 9,
+        ..DeliveryState::default()
+    };
+    assert_eq!(enabled.await.unwrap(), Ok(Some(working.clone())));
+    assert_eq!(one.deliveries().await.unwrap(), [(name, working)]);
+    assert_eq!(chain(&one).await, 1);
+    let page = one
+        .activity(&ActivityFilter::default(), None, PageSize::default())
+        .await;
+    let lines = page.unwrap().lines;
+    assert!(lines[0].line.detail.ends_with("goes on after line 9"), "{lines:?}");
+}
+
+/// Two servers that deliver to one webhook never take each other back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_delivery_of_two_servers_only_goes_forward() {
+    let database = Database::fresh().await;
+    let stores = [open(&database.url()).await, open(&database.url()).await];
+    let name: WebhookName = "billing".parse().unwrap();
+    let callers: Vec<_> = (1..=64_u64)
+        .map(|position| {
+            let store = Arc::clone(&stores[usize::from(position % 2 == 0)]);
+            let name = name.clone();
+            tokio::spawn(async move { (position, store.keep_delivery(&name, disabled(position)).await.unwrap()) })
+        })
+        .collect();
+    for caller in callers {
+        let (position, kept) = caller.await.unwrap();
+        assert!(kept.position >= position, "{position}: {kept:?}");
+    }
+    assert_eq!(stores[0].deliveries().await.unwrap(), [(name, disabled(64))]);
+}

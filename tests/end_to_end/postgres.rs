@@ -8,6 +8,8 @@ use serde_json::json;
 
 use crate::http::Connection;
 use crate::program::{Place, Ran, Server, ran, until};
+use crate::receiver::{Answer, Receiver};
+use crate::webhooks::{attempt, configure};
 
 /// A database server, with a ledger in it.
 fn database() -> Database {
@@ -115,6 +117,39 @@ fn a_database_that_is_away_is_said_to_be_and_comes_back_by_itself() {
     until("the server to write again", || {
         status(&server, "POST", "/v1/runs/nightly/heartbeat") == 200
     });
+    assert_eq!(server.stop(), Some(0));
+}
+
+/// Where a webhook is in the log is known to whoever takes over.
+#[test]
+fn a_webhook_goes_on_at_another_server_where_the_lost_one_was() {
+    let (database, places) = (database(), [Place::new(), Place::new()]);
+    let receiver = Receiver::start(|number| if number == 2 { Answer::Fail } else { Answer::Take });
+    for (place, from) in places.iter().zip([0, 16]) {
+        configure(
+            place,
+            &[("steady", receiver.port, "allow_private = true\nrefused = \"with\"")],
+        );
+        let server = serve(place, &database);
+        until("the webhook", || {
+            on(place, &database, &["webhook", "list"]).out.contains("steady")
+        });
+        attempt(&server.address, from, 16);
+        until("a delivery of this round", || receiver.taken().len() > from + 3);
+        server.kill();
+    }
+    let server = serve(&places[0], &database);
+    until("all lines", || receiver.taken().len() >= 32);
+    let numbers: Vec<_> = receiver
+        .taken()
+        .iter()
+        .map(|delivery| delivery.body["data"]["seq"].clone())
+        .collect();
+    assert_eq!(json!(numbers), json!((1..=32).collect::<Vec<_>>()), "in order");
+    on(&places[0], &database, &["webhook", "enable", "steady"]).expect(0);
+    on(&places[0], &database, &["verify", "--json"])
+        .expect(0)
+        .says(&["\"clean\":true"]);
     assert_eq!(server.stop(), Some(0));
 }
 

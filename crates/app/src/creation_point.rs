@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_domain::creation::is_attempt_reused;
+use runledger_domain::creation::{AttemptLine, is_attempt_reused};
 use runledger_domain::{
     AttemptId, ClientId, Creation, CreationContent, CreationField, CreationIntent, CreationPermit, CreationPolicy,
     CreationRefusal, NewActivity, NotAuthorisedReason, RunId, RunIdScheme, RunKey, RunRecord, Source, Subject,
@@ -284,7 +284,7 @@ impl CreationPoint {
             match self.policy.authorise(intent) {
                 Ok(permit) => permits.push(permit),
                 Err(not) => {
-                    let line = not.intent.refused(not.reason.code(), not.reason.to_string());
+                    let line = AttemptLine::of(&not.intent).refused(not.reason.code(), not.reason.to_string());
                     self.shared.log.record(line).await?;
                     self.shared
                         .stats
@@ -308,10 +308,7 @@ impl CreationPoint {
         for permit in permits {
             let intent = permit.into_intent();
             let source = intent.source.clone();
-            self.shared
-                .log
-                .record(intent.refused("withheld", "another record of the same call was refused".into()))
-                .await?;
+            self.shared.log.record(AttemptLine::of(&intent).withheld()).await?;
             self.shared
                 .stats
                 .count(Operation::Create, source.as_str(), Effect::Withheld);

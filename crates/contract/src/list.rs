@@ -14,6 +14,7 @@ macro_rules! each_rule_of_the_contract {
             a_client_needs_its_job in creation ["I2", "I11"];
             an_ended_job_takes_no_new_client in creation ["I5", "I7"];
             content_that_does_not_fit_is_refused in creation ["I2", "I11"];
+            an_attempt_without_effect_leaves_the_line_of_the_domain in creation ["I6"];
             an_import_keeps_its_history in creation ["I2", "I6"];
             a_batch_creates_all_in_its_order in batches ["I2"];
             a_batch_with_a_conflict_creates_nothing in batches ["I2", "I6", "I11"];

@@ -57,8 +57,9 @@ pub enum CreateError {
 ///   would have been created are `Withheld`. Replays in a batch stay replays.
 /// - When [`CreationPermit::needs_load`] says so, what the client's open records come to, of whatever run, MUST be counted
 ///   in the same transaction, with the records that the permits before it in the batch insert (I8, I12).
-/// - Every permit MUST leave one line: created, replayed or refused (the word of
-///   [`conflict_code`](runledger_domain::creation::conflict_code), the refusal's code, `withheld`) (I6).
+/// - Every permit MUST leave one line: that of the new record, or the one that
+///   [`AttemptLine`](runledger_domain::creation::AttemptLine) has for a replay, a conflict, a refusal and for what is
+///   withheld (I6).
 /// - A permit whose intent is minted MUST be compared with the minted job record that its source and attempt created
 ///   before, stored or earlier in the batch, whatever the run id: `Replayed` when the content is the same, `Conflict` when
 ///   it differs. A source and attempt MUST NOT create two minted job records (I7).

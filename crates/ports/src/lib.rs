@@ -34,7 +34,7 @@ pub use changer::{ChangeError, ChangeRequest, Changed, RunChanger};
 pub use creator::{CreateError, CreateOutcome, RunCreator};
 pub use deliveries::{DeliveryState, DeliveryStore, WebhookName, WebhookNameError};
 pub use error::Unavailable;
-pub use figures::{Distribution, StoreFigures, StoreMeter};
+pub use figures::{CommitMeter, Distribution, StoreFigures, StoreMeter};
 pub use reader::{
     ActivityFilter, ActivityPage, Counts, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,
     STALLED_COUNTED_MAX, StalledFilter,

@@ -80,6 +80,37 @@ pub struct ListFilter {
     pub within: Option<BTreeSet<ClientId>>,
 }
 
+impl ListFilter {
+    /// The same records as filters of which each names one status and one client at most: those for which an index is in
+    /// order. Their pages are to be put together in the order of creation ([`RecordPage::of`]).
+    pub fn walks(&self) -> Vec<Self> {
+        let statuses: Vec<Option<Status>> = match self.status {
+            Some(status) if self.open && !status.is_open() => Vec::new(),
+            Some(status) => vec![Some(status)],
+            None if self.open => vec![Some(Status::Queued), Some(Status::Running)],
+            None => vec![None],
+        };
+        let clients: Vec<Option<&ClientId>> = match &self.within {
+            None => vec![self.client.as_ref()],
+            Some(within) => {
+                let wanted = |client: &&ClientId| self.client.as_ref().is_none_or(|wanted| wanted == *client);
+                within.iter().filter(wanted).map(Some).collect()
+            }
+        };
+        let each = statuses
+            .iter()
+            .flat_map(|status| clients.iter().map(move |client| (*status, *client)));
+        each.map(|(status, client)| Self {
+            status,
+            open: false,
+            client: client.cloned(),
+            within: None,
+            ..self.clone()
+        })
+        .collect()
+    }
+}
+
 /// One page of records in the order of their creation.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RecordPage {
@@ -87,6 +118,20 @@ pub struct RecordPage {
     pub records: Vec<Arc<RunRecord>>,
     /// Where the next page begins; `None` at the end.
     pub next: Option<Cursor>,
+}
+
+impl RecordPage {
+    /// The page of what was found, each with its place: one more than the page has room for says that there is a next.
+    pub fn of(mut found: Vec<(Cursor, Arc<RunRecord>)>, size: PageSize) -> Self {
+        found.sort_unstable_by_key(|(place, _)| *place);
+        let room = size.get() as usize;
+        let more = found.len() > room;
+        found.truncate(room);
+        Self {
+            next: found.last().filter(|_| more).map(|(place, _)| *place),
+            records: found.into_iter().map(|(_, record)| record).collect(),
+        }
+    }
 }
 
 /// Which records count as stalled.

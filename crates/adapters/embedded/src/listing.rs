@@ -70,53 +70,29 @@ pub(crate) fn list(
     size: PageSize,
 ) -> Result<RecordPage, StoreError> {
     let after = after.map_or(0, |cursor| i64::try_from(cursor.id).unwrap_or(i64::MAX));
-    // Open records are two walks (queued, running), because an index is in order within one status only.
-    let statuses: Vec<Option<i64>> = match filter.status {
-        Some(status) if filter.open && !status.is_open() => return Ok(RecordPage::default()),
-        Some(status) => vec![Some(status_code(status))],
-        None if filter.open => vec![Some(0), Some(1)],
-        None => vec![None],
-    };
-    // So are the clients that a caller is limited to: each has its own stretch of the index.
-    let filters: Vec<ListFilter> = match &filter.within {
-        None => vec![filter.clone()],
-        Some(clients) => clients
-            .iter()
-            .filter(|client| filter.client.as_ref().is_none_or(|wanted| wanted == *client))
-            .map(|client| ListFilter {
-                client: Some(client.clone()),
-                within: None,
-                ..filter.clone()
-            })
-            .collect(),
-    };
     let limit = size.get() as usize + 1;
     let mut found = Vec::new();
-    for (status, filter) in statuses
-        .iter()
-        .flat_map(|status| filters.iter().map(move |filter| (*status, filter)))
-    {
-        let query = list_query(filter, status, after);
+    for filter in filter.walks() {
+        let query = list_query(&filter, after);
         let mut statement = connection.prepare_cached(&query.sql("run.id, run.body", "run.id", limit))?;
         let mut rows = statement.query(params_from_iter(query.values))?;
         while let Some(row) = rows.next()? {
-            found.push((row.get::<_, i64>(0)?, record(row)?));
+            found.push((in_order(row.get(0)?), record(row)?));
         }
     }
-    found.sort_unstable_by_key(|(id, _)| *id);
-    let more = found.len() >= limit;
-    found.truncate(size.get() as usize);
-    let next = found.last().filter(|_| more).map(|(id, _)| Cursor {
-        order: 0,
-        id: id.unsigned_abs(),
-    });
-    Ok(RecordPage {
-        records: found.into_iter().map(|(_, record)| record).collect(),
-        next,
-    })
+    Ok(RecordPage::of(found, size))
 }
 
-fn list_query(filter: &ListFilter, status: Option<i64>, after: i64) -> Query {
+/// The place of a record in the order of creation.
+fn in_order(id: i64) -> Cursor {
+    Cursor {
+        order: 0,
+        id: id.unsigned_abs(),
+    }
+}
+
+fn list_query(filter: &ListFilter, after: i64) -> Query {
+    let status = filter.status.map(status_code);
     let from = if filter.external_id.is_some() {
         "reference JOIN run ON run.id = reference.run"
     } else if filter.run.is_some() {
@@ -212,13 +188,7 @@ pub(crate) fn stalled(
         };
         found.push((place, record(row)?));
     }
-    let more = found.len() >= limit;
-    found.truncate(size.get() as usize);
-    let next = found.last().filter(|_| more).map(|(place, _)| *place);
-    Ok(RecordPage {
-        records: found.into_iter().map(|(_, record)| record).collect(),
-        next,
-    })
+    Ok(RecordPage::of(found, size))
 }
 
 pub(crate) fn activity_page(

@@ -279,9 +279,9 @@ impl StoreMeter for EmbeddedStore {
             queue_max: count(self.queue_max),
             lines_waiting: count(self.writer.lines_waiting()),
             is_stopped: self.writer.is_stopped(),
-            commits_failed: meter.commits_failed.load(Ordering::Relaxed),
-            group_size: meter.group_size(),
-            commit_micros: meter.commit_micros(),
+            commits_failed: meter.commits.failures(),
+            group_size: meter.commits.group_size(),
+            commit_micros: meter.commits.commit_micros(),
             bytes_used: meter::bytes_used(&self.directory),
             bytes_free: meter::bytes_free(&self.directory),
         }

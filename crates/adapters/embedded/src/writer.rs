@@ -295,7 +295,7 @@ impl Core {
         let began = self.state.meter.begin();
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             let error = StoreError::from(error);
-            self.state.meter.failed();
+            self.state.meter.commits.failed();
             self.stop_if_needed(&error);
             return refuse_all(group, &error.into());
         }
@@ -333,7 +333,7 @@ impl Core {
             let reason =
                 format!("a commit failed with an outcome that is not known ({error}); restart to check the ledger");
             tracing::error!(%error, "commit failed; no more writes are accepted");
-            self.state.meter.failed();
+            self.state.meter.commits.failed();
             let _ = self.state.stopped.set(reason.clone());
             for finished in done {
                 finished.doubt(&reason, wrote);
@@ -357,7 +357,7 @@ impl Core {
 
     fn roll_back(&mut self, (head, deferred): (ChainHead, usize), error: &StoreError) {
         tracing::error!(%error, "a transaction failed and is rolled back");
-        self.state.meter.failed();
+        self.state.meter.commits.failed();
         self.head = head;
         self.deferred.truncate(deferred);
         self.stop_if_needed(error);

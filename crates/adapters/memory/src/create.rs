@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord, conflict_code};
+use runledger_domain::creation::{AttemptLine, CreateDecision, JobEvidence, NewRecord};
 use runledger_domain::{
-    ClientId, ClientLoad, CreationField, CreationIntent, CreationPermit, CreationRefusal, NewActivity, RecordKind,
-    RunKey, RunRecord, Subject, Verdict,
+    ClientId, ClientLoad, CreationField, CreationIntent, CreationPermit, CreationRefusal, RecordKind, RunKey, RunRecord,
 };
 use runledger_ports::CreateOutcome;
 
@@ -121,54 +120,24 @@ fn conclude(ledger: &mut Ledger, decided: Decided, batch_fails: bool) -> CreateO
     match decided {
         Decided::Insert(new, _) if !batch_fails => CreateOutcome::Created(ledger.insert(new)),
         Decided::Replay(met, intent) if met.stored || !batch_fails => {
-            ledger.log(replayed(&intent, &met.record));
+            ledger.log(AttemptLine::of(&intent).replayed(&met.record));
             CreateOutcome::Replayed(met.record)
         }
         // What a replay within the batch would repeat is not created either.
         Decided::Insert(_, intent) | Decided::Replay(_, intent) => {
-            let detail = "another record of the batch could not be created, so none was".to_owned();
-            ledger.log(intent.refused("withheld", detail));
+            ledger.log(AttemptLine::of(&intent).withheld());
             CreateOutcome::Withheld
         }
         Decided::Conflict(met, intent, differs_in) => {
-            ledger.log(conflict(&intent, &met.record, &differs_in));
+            ledger.log(AttemptLine::of(&intent).conflict(&met.record, &differs_in));
             CreateOutcome::Conflict {
                 existing: met.record,
                 differs_in,
             }
         }
         Decided::Refuse(refusal, intent) => {
-            ledger.log(intent.refused(refusal.code(), refusal.to_string()));
+            ledger.log(AttemptLine::of(&intent).refused(refusal.code(), refusal.to_string()));
             CreateOutcome::Refused(refusal)
         }
-    }
-}
-
-/// A line about the record that is there: under a run id that the ledger chose, that may be another than the candidate.
-fn replayed(intent: &CreationIntent, existing: &RunRecord) -> NewActivity {
-    NewActivity {
-        at: intent.at,
-        action: intent.action(),
-        source: intent.source.to_string(),
-        subject: Subject::of(existing.key()),
-        verdict: Verdict::Replayed,
-        version: Some(existing.version()),
-        detail: String::new(),
-    }
-}
-
-fn conflict(intent: &CreationIntent, existing: &RunRecord, differs_in: &[CreationField]) -> NewActivity {
-    let fields: Vec<_> = differs_in.iter().map(|field| field.as_str()).collect();
-    let creation = existing.creation();
-    let detail = format!(
-        "differs in {}; {} was created by {} in attempt {}",
-        fields.join(", "),
-        existing.key(),
-        creation.source,
-        creation.attempt
-    );
-    NewActivity {
-        subject: Subject::of(existing.key()),
-        ..intent.refused(conflict_code(differs_in), detail)
     }
 }

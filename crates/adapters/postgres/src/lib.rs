@@ -18,7 +18,6 @@ mod error;
 mod evidence;
 mod follow;
 mod listing;
-mod meter;
 mod operation;
 mod options;
 mod pool;

@@ -60,51 +60,26 @@ pub(crate) async fn list(
     size: PageSize,
 ) -> Result<RecordPage, StoreError> {
     let after = after.map_or(0, |cursor| big(cursor.id));
-    // Open records are two walks (queued, running), because an index is in order within one status only.
-    let statuses: Vec<Option<i16>> = match filter.status {
-        Some(status) if filter.open && !status.is_open() => return Ok(RecordPage::default()),
-        Some(status) => vec![Some(status_code(status))],
-        None if filter.open => vec![Some(0), Some(1)],
-        None => vec![None],
-    };
-    // So are the clients that a caller is limited to: each has its own stretch of the index.
-    let filters: Vec<ListFilter> = match &filter.within {
-        None => vec![filter.clone()],
-        Some(clients) => clients
-            .iter()
-            .filter(|client| filter.client.as_ref().is_none_or(|wanted| wanted == *client))
-            .map(|client| ListFilter {
-                client: Some(client.clone()),
-                within: None,
-                ..filter.clone()
-            })
-            .collect(),
-    };
     let limit = size.get() as usize + 1;
     let mut found = Vec::new();
-    let mut walks = Vec::with_capacity(statuses.len() * filters.len());
-    for filter in &filters {
-        walks.extend(statuses.iter().map(|status| list_query(filter, *status, after)));
-    }
-    for (select, query) in walks {
+    for filter in filter.walks() {
+        let (select, query) = list_query(&filter, after);
         for row in query.rows(readers, select, "run.id", limit).await? {
-            found.push((row.try_get::<_, i64>(0)?, record(&row)?));
+            found.push((in_order(row.try_get(0)?), record(&row)?));
         }
     }
-    found.sort_unstable_by_key(|(id, _)| *id);
-    let more = found.len() >= limit;
-    found.truncate(size.get() as usize);
-    let next = found.last().filter(|_| more).map(|(id, _)| Cursor {
-        order: 0,
-        id: id.unsigned_abs(),
-    });
-    Ok(RecordPage {
-        records: found.into_iter().map(|(_, record)| record).collect(),
-        next,
-    })
+    Ok(RecordPage::of(found, size))
 }
 
-fn list_query(filter: &ListFilter, status: Option<i16>, after: i64) -> (&'static str, Query) {
+/// The place of a record in the order of creation.
+fn in_order(id: i64) -> Cursor {
+    Cursor {
+        order: 0,
+        id: id.unsigned_abs(),
+    }
+}
+
+fn list_query(filter: &ListFilter, after: i64) -> (&'static str, Query) {
     let mut query = Query::default();
     let select = if let Some(id) = &filter.external_id {
         query.with("reference.run > ?", after);
@@ -129,7 +104,7 @@ fn list_query(filter: &ListFilter, status: Option<i16>, after: i64) -> (&'static
         Some(RecordKind::Client) => query.always("run.client_id <> ''"),
         None => {}
     }
-    if let Some(status) = status {
+    if let Some(status) = filter.status.map(status_code) {
         // Written out, because a value cannot prove that the partial index holds the rows.
         query.always(&format!("run.status = {status}"));
     }
@@ -168,13 +143,7 @@ pub(crate) async fn stalled(
         };
         found.push((place, record(row)?));
     }
-    let more = found.len() >= limit;
-    found.truncate(size.get() as usize);
-    let next = found.last().filter(|_| more).map(|(place, _)| *place);
-    Ok(RecordPage {
-        records: found.into_iter().map(|(_, record)| record).collect(),
-        next,
-    })
+    Ok(RecordPage::of(found, size))
 }
 
 pub(crate) async fn activity_page(

@@ -1,7 +1,6 @@
 //! The store as the app sees it: the writer for what writes, the pool for what reads.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
@@ -237,9 +236,9 @@ impl StoreMeter for PostgresStore {
             queue_max: count(queue_max),
             lines_waiting: 0,
             is_stopped: self.writer.is_stopped(),
-            commits_failed: meter.calls_failed.load(Ordering::Relaxed),
+            commits_failed: meter.failures(),
             group_size: meter.group_size(),
-            commit_micros: meter.call_micros(),
+            commit_micros: meter.commit_micros(),
             bytes_used: None,
             bytes_free: None,
         }

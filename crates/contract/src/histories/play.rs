@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_domain::creation::conflict_code;
+use runledger_domain::creation::{AttemptLine, conflict_code};
 use runledger_domain::{
     ChangeContext, Command, Completion, CreationContent, CreationIntent, CreationPolicy, DeadlineAfter, Initial,
     MetricChange, RecordKind, RunKey, RunRecord, Update,
@@ -133,7 +133,7 @@ async fn create(bench: &Bench, model: &mut Model, by: usize, wanted: &[Wanted], 
     }
     for refusal in refusals {
         model.refuse();
-        let line = refusal.intent.refused(refusal.reason.code(), refusal.to_string());
+        let line = AttemptLine::of(&refusal.intent).refused(refusal.reason.code(), refusal.to_string());
         bench.keep(line).await?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runledger_domain::creation::{JobEvidence, conflict_code};
+use runledger_domain::creation::{AttemptLine, JobEvidence, conflict_code};
 use runledger_domain::{
     Action, CreationContent, CreationField, CreationIntent, CreationPolicy, DeadlineAfter, EXTERNAL_IDS_MAX,
     ExternalId, Imported, Initial, Metrics, Outcome, RunRecord, Status,
@@ -10,7 +10,7 @@ use runledger_domain::{
 use runledger_ports::CreateOutcome;
 
 use crate::bench::{Bench, IMPORTER, verdicts};
-use crate::fixture::{ACME, JOB, OTHER_JOB, ZEN, add, at, complete, intent, noted, request, source, text};
+use crate::fixture::{ACME, JOB, OTHER_ACME, OTHER_JOB, ZEN, add, at, complete, intent, noted, request, source, text};
 use crate::rules::Held;
 use crate::store::StoreUnderTest;
 
@@ -255,6 +255,39 @@ fn contents_with_one_difference() -> [(CreationField, CreationContent); 7] {
     all[5].1.initial = Initial::Queued;
     all[6].1.note = None;
     all
+}
+
+/// An attempt that creates nothing leaves the line that the domain has for it: the words for people are the same whatever
+/// store the log is kept in.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn an_attempt_without_effect_leaves_the_line_of_the_domain(store: &dyn StoreUnderTest) -> Held {
+    let bench = Bench::open("an_attempt_without_effect_leaves_the_line_of_the_domain", store).await;
+    bench.job_with(&[JOB, ACME]).await?;
+    let holder = bench.record(ACME).await?;
+    let (again, other, orphan) = (
+        intent(ACME, "attempt-1"),
+        intent(ACME, "attempt-2"),
+        intent(OTHER_ACME, "attempt-1"),
+    );
+    let differs_in = [CreationField::Attempt];
+    let _outcome = bench.create_one(again.clone()).await?;
+    let _outcome = bench.create_one(other.clone()).await?;
+    let CreateOutcome::Refused(refusal) = bench.create_one(orphan.clone()).await? else {
+        return bench.broken(format!("{} has no job", orphan.key));
+    };
+    let batch = [intent(ZEN, "attempt-1"), other.clone()];
+    let _outcomes = bench.create(&batch).await?;
+    let expected = vec![
+        AttemptLine::of(&again).replayed(&holder),
+        AttemptLine::of(&other).conflict(&holder, &differs_in),
+        AttemptLine::of(&orphan).refused(refusal.code(), refusal.to_string()),
+        AttemptLine::of(&batch[0]).withheld(),
+        AttemptLine::of(&other).conflict(&holder, &differs_in),
+    ];
+    let lines: Vec<_> = bench.lines_after(2).await?.into_iter().map(|line| line.line).collect();
+    bench.same("the lines", &lines, &expected)
 }
 
 /// Sends what was created before, which must be answered with its record as it stands.

@@ -48,6 +48,8 @@ flaws! {
     RefusesRetriesUnderAnEndedJob breaks an_ended_job_takes_no_new_client,
     CutsContentToFit breaks content_that_does_not_fit_is_refused,
     ImportsWithoutHistory breaks an_import_keeps_its_history,
+    WordsConflictsItsOwnWay breaks an_attempt_without_effect_leaves_the_line_of_the_domain,
+    SaysNoVersionOfAReplay breaks an_attempt_without_effect_leaves_the_line_of_the_domain,
     LogsImportsAsCreations breaks an_import_keeps_its_history,
 
     // Batches.

@@ -106,6 +106,10 @@ impl WrongStore {
             match self.flaw {
                 Flaw::LogsImportsAsCreations => line.action = Action::Create,
                 Flaw::LogsItsOwnTime => line.at = Timestamp::EPOCH,
+                Flaw::WordsConflictsItsOwnWay if line.verdict.code() == "conflict" => {
+                    "the key is taken".clone_into(&mut line.detail);
+                }
+                Flaw::SaysNoVersionOfAReplay if line.verdict == Verdict::Replayed => line.version = None,
                 Flaw::CallsReuseAConflict if line.verdict.code() == "idempotency_key_reused" => {
                     line.verdict = Verdict::Refused("conflict".into());
                 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use runledger_domain::creation::AttemptLine;
 use runledger_domain::{
     ChangeContext, ClientId, ClientLoad, CreationPermit, CreationPolicy, CreationRefusal, Quotas, RunRecord, Status,
 };
@@ -153,7 +154,7 @@ impl WrongStore {
             CreateOutcome::Refused(refusal) => (refusal.code(), refusal.to_string()),
             _ => ("withheld", String::new()),
         };
-        let line = permit.intent().refused(code, detail);
+        let line = AttemptLine::of(permit.intent()).refused(code, detail);
         let _kept = runledger_ports::ActivityLog::record(&self.right, line).await;
     }
 }

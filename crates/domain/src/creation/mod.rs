@@ -4,14 +4,15 @@
 //! store spends the permit: the domain decides from it what to insert, and the store's unique key decides who wins.
 
 mod content;
+mod line;
 mod permit;
 
-use alloc::string::ToString;
 use core::num::NonZeroU32;
 
 pub use self::content::{CreationContent, Imported, ImportedError, Initial};
+pub use self::line::AttemptLine;
 pub use self::permit::{CreateDecision, CreationPermit, NewRecord, Obstacle};
-use crate::activity::{Action, NewActivity, Subject, Verdict};
+use crate::activity::Action;
 use crate::attempt::AttemptId;
 use crate::client_id::ClientId;
 use crate::external_id::EXTERNAL_IDS_MAX;
@@ -209,19 +210,6 @@ impl CreationIntent {
     pub fn with_content(mut self, content: CreationContent) -> Self {
         self.content = content;
         self
-    }
-
-    /// The line that a refusal of this intent leaves in the activity log (I6).
-    pub fn refused(&self, code: &'static str, detail: alloc::string::String) -> NewActivity {
-        NewActivity {
-            at: self.at,
-            action: self.action(),
-            source: self.source.to_string(),
-            subject: Subject::of(&self.key),
-            verdict: Verdict::Refused(code.into()),
-            version: None,
-            detail,
-        }
     }
 
     /// The action that the activity log names.

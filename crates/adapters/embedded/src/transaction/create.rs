@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use runledger_domain::creation::{CreateDecision, JobEvidence, NewRecord, conflict_code};
+use runledger_domain::creation::{AttemptLine, CreateDecision, JobEvidence, NewRecord};
 use runledger_domain::{
-    Action, AttemptId, BatchLabel, ChangeContext, ClientId, ClientLoad, CreationIntent, CreationPermit, NewActivity,
-    RecordKind, RunKey, RunRecord, Source, Timestamp, Verdict,
+    AttemptId, BatchLabel, ClientId, ClientLoad, CreationIntent, CreationPermit, RecordKind, RunKey, RunRecord, Source,
 };
 use runledger_ports::CreateOutcome;
 use rusqlite::{OptionalExtension as _, params};
@@ -144,8 +143,7 @@ impl Transaction<'_> {
             CreateDecision::Conflict { .. } | CreateDecision::Refuse(_) => false,
         };
         if withheld {
-            let detail = "another record of the same call was refused, so none was created".to_owned();
-            self.line(attempt.line(Verdict::Refused("withheld".into()), detail))?;
+            self.line(attempt.withheld())?;
             return Ok(CreateOutcome::Withheld);
         }
         if let CreateDecision::Insert(new) = decision {
@@ -169,27 +167,18 @@ impl Transaction<'_> {
     ) -> Result<CreateOutcome, StoreError> {
         match (decision, existing) {
             (CreateDecision::Refuse(refusal), _) => {
-                self.line(attempt.line(Verdict::Refused(refusal.code().into()), refusal.to_string()))?;
+                self.line(attempt.refused(refusal.code(), refusal.to_string()))?;
                 Ok(CreateOutcome::Refused(refusal))
             }
             (CreateDecision::Conflict { differs_in }, Some(existing)) => {
-                let detail = conflict_detail(&existing, &differs_in);
-                self.line(
-                    attempt
-                        .about(&existing)
-                        .line(Verdict::Refused(conflict_code(&differs_in).into()), detail),
-                )?;
+                self.line(attempt.conflict(&existing, &differs_in))?;
                 Ok(CreateOutcome::Conflict { existing, differs_in })
             }
             (CreateDecision::Replay, Some(existing)) => {
-                let line = attempt.about(&existing).line(Verdict::Replayed, String::new());
-                self.deferred.push(NewActivity {
-                    version: Some(existing.version()),
-                    ..line
-                });
+                self.deferred.push(attempt.replayed(&existing));
                 Ok(CreateOutcome::Replayed(existing))
             }
-            (_, _) => Err(compared_with_nothing(&attempt.key)),
+            (_, _) => Err(compared_with_nothing(attempt.key())),
         }
     }
 
@@ -343,48 +332,4 @@ fn is_minted_job(intent: &CreationIntent) -> bool {
 
 fn compared_with_nothing(key: &RunKey) -> StoreError {
     StoreError::Inconsistent(format!("the key {key} is taken by no record"))
-}
-
-/// Enough of an intent to write the line of its attempt after its permit is spent.
-struct AttemptLine {
-    at: Timestamp,
-    action: Action,
-    source: Source,
-    key: RunKey,
-}
-
-impl AttemptLine {
-    fn of(intent: &CreationIntent) -> Self {
-        Self {
-            at: intent.at,
-            action: intent.action(),
-            source: intent.source.clone(),
-            key: intent.key.clone(),
-        }
-    }
-
-    /// The record that was met may have another run id than the candidate that the ledger proposed.
-    fn about(self, existing: &RunRecord) -> Self {
-        Self {
-            key: existing.key().clone(),
-            ..self
-        }
-    }
-
-    fn line(self, verdict: Verdict, detail: String) -> NewActivity {
-        let context = ChangeContext::new(self.source, self.at);
-        context.line(self.action, &self.key, verdict, None, detail)
-    }
-}
-
-fn conflict_detail(existing: &RunRecord, differs_in: &[runledger_domain::CreationField]) -> String {
-    let fields: Vec<_> = differs_in.iter().map(|field| field.as_str()).collect();
-    let creation = existing.creation();
-    format!(
-        "held by {} since {} (attempt {}); differs in {}",
-        creation.source,
-        creation.at,
-        creation.attempt,
-        fields.join(", ")
-    )
 }

@@ -3,11 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use runledger_domain::creation::{JobEvidence, Obstacle, conflict_code};
-use runledger_domain::{
-    AttemptId, CreationField, CreationIntent, CreationPermit, NewActivity, RecordKind, RunKey, RunRecord, Source,
-    Subject, Verdict,
-};
+use runledger_domain::creation::{AttemptLine, JobEvidence, Obstacle};
+use runledger_domain::{AttemptId, CreationIntent, CreationPermit, RecordKind, RunKey, RunRecord, Source};
 use runledger_ports::CreateOutcome;
 
 use super::{Common, Draft, Drafted, Guarded, Known};
@@ -186,24 +183,26 @@ impl Draft<'_> {
                 CreateOutcome::Created(Arc::clone(&prepared.record))
             }
             (Some(Obstacle::Replay), Some(met)) if met.durable || !fails => {
-                self.line(member, replayed(intent, &met.record));
+                self.line(member, AttemptLine::of(intent).replayed(&met.record));
                 CreateOutcome::Replayed(met.record)
             }
             (Some(Obstacle::Conflict { differs_in }), Some(met)) => {
-                self.line(member, conflict(intent, &met.record, &differs_in));
+                self.line(member, AttemptLine::of(intent).conflict(&met.record, &differs_in));
                 CreateOutcome::Conflict {
                     existing: met.record,
                     differs_in,
                 }
             }
             (Some(Obstacle::Refusal(refusal)), _) => {
-                self.line(member, intent.refused(refusal.code(), refusal.to_string()));
+                self.line(
+                    member,
+                    AttemptLine::of(intent).refused(refusal.code(), refusal.to_string()),
+                );
                 CreateOutcome::Refused(refusal)
             }
             // What a repetition within the creation would repeat is not created either.
             (_, _) => {
-                let detail = "another record of the same call was refused, so none was created".to_owned();
-                self.line(member, intent.refused("withheld", detail));
+                self.line(member, AttemptLine::of(intent).withheld());
                 CreateOutcome::Withheld
             }
         }
@@ -234,34 +233,5 @@ impl Places {
             self.by_attempt
                 .insert((intent.source.clone(), intent.attempt.clone()), place);
         }
-    }
-}
-
-/// A line about the record that is there: under a run id that the ledger chose, that may be another than the candidate.
-fn replayed(intent: &CreationIntent, existing: &RunRecord) -> NewActivity {
-    NewActivity {
-        at: intent.at,
-        action: intent.action(),
-        source: intent.source.to_string(),
-        subject: Subject::of(existing.key()),
-        verdict: Verdict::Replayed,
-        version: Some(existing.version()),
-        detail: String::new(),
-    }
-}
-
-fn conflict(intent: &CreationIntent, existing: &RunRecord, differs_in: &[CreationField]) -> NewActivity {
-    let fields: Vec<_> = differs_in.iter().map(|field| field.as_str()).collect();
-    let creation = existing.creation();
-    let detail = format!(
-        "held by {} since {} (attempt {}); differs in {}",
-        creation.source,
-        creation.at,
-        creation.attempt,
-        fields.join(", ")
-    );
-    NewActivity {
-        subject: Subject::of(existing.key()),
-        ..intent.refused(conflict_code(differs_in), detail)
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use runledger_ports::Unavailable;
+use runledger_ports::{CommitMeter, Unavailable};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -21,7 +21,6 @@ use self::round::Round;
 use self::session::Sessions;
 use crate::cache::Cache;
 use crate::connect::Connector;
-use crate::meter::Meter;
 use crate::operation::{Asked, Operation};
 
 /// The most operations of one call.
@@ -51,7 +50,7 @@ pub(crate) struct Writer {
 
 /// What the writer and the store both see.
 pub(crate) struct Shared {
-    pub(crate) meter: Meter,
+    pub(crate) meter: CommitMeter,
     /// The outcome of a call is not known: what is not found may be there (I10).
     pub(crate) unsettled: AtomicBool,
     /// The number of the last line that is known to be written.
@@ -229,7 +228,7 @@ impl Core {
 impl Shared {
     pub(crate) fn new(last_line: u64) -> Self {
         Self {
-            meter: Meter::default(),
+            meter: CommitMeter::default(),
             unsettled: AtomicBool::new(false),
             last_line: watch::Sender::new(last_line),
             closed: watch::Sender::new(false),

@@ -111,7 +111,7 @@ impl Round<'_> {
         let began = Instant::now();
         match self.sessions.send(call).await {
             Ok(Sent::Done(done)) => {
-                self.shared.meter.committed(placed.len(), began.elapsed());
+                self.shared.meter.committed(placed.len(), Some(began.elapsed()));
                 self.conclude(placed, call, groups, &done)
             }
             Ok(Sent::RolledBack(reason, code)) => {

@@ -1,19 +1,20 @@
 //! The store as the app sees it: the writer for what writes, the readers for what reads.
 
+mod delivery;
+mod token;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
 use runledger_domain::{
     AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp, Verdict,
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Clock, Counts,
-    CreateError, CreateOutcome, Cursor, DeliveryState, DeliveryStore, ListFilter, PageSize, RecordPage, RunChanger,
-    RunCreator, RunReader, StalledFilter, StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable,
-    WebhookName,
+    CreateError, CreateOutcome, Cursor, ListFilter, PageSize, RecordPage, RunChanger, RunCreator, RunReader,
+    StalledFilter, StoreFigures, StoreMeter, Unavailable,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -23,9 +24,9 @@ use crate::error::{OpenError, StoreError};
 use crate::listing;
 use crate::meter;
 use crate::open::open_writer;
-use crate::operation::{DeliveryAnswer, NotCreated, Operation};
+use crate::operation::{NotCreated, Operation};
 use crate::read::{self, Readers};
-use crate::transaction::{DeliveryOrder, Prepared, TokenOrder};
+use crate::transaction::Prepared;
 use crate::verify::{self, VerifyReport};
 use crate::writer::Writer;
 
@@ -132,18 +133,6 @@ impl EmbeddedStore {
             None => self.writer.must_go_on().map(|()| None),
             found => Ok(found),
         }
-    }
-
-    async fn order_token(&self, order: TokenOrder) -> Result<TokenRecord, TokenStoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.writer.submit(Operation::Token(Box::new(order), reply))?;
-        answer.await.unwrap_or_else(|_| Err(writer_gone().into()))
-    }
-
-    async fn order_delivery(&self, order: DeliveryOrder) -> DeliveryAnswer {
-        let (reply, answer) = oneshot::channel();
-        self.writer.submit(Operation::Delivery(Box::new(order), reply))?;
-        answer.await.unwrap_or_else(|_| Err(writer_gone()))
     }
 
     /// Lets lines that wait for company be written, so that a reader of the log sees them.
@@ -307,51 +296,6 @@ impl ActivityWatch for EmbeddedStore {
 
 fn closed() -> Unavailable {
     StoreError::Closed.into()
-}
-
-#[async_trait]
-impl TokenStore for EmbeddedStore {
-    async fn tokens(&self) -> Result<Vec<TokenRecord>, Unavailable> {
-        in_background(&self.readers, read::tokens).await
-    }
-
-    async fn add_token(&self, token: TokenRecord) -> Result<(), TokenStoreError> {
-        self.order_token(TokenOrder::Add(token)).await.map(|_| ())
-    }
-
-    async fn end_token(
-        &self,
-        id: &TokenId,
-        change: TokenChange,
-        by: &Source,
-        at: Timestamp,
-    ) -> Result<TokenRecord, TokenStoreError> {
-        let (id, by) = (id.clone(), by.clone());
-        self.order_token(TokenOrder::End { id, change, by, at }).await
-    }
-}
-
-#[async_trait]
-impl DeliveryStore for EmbeddedStore {
-    async fn deliveries(&self) -> Result<Vec<(WebhookName, DeliveryState)>, Unavailable> {
-        in_background(&self.readers, read::deliveries).await
-    }
-
-    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
-        let name = name.clone();
-        let kept = self.order_delivery(DeliveryOrder::Keep { name, state }).await?;
-        kept.ok_or_else(writer_gone)
-    }
-
-    async fn enable_delivery(
-        &self,
-        name: &WebhookName,
-        by: &Source,
-        at: Timestamp,
-    ) -> Result<Option<DeliveryState>, Unavailable> {
-        let (name, by) = (name.clone(), by.clone());
-        self.order_delivery(DeliveryOrder::Enable { name, by, at }).await
-    }
 }
 
 fn writer_gone() -> Unavailable {

@@ -37,4 +37,4 @@ pub use stats::{
 pub use sweeper::{SweepReport, Sweeper};
 pub use tokens::{Identity, IdentityError, MadeToken, NewToken, TOKENS_MAX, TokenWriteError, Tokens};
 pub use turns::TurnStats;
-pub use webhooks::{Webhook, WebhookError, WebhookStatus, WebhookTest, Webhooks};
+pub use webhooks::{Webhook, WebhookEnabled, WebhookError, WebhookStatus, WebhookTest, Webhooks};

@@ -9,6 +9,7 @@ use runledger_app::WebhookError;
 use runledger_domain::access::Scope;
 use runledger_domain::{Action, Source};
 use runledger_ports::{WebhookName, WebhookNameError};
+use serde::Serialize;
 
 use crate::answer::json;
 use crate::api::{Api, carry_out};
@@ -18,6 +19,7 @@ use crate::describe::parameters::{AdminHeaders, WebhookPath};
 use crate::incoming::{Incoming, Reading};
 use crate::problem;
 use crate::query::check_none;
+use crate::spans::CameTo;
 use crate::trouble::Problem;
 use crate::wire::input::Nothing;
 use crate::wire::webhook::{WebhookList, WebhookOut, WebhookTestOut};
@@ -53,7 +55,10 @@ pub(crate) async fn enable(State(api): State<Arc<Api>>, mut incoming: Incoming) 
             Err(problem) => return api.refuse(&incoming, Action::EnableWebhook, problem).await,
         };
         match api.ledger.webhooks.enable(&source, &name).await {
-            Ok(status) => json(StatusCode::OK, &WebhookOut::of(&status)),
+            Ok(enabled) => {
+                let came_to = if enabled.was_disabled { "changed" } else { "unchanged" };
+                answer(&WebhookOut::of(&enabled.status), came_to)
+            }
             Err(error) => failed(error),
         }
     })
@@ -76,11 +81,19 @@ pub(crate) async fn test(State(api): State<Arc<Api>>, mut incoming: Incoming) ->
             Err(problem) => return api.refuse(&incoming, Action::TestWebhook, problem).await,
         };
         match api.ledger.webhooks.test(&source, &name).await {
-            Ok(test) => json(StatusCode::OK, &WebhookTestOut::of(&test)),
+            // Its place and its state stay.
+            Ok(test) => answer(&WebhookTestOut::of(&test), "unchanged"),
             Err(error) => failed(error),
         }
     })
     .await
+}
+
+/// The path does not tell what it came to.
+fn answer(value: &impl Serialize, came_to: &'static str) -> Response {
+    let mut response = json(StatusCode::OK, value);
+    response.extensions_mut().insert(CameTo(came_to));
+    response
 }
 
 /// It has its line from the app.

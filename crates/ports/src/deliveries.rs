@@ -125,8 +125,9 @@ pub trait DeliveryStore: Send + Sync {
     /// [`Unavailable`] when it may not have been kept.
     async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable>;
 
-    /// Lets a webhook that was disabled go on where it was, as `by` wants it; answers how it stands once that and its line
-    /// are durable, and nothing when there is no state under this name.
+    /// Lets a webhook that was disabled go on where it was, as `by` wants it; answers how it stood, once what
+    /// [`DeliveryState::enabled`] makes of that is durable with its line, and nothing when there is no state under this
+    /// name.
     ///
     /// # Errors
     /// [`Unavailable`] when it may not have been enabled.

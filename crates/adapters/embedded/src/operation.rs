@@ -16,7 +16,7 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 pub(crate) type CreateAnswer = Result<Vec<CreateOutcome>, NotCreated>;
 pub(crate) type ChangeAnswer = Result<Changed, ChangeError>;
 pub(crate) type LineAnswer = Result<(), Unavailable>;
-/// The state as it is kept; nothing when there is none to enable.
+/// The state as it is kept, or as it stood before it was enabled; nothing when there is none to enable.
 pub(crate) type DeliveryAnswer = Result<Option<DeliveryState>, Unavailable>;
 /// The record of the token, added or ended.
 pub(crate) type TokenAnswer = Result<TokenRecord, TokenStoreError>;

@@ -135,13 +135,13 @@ impl Ledger {
         kept.clone()
     }
 
-    /// Enables a webhook, with its line; nothing when there is none.
+    /// Enables a webhook, with its line; answers how it stood, and nothing when there is none.
     pub(crate) fn enable_delivery(&mut self, name: &WebhookName, by: &Source, at: Timestamp) -> Option<DeliveryState> {
         let stood = self.deliveries.get(name).cloned();
         self.log(name.line_of_enabling(stood.as_ref(), by, at));
-        let enabled = stood?.enabled();
-        self.deliveries.insert(name.clone(), enabled.clone());
-        Some(enabled)
+        let stood = stood?;
+        self.deliveries.insert(name.clone(), stood.clone().enabled());
+        Some(stood)
     }
 
     /// The lines numbered above `after`, oldest first.

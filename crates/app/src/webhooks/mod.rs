@@ -43,6 +43,15 @@ pub struct WebhookStatus {
     pub failed: u64,
 }
 
+/// What came of enabling a webhook.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WebhookEnabled {
+    /// How it is now.
+    pub status: WebhookStatus,
+    /// Whether it was disabled: otherwise nothing has changed.
+    pub was_disabled: bool,
+}
+
 /// Why a webhook was not enabled.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -139,17 +148,24 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`WebhookError`].
-    pub async fn enable(&self, by: &Source, name: &WebhookName) -> Result<WebhookStatus, WebhookError> {
-        let Some(state) = self.store.enable_delivery(name, by, self.now()).await? else {
+    pub async fn enable(&self, by: &Source, name: &WebhookName) -> Result<WebhookEnabled, WebhookError> {
+        let Some(stood) = self.store.enable_delivery(name, by, self.now()).await? else {
             self.count_missing(by);
             return Err(WebhookError::Missing { name: name.clone() });
         };
-        self.shared
-            .stats
-            .count(Operation::Webhook, by.as_str(), Effect::Changed);
-        tracing::info!(webhook = %name, source = %by, "the webhook {name} was enabled");
+        let was_disabled = stood.disabled_at.is_some();
+        let (effect, done) = if was_disabled {
+            (Effect::Changed, "was enabled")
+        } else {
+            (Effect::Unchanged, "was not disabled")
+        };
+        self.shared.stats.count(Operation::Webhook, by.as_str(), effect);
+        tracing::info!(webhook = %name, source = %by, "the webhook {name} {done}");
         self.enabled.send_modify(|times| *times = times.wrapping_add(1));
-        Ok(self.status(name.clone(), state))
+        Ok(WebhookEnabled {
+            status: self.status(name.clone(), stood.enabled()),
+            was_disabled,
+        })
     }
 
     /// Sends an event that is no line of the log, once, whatever its deliveries are at; its place and its state stay. The

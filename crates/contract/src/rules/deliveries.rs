@@ -131,7 +131,10 @@ pub async fn enabling_lets_a_webhook_go_on_and_leaves_a_line(store: &dyn StoreUn
     for ((webhook, stood, expected), asked) in cases.into_iter().zip(90_000..) {
         lines.push(name(webhook).line_of_enabling(Some(&stood), &by, at(asked)));
         let found = enable(&bench, webhook, at(asked)).await?;
-        bench.same("the state that is answered", &found, &Some(expected))?;
+        bench.same("how it stood, as is answered", &found, &Some(stood))?;
+        let states = bench.store.deliveries.deliveries().await;
+        let states = states.map(|states| states.into_iter().find(|(known, _)| *known == name(webhook)));
+        bench.same("the state", &states, &Ok(Some((name(webhook), expected))))?;
     }
     let expected = vec![
         (name("disabled"), working(7)),

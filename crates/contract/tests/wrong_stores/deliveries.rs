@@ -70,16 +70,19 @@ impl DeliveryStore for WrongStore {
         let stood = stood
             .into_iter()
             .find_map(|(known, state)| (known == *name).then_some(state));
-        let enabled = self.right.enable_delivery(name, by, at).await?;
+        let answer = self.right.enable_delivery(name, by, at).await?;
         let wrong = match (self.flaw, stood) {
+            (Flaw::AnswersHowAWebhookStands, stood) => return Ok(stood.map(DeliveryState::enabled)),
+            (Flaw::EnablesFromTheStart, Some(state)) => return Ok(Some(DeliveryState { position: 0, ..state })),
             (Flaw::ForgivesWhoIsNotDisabled, Some(state)) => DeliveryState {
                 position: state.position,
                 ..DeliveryState::default()
             },
-            (Flaw::EnablesFromTheStart, Some(_)) | (Flaw::EnablesWithoutAWebhook, None) => DeliveryState::default(),
-            _ => return Ok(enabled),
+            (Flaw::EnablesWithoutAWebhook, None) => DeliveryState::default(),
+            (Flaw::LeavesDisabledWhoIsEnabled, Some(state)) => state,
+            _ => return Ok(answer),
         };
-        self.right.keep_delivery(name, wrong.clone()).await?;
-        Ok(Some(wrong))
+        self.right.keep_delivery(name, wrong).await?;
+        Ok(answer)
     }
 }

@@ -188,6 +188,8 @@ flaws! {
     SharesOneDelivery breaks webhooks_do_not_touch_each_other,
     ForgetsLinesOfEnabling breaks enabling_lets_a_webhook_go_on_and_leaves_a_line,
     EnablesFromTheStart breaks enabling_lets_a_webhook_go_on_and_leaves_a_line,
+    AnswersHowAWebhookStands breaks enabling_lets_a_webhook_go_on_and_leaves_a_line,
+    LeavesDisabledWhoIsEnabled breaks enabling_lets_a_webhook_go_on_and_leaves_a_line,
     ForgivesWhoIsNotDisabled breaks enabling_lets_a_webhook_go_on_and_leaves_a_line,
     EnablesWithoutAWebhook breaks enabling_what_is_not_there_makes_no_webhook,
     ForgetsDeliveriesOnRestart breaks a_restart_keeps_every_delivery,

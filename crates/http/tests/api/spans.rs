@@ -7,10 +7,12 @@ use axum::http::Request;
 use futures_util::FutureExt as _;
 use runledger_domain::CreationPolicy;
 use runledger_http::{Answered, Asked, Options, RequestSpan, SpanCounts, Spans};
+use runledger_memory::MemoryStore;
+use runledger_ports::{DeliveryState, DeliveryStore as _};
 use tower::ServiceExt as _;
 
 use crate::functions;
-use crate::support::World;
+use crate::support::{START, World};
 
 /// Keeps what it is told, and makes no span of reads.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +113,49 @@ async fn a_function_is_told_by_what_it_does_and_not_by_its_method() {
     ];
     let expected = expected.map(|line| format!("callFunction at /compat/v2/{{function}}: {line}"));
     assert_eq!(*told.0.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn enabling_a_webhook_is_told_counted_and_logged_as_what_came_of_it() {
+    let store = Arc::new(MemoryStore::new());
+    let disabled = DeliveryState {
+        disabled_at: Some(START.parse().unwrap()),
+        ..DeliveryState::default()
+    };
+    store
+        .keep_delivery(&"billing".parse().unwrap(), disabled)
+        .await
+        .unwrap();
+    let told = Told::default();
+    let options = Options {
+        spans: Some(Arc::new(told.clone())),
+        ..Options::default()
+    };
+    let world = World::around(store, options, CreationPolicy::default());
+    for (webhook, status) in [("billing", 200), ("billing", 200), ("billing", 200), ("nowhere", 404)] {
+        let answer = world.post(&format!("/v1/webhooks/{webhook}/enable"), "{}").await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+    let outcomes = ["changed", "unchanged", "unchanged", "refused"];
+    let logged: Vec<_> = world.lines().await.iter().map(|line| line["outcome"].clone()).collect();
+    assert_eq!(logged, outcomes);
+    let spans = ["changed", "unchanged", "unchanged", "webhook_not_found"].map(|outcome| {
+        let status = if outcome == "webhook_not_found" { 404 } else { 200 };
+        let route = "enableWebhook at /v1/webhooks/{webhook}/enable";
+        format!(r#"{route}: Some({status}) {outcome} None Some("orchestrator") false"#)
+    });
+    assert_eq!(*told.0.lock().unwrap(), spans);
+    let page = world.get("/metrics").await.text;
+    for (outcome, reason, count) in [
+        ("changed", "", 1),
+        ("unchanged", "", 2),
+        ("refused", "webhook_not_found", 1),
+    ] {
+        let sample = format!(
+            "runledger_webhook_changes_total{{source=\"orchestrator\",outcome=\"{outcome}\",reason=\"{reason}\"}} {count}\n"
+        );
+        assert!(page.contains(&sample), "{sample}{page}");
+    }
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ pub(crate) enum DeliveryOrder {
 }
 
 impl Transaction<'_> {
-    /// Nothing comes of it only when a webhook is to be enabled that there is not.
+    /// The state as it is kept, or as it stood before it was enabled; nothing when there is none to enable.
     pub(crate) fn delivery(&mut self, order: &DeliveryOrder) -> Result<Option<DeliveryState>, StoreError> {
         match order {
             DeliveryOrder::Keep { name, state } => self.keep_delivery(name, state).map(Some),
@@ -44,9 +44,10 @@ impl Transaction<'_> {
     ) -> Result<Option<DeliveryState>, StoreError> {
         let stood = delivery(self.connection, name)?;
         self.line(name.line_of_enabling(stood.as_ref(), by, at))?;
-        stood
-            .map(|stood| self.keep_delivery(name, &stood.enabled()))
-            .transpose()
+        if let Some(stood) = &stood {
+            self.keep_delivery(name, &stood.clone().enabled())?;
+        }
+        Ok(stood)
     }
 
     fn keep_delivery(&mut self, name: &WebhookName, state: &DeliveryState) -> Result<DeliveryState, StoreError> {

@@ -36,7 +36,7 @@ pub(super) struct TouchedDelivery {
 }
 
 impl Draft<'_> {
-    /// Nothing comes of it only when a webhook is to be enabled that there is not.
+    /// The state as it is kept, or as it stood before it was enabled; nothing when there is none to enable.
     pub(crate) fn delivery(&mut self, member: usize, order: &DeliveryOrder) -> Drafted<Option<DeliveryState>> {
         let name = order.name();
         self.groups.join(member, Common::Delivery(name.clone()));
@@ -47,25 +47,29 @@ impl Draft<'_> {
             Some(touched) => Some(touched.state.clone()),
             None => stored.as_ref().map(|seen| seen.state.clone()),
         };
-        let state = match order {
-            DeliveryOrder::Keep { state, .. } => DeliveryState {
-                position: state.position.max(stood.map_or(0, |stood| stood.position)),
-                ..state.clone()
-            },
+        let (state, answer) = match order {
+            DeliveryOrder::Keep { state, .. } => {
+                let position = state.position.max(stood.map_or(0, |stood| stood.position));
+                let kept = DeliveryState {
+                    position,
+                    ..state.clone()
+                };
+                (kept.clone(), kept)
+            }
             DeliveryOrder::Enable { by, at, .. } => {
                 self.line(member, name.line_of_enabling(stood.as_ref(), by, *at));
                 let Some(stood) = stood else {
                     return Drafted::Answer(None);
                 };
-                stood.enabled()
+                (stood.clone().enabled(), stood)
             }
         };
         let touched = TouchedDelivery {
             member,
             version: stored.as_ref().map_or(0, |seen| seen.version),
-            state: state.clone(),
+            state,
         };
         self.deliveries.insert(name.clone(), touched);
-        Drafted::Answer(Some(state))
+        Drafted::Answer(Some(answer))
     }
 }

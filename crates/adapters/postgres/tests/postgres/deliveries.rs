@@ -44,7 +44,7 @@ async fn who_enables_a_webhook_that_another_server_delivers_to_goes_on_where_tha
         position: 9,
         ..DeliveryState::default()
     };
-    assert_eq!(enabled.await.unwrap(), Ok(Some(working.clone())));
+    assert_eq!(enabled.await.unwrap(), Ok(Some(disabled(9))));
     assert_eq!(one.deliveries().await.unwrap(), [(name, working)]);
     assert_eq!(chain(&one).await, 1);
     let page = one

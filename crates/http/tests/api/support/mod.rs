@@ -112,7 +112,11 @@ impl World {
     }
 
     pub(crate) fn with(options: Options, policy: CreationPolicy) -> Self {
-        let store = Arc::new(MemoryStore::new());
+        Self::around(Arc::new(MemoryStore::new()), options, policy)
+    }
+
+    /// Everything in this store.
+    pub(crate) fn around(store: Arc<MemoryStore>, options: Options, policy: CreationPolicy) -> Self {
         Self::put_together(store.clone(), store, options, policy)
     }
 

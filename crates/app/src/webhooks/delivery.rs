@@ -15,6 +15,8 @@ const KEPT_EVERY: u64 = 32;
 const PASSED_MAX: u64 = 10_000;
 /// How many lines are read at once.
 const LINES_AT_ONCE: u32 = 100;
+/// How often it is looked whether another server over the same store has enabled a webhook: nobody tells this one.
+const LOOKED_EVERY: Duration = Duration::from_secs(30);
 /// How long to wait when the store cannot say.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 /// How long a restart waits for the last place to be kept.
@@ -89,7 +91,9 @@ impl<'a> Delivery<'a> {
                 continue;
             }
             self.state.position = self.state.position.max(page.position);
-            if page.at_end && self.unkept > 0 || self.state.position - self.kept >= PASSED_MAX {
+            // Another server that delivers to the same receiver may be further, and the place never goes back.
+            let passed = self.state.position.saturating_sub(self.kept);
+            if page.at_end && self.unkept > 0 || passed >= PASSED_MAX {
                 self.keep().await?;
             }
             if page.at_end {
@@ -173,8 +177,9 @@ impl<'a> Delivery<'a> {
                 self.state = state;
                 return Ok(());
             }
-            if enabled.changed().await.is_err() {
-                sleep(STORE_PAUSE).await;
+            tokio::select! {
+                () = sleep(LOOKED_EVERY) => {}
+                changed = enabled.changed() => if changed.is_err() { sleep(STORE_PAUSE).await },
             }
         }
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use runledger_app::{EventFilter, Ledger, Refused, StartJob, Webhook, WebhookError};
 use runledger_domain::Activity;
 use runledger_memory::MemoryStore;
-use runledger_ports::{ActivityFilter, EventSender, PageSize, SendError};
+use runledger_ports::{ActivityFilter, DeliveryState, DeliveryStore as _, EventSender, PageSize, SendError};
 use tokio::sync::watch;
 
 use super::{Stopped, ledger, source};
@@ -75,6 +75,29 @@ fn webhook(name: &str, sender: Arc<dyn EventSender>) -> Webhook {
         name: name.parse().unwrap(),
         filter,
         sender,
+    }
+}
+
+/// A receiver that says once that it is gone, and takes what comes afterwards.
+#[derive(Default)]
+struct Back {
+    tries: Mutex<Vec<u64>>,
+}
+
+#[async_trait]
+impl EventSender for Back {
+    fn wants(&self, _: &Activity) -> bool {
+        true
+    }
+
+    async fn send(&self, activity: &Activity) -> Result<(), SendError> {
+        let mut tries = self.tries.lock().unwrap();
+        tries.push(activity.seq);
+        if tries.len() == 1 { Err(SendError::Gone) } else { Ok(()) }
+    }
+
+    async fn test(&self) -> Result<String, SendError> {
+        Ok("answered 204".into())
     }
 }
 
@@ -152,4 +175,65 @@ async fn a_day_of_failures_disables_a_webhook_and_enabling_it_goes_on_where_it_w
     // Who hangs does not hold up the end.
     stop.send(true).unwrap();
     while tasks.join_next().await.is_some() {}
+}
+
+/// Servers over one store tell each other nothing.
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_is_enabled_at_another_server_goes_on_here() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at("2025-09-25T23:18:41Z"));
+    let (here, elsewhere) = (Arc::new(ledger(&store, &clock)), ledger(&store, &clock));
+    let (back, (stop, stopped)) = (Arc::new(Back::default()), watch::channel(false));
+    let delivering = tokio::spawn({
+        let (here, back) = (here.clone(), back.clone());
+        async move { here.webhooks.deliver(webhook("back", back), stopped).await }
+    });
+    while here.webhooks.list().await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    start_job(&here).await;
+    let state = async || here.webhooks.list().await.unwrap().swap_remove(0).state;
+    while state().await.disabled_at.is_none() {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    let (by, name) = (source("operator"), "back".parse().unwrap());
+    let enabled = elsewhere.webhooks.enable(&by, &name).await.unwrap();
+    assert!(enabled.was_disabled);
+    for _ in 0..60 {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    // The job, again, and the line of whoever enabled it.
+    assert_eq!(*back.tries.lock().unwrap(), [1, 1, 2]);
+    assert_eq!(state().await.position, 2);
+    stop.send(true).unwrap();
+    delivering.await.unwrap();
+}
+
+/// Servers over one store may deliver to one webhook; the one that is behind goes on as well.
+#[tokio::test(start_paused = true)]
+async fn a_delivery_goes_on_behind_that_of_another_server() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at("2025-09-25T23:18:41Z"));
+    let (here, name) = (Arc::new(ledger(&store, &clock)), "back".parse().unwrap());
+    let (back, (stop, stopped)) = (Arc::new(Back::default()), watch::channel(false));
+    back.tries.lock().unwrap().push(0);
+    let delivering = tokio::spawn({
+        let (here, back) = (here.clone(), back.clone());
+        async move { here.webhooks.deliver(webhook("back", back), stopped).await }
+    });
+    while store.deliveries().await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let further = DeliveryState {
+        position: 3,
+        ..DeliveryState::default()
+    };
+    store.keep_delivery(&name, further.clone()).await.unwrap();
+    for _ in 0..4 {
+        start_job(&here).await;
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    assert_eq!(*back.tries.lock().unwrap(), [0, 1, 2, 3, 4]);
+    stop.send(true).unwrap();
+    delivering.await.unwrap();
+    let working = DeliveryState { position: 4, ..further };
+    assert_eq!(store.deliveries().await.unwrap(), [(name, working)]);
 }

@@ -195,7 +195,7 @@ pub(crate) async fn observe(State(observed): State<Arc<Observed>>, request: Requ
     parts.extensions.insert(Notes(Some(Arc::clone(&kept))));
     let asked = asked(&observed, &parts);
     let (is_read, creates) = (
-        *asked.method == Method::GET,
+        asked.method.is_safe(),
         asked.operation.is_some_and(|name| name.starts_with("create")),
     );
     let mut open = Open {

@@ -110,8 +110,10 @@ fn asked(incoming: &mut Incoming) -> Result<(Source, WebhookName), Problem> {
     }
     let source = incoming.source(Scope::Admin)?;
     let Nothing {} = read(incoming.json()?)?;
-    let name = incoming.path.webhook().parse();
-    let name = name.map_err(|error: WebhookNameError| not_found(error.to_string()))?;
+    let text = incoming.path.webhook();
+    let name = text
+        .parse()
+        .map_err(|error: WebhookNameError| not_found(format!("{error}; {text:?} is none")))?;
     Ok((source, name))
 }
 

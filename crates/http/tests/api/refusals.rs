@@ -53,6 +53,24 @@ async fn i6_the_line_names_what_was_tried() {
 }
 
 #[tokio::test]
+async fn i6_the_line_names_the_webhook_that_cannot_be_one() {
+    let world = World::new();
+    for (path, named) in [
+        ("/v1/webhooks/a%2Fb/enable", r#""a/b" is none"#),
+        ("/v1/webhooks/%00/test", r#""\0" is none"#),
+    ] {
+        let headers = [("runledger-source", "mailer")];
+        let answer = world
+            .refused(404, "webhook_not_found", "POST", path, &headers, "")
+            .await;
+        answer.has("/field", "webhook");
+        let line = world.lines().await.pop().unwrap();
+        let detail = line["detail"].as_str().unwrap();
+        assert!(detail.ends_with(named), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn i6_a_line_is_safe_whatever_was_sent() {
     let world = World::new();
     let long = "x".repeat(5_000);

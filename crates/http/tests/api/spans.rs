@@ -25,7 +25,7 @@ struct Open {
 
 impl Spans for Told {
     fn begin(&self, asked: Asked<'_>) -> Option<Box<dyn RequestSpan>> {
-        let operation = asked.operation?;
+        let operation = asked.operation.unwrap_or("nothing");
         (asked.method != "GET").then(|| {
             Box::new(Open {
                 told: self.clone(),
@@ -156,6 +156,16 @@ async fn enabling_a_webhook_is_told_counted_and_logged_as_what_came_of_it() {
         );
         assert!(page.contains(&sample), "{sample}{page}");
     }
+}
+
+#[tokio::test]
+async fn whoever_asks_for_the_head_of_an_answer_reads() {
+    let (world, told) = world();
+    assert_eq!(world.send("HEAD", "/v1/records", &[], "").await.status, 200);
+    assert_eq!(
+        *told.0.lock().unwrap(),
+        ["nothing at /v1/records: Some(200) read None None false"]
+    );
 }
 
 #[tokio::test]

@@ -185,16 +185,22 @@ fn without_value(error: &ConfigError) -> String {
         ConfigError::At { error, key, .. } => (without_value(error), key),
         ConfigError::Type { expected, key, .. } => (format!("{expected} is expected where something else is"), key),
         // They name keys and no values.
-        ConfigError::NotFound(name) => return format!("{name} is missing"),
+        ConfigError::NotFound(name) => return format!("{} is missing", dotted(name)),
         ConfigError::Message(why) if why.starts_with("unknown field") => {
             return why.clone();
         }
         _ => return "it is not understood, and not shown, because it may hold a secret".to_owned(),
     };
     match place {
-        Some(place) => format!("{}: {why}", place.replace(']', "].").trim_end_matches('.')),
+        Some(place) => format!("{}: {why}", dotted(place)),
         None => why,
     }
+}
+
+/// A place in a list as one writes it: the configuration knows it as `webhooks[0]url`.
+fn dotted(place: &str) -> String {
+    let dotted = place.replace(']', "].").replace("..", ".");
+    dotted.trim_end_matches('.').to_owned()
 }
 
 fn set(tree: &mut Map<String, Value>, name: &str, value: Value) {

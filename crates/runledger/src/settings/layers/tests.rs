@@ -280,6 +280,6 @@ fn a_secret_of_a_webhook_is_quoted_by_no_message() {
     check_refused(
         &[],
         "[[webhooks]]\nname = 'one'\n",
-        &["webhooks in the file", "url is missing"],
+        &["webhooks in the file", "webhooks[0].url is missing"],
     );
 }

@@ -1,6 +1,6 @@
 //! A collector of spans: it takes OTLP over HTTP and keeps what came.
 
-use std::io::{self, BufRead as _, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -12,9 +12,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
-use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tokio_rustls::rustls::ServerConfig;
 
-use crate::tls::{CERTIFICATE, KEY, server_config};
+use crate::message::Message;
+use crate::tls::{CERTIFICATE, KEY, accept, server_config};
 
 /// How long a collector takes that is late.
 const LATE: Duration = Duration::from_millis(300);
@@ -40,15 +41,8 @@ pub(crate) enum Manner {
 pub(crate) struct Collector {
     pub(crate) endpoint: String,
     port: u16,
-    asked: Arc<Mutex<Vec<Sent>>>,
-    came: Arc<Mutex<Vec<Sent>>>,
-}
-
-/// One request that came.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+    asked: Arc<Mutex<Vec<Message>>>,
+    came: Arc<Mutex<Vec<Message>>>,
 }
 
 impl Collector {
@@ -66,7 +60,7 @@ impl Collector {
     fn listen(manner: Manner, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (asked, came) = (Arc::<Mutex<Vec<Sent>>>::default(), Arc::default());
+        let (asked, came) = (Arc::<Mutex<Vec<Message>>>::default(), Arc::default());
         let collector = Self {
             endpoint: format!("http://127.0.0.1:{port}/v1/traces"),
             port,
@@ -84,7 +78,7 @@ impl Collector {
                 // It ends when the sender hangs up.
                 thread::spawn(move || match tls {
                     None => receiving.receive(connection),
-                    Some(tls) => receiving.receive(StreamOwned::new(ServerConnection::new(tls).unwrap(), connection)),
+                    Some(tls) => receiving.receive(accept(&tls, connection)),
                 });
             }
         });
@@ -97,13 +91,13 @@ impl Collector {
     }
 
     /// What was kept.
-    pub(crate) fn came(&self) -> Vec<Sent> {
+    pub(crate) fn came(&self) -> Vec<Message> {
         self.came.lock().unwrap().clone()
     }
 
     /// Every span that came.
     pub(crate) fn spans(&self) -> Vec<Span> {
-        let decode = |sent: Sent| ExportTraceServiceRequest::decode(&sent.body[..]).unwrap();
+        let decode = |sent: Message| ExportTraceServiceRequest::decode(&sent.body[..]).unwrap();
         let requests = self.came().into_iter().map(decode);
         requests
             .flat_map(|request| request.resource_spans)
@@ -134,14 +128,14 @@ pub(crate) fn hex(id: &[u8]) -> String {
 /// One connection.
 struct Receiving {
     manner: Manner,
-    asked: Arc<Mutex<Vec<Sent>>>,
-    came: Arc<Mutex<Vec<Sent>>>,
+    asked: Arc<Mutex<Vec<Message>>>,
+    came: Arc<Mutex<Vec<Message>>>,
 }
 
 impl Receiving {
     fn receive(&self, connection: impl Read + Write) -> io::Result<()> {
         let mut connection = BufReader::new(connection);
-        while let Some(sent) = message(&mut connection)? {
+        while let Some(sent) = Message::read(&mut connection)? {
             let is_first = {
                 let mut asked = self.asked.lock().unwrap();
                 asked.push(sent.clone());
@@ -180,19 +174,4 @@ impl Receiving {
         }
         Ok(())
     }
-}
-
-/// The next request, if there is one.
-fn message(connection: &mut BufReader<impl Read>) -> io::Result<Option<Sent>> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if connection.read_line(&mut head)? == 0 {
-            return Ok(None);
-        }
-    }
-    let lower = head.to_ascii_lowercase();
-    let length = lower.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let mut body = vec![0; length.map_or(0, |length| length.trim().parse().unwrap())];
-    connection.read_exact(&mut body)?;
-    Ok(Some(Sent { head, body }))
 }

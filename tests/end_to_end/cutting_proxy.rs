@@ -1,10 +1,12 @@
 //! A proxy that loses answers: the request reaches the server and is carried out, and then the connection is cut.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+
+use crate::message::Message;
 
 /// The proxy; its thread ends with the tests.
 pub(crate) struct CuttingProxy {
@@ -55,9 +57,11 @@ fn pass_on(caller: TcpStream, state: &State) -> io::Result<()> {
     let mut caller = BufReader::new(caller);
     let mut server = BufReader::new(TcpStream::connect(&state.server)?);
     loop {
-        let request = message(&mut caller)?;
-        server.get_mut().write_all(&request)?;
-        let answer = message(&mut server)?;
+        let Some(request) = Message::read(&mut caller)? else {
+            return Ok(());
+        };
+        pass(&request, server.get_mut())?;
+        let answer = Message::read(&mut server)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         state.requests.fetch_add(1, Ordering::SeqCst);
         let lose = |left: u64| left.checked_sub(1);
         if state
@@ -67,29 +71,11 @@ fn pass_on(caller: TcpStream, state: &State) -> io::Result<()> {
         {
             return Ok(());
         }
-        caller.get_mut().write_all(&answer)?;
+        pass(&answer, caller.get_mut())?;
     }
 }
 
-/// One request or answer, whole: its head, and as much as it announces.
-fn message(from: &mut BufReader<TcpStream>) -> io::Result<Vec<u8>> {
-    let mut message = Vec::new();
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if from.read_line(&mut line)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        message.extend_from_slice(line.as_bytes());
-        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let head = message.len();
-    message.resize(head + length, 0);
-    from.read_exact(&mut message[head..])?;
-    Ok(message)
+/// Hands one message on, whole.
+fn pass(message: &Message, to: &mut TcpStream) -> io::Result<()> {
+    to.write_all(&[message.head.as_bytes(), &message.body].concat())
 }

@@ -1,11 +1,13 @@
 //! A client of the HTTP API that says whether an answer came: the one thing that a crash test must not have hidden.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufReader, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::message::Message;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -61,29 +63,10 @@ impl Connection {
     }
 
     fn answer(&mut self) -> io::Result<(u16, String)> {
-        let status = self.line()?;
-        let status = status.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let answer = Message::read(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let status = answer.second_word().and_then(|status| status.parse().ok());
         let status = status.ok_or(io::ErrorKind::InvalidData)?;
-        let mut length = 0;
-        loop {
-            let line = self.line()?.to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().map_err(|_| io::ErrorKind::InvalidData)?;
-            }
-        }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
-        let text = String::from_utf8(body).map_err(|_| io::ErrorKind::InvalidData)?;
+        let text = String::from_utf8(answer.body).map_err(|_| io::ErrorKind::InvalidData)?;
         Ok((status, text))
-    }
-
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        self.stream.read_line(&mut line)?;
-        let line = line.strip_suffix("\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
-        Ok(line.to_owned())
     }
 }

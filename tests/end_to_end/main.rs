@@ -22,6 +22,7 @@ mod foreign;
 mod http;
 mod import;
 mod kill;
+mod message;
 mod output;
 mod postgres;
 mod program;

@@ -1,7 +1,6 @@
 //! A receiver of webhooks: it checks signatures, notes what came, and answers as it is told.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
+
+use crate::message::Message;
 
 /// What deliveries are signed with.
 pub(crate) const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -86,34 +87,21 @@ impl Receiver {
 /// Reads a request, checks its signature, notes it, answers it. A request that is cut off by a kill is none.
 fn receive(stream: impl Read + Write, answer: Answer, noted: &Mutex<Vec<Delivery>>) {
     let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    let Ok(1..) = reader.read_line(&mut line) else { return };
-    let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut line = String::new();
-        let Ok(1..) = reader.read_line(&mut line) else { return };
-        let Some((name, value)) = line.trim_end().split_once(": ") else {
-            break;
-        };
-        headers.insert(name.to_ascii_lowercase(), value.to_owned());
-    }
-    let length = headers["content-length"].parse().unwrap();
-    let mut body = vec![0; length];
-    if reader.read_exact(&mut body).is_err() {
+    let Ok(Some(request)) = Message::read(&mut reader) else {
         return;
-    }
-    let (id, timestamp) = (&headers["webhook-id"], &headers["webhook-timestamp"]);
+    };
+    let header = |name| request.header(name).unwrap();
+    let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
     let mut mac = Hmac::<Sha256>::new_from_slice(&STANDARD.decode(KEY).unwrap()).unwrap();
     mac.update(format!("{id}.{timestamp}.").as_bytes());
-    mac.update(&body);
+    mac.update(&request.body);
     let expected = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-    assert_eq!(headers["webhook-signature"], expected);
+    assert_eq!(header("webhook-signature"), expected);
     let delivery = Delivery {
-        id: id.clone(),
-        target,
-        content_type: headers["content-type"].clone(),
-        body: serde_json::from_slice(&body).unwrap(),
+        id: id.to_owned(),
+        target: request.second_word().unwrap().to_owned(),
+        content_type: header("content-type").to_owned(),
+        body: serde_json::from_slice(&request.body).unwrap(),
         is_taken: answer == Answer::Take,
     };
     // Before the answer: what comes next may be at another thread by then.

@@ -5,8 +5,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::collector::{Collector, Manner, Sent, attribute};
+use crate::collector::{Collector, Manner, attribute};
 use crate::http::Connection;
+use crate::message::Message;
 use crate::program::{Place, Server};
 
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
@@ -172,7 +173,7 @@ fn neither_log_nor_spans_hold_a_secret_or_what_records_hold_however_much_is_told
         "kept-by-the-collector",
     ] {
         // Texts stand in a span as they are.
-        let in_spans = |sent: &Sent| sent.body.windows(hidden.len()).any(|bytes| bytes == hidden.as_bytes());
+        let in_spans = |sent: &Message| sent.body.windows(hidden.len()).any(|bytes| bytes == hidden.as_bytes());
         assert!(!collector.came().iter().any(in_spans), "{hidden:?} is in a span");
         let lines: Vec<_> = log.lines().filter(|line| line.contains(hidden)).collect();
         assert!(lines.is_empty(), "{hidden:?} is in the log: {lines:#?}");

@@ -2,12 +2,13 @@
 //! server that is not believed.
 
 use std::fs;
+use std::net::TcpStream;
 use std::sync::Arc;
 
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::program::{Place, Server, write};
 use crate::tokens::secret;
@@ -30,6 +31,11 @@ pub(crate) fn server_config(certificate: &str, key: &str) -> Arc<ServerConfig> {
         .with_single_cert(chain, key)
         .unwrap();
     Arc::new(config)
+}
+
+/// What such a server speaks over.
+pub(crate) fn accept(config: &Arc<ServerConfig>, stream: TcpStream) -> StreamOwned<ServerConnection, TcpStream> {
+    StreamOwned::new(ServerConnection::new(Arc::clone(config)).unwrap(), stream)
 }
 
 /// A server with this certificate; answers its URL under the name that the certificate holds.

@@ -1,21 +1,15 @@
 //! Webhooks over TLS: a line goes to whoever shows a certificate that is believed, for the name that was configured, and
 //! to nobody else.
 
-use std::net::TcpStream;
-use std::sync::Arc;
-
-use tokio_rustls::rustls::{ServerConnection, StreamOwned};
-
 use crate::program::{Place, Server, until, write};
 use crate::receiver::{Answer, KEY, Receiver};
-use crate::tls::{CERTIFICATE, KEY as CERTIFICATE_KEY, OTHER, OTHER_KEY, server_config};
+use crate::tls::{CERTIFICATE, KEY as CERTIFICATE_KEY, OTHER, OTHER_KEY, accept, server_config};
 use crate::webhooks::{attempt, webhook};
 
 /// A receiver with this certificate.
 fn receiver(certificate: &str, key: &str) -> Receiver {
     let config = server_config(certificate, key);
-    let over = move |stream: TcpStream| StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
-    Receiver::start_over(over, |_| Answer::Take)
+    Receiver::start_over(move |stream| accept(&config, stream), |_| Answer::Take)
 }
 
 #[test]

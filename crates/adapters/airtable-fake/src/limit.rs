@@ -1,6 +1,7 @@
 //! Limits on requests: so many in a window for a base and for a token, a lock-out after too many, and calls in a month.
 
 use crate::error::ApiError;
+use crate::request::Operation;
 use crate::settings::{Beyond, Lock, Settings};
 use std::collections::{HashMap, VecDeque};
 
@@ -35,6 +36,7 @@ impl Limits {
     /// 429: too many, locked out, or the calls of the month are spent.
     pub(crate) fn admit(
         &mut self,
+        operation: Operation,
         base: Option<&str>,
         token: &str,
         now_ms: i64,
@@ -44,8 +46,8 @@ impl Limits {
         let spent = settings
             .monthly_calls
             .is_some_and(|calls| self.calls_this_month >= calls);
-        // Without a base it is metadata, which goes on.
-        if spent && settings.beyond_monthly == Beyond::Block && base.is_some() {
+        // Metadata goes on, that of a base as well.
+        if spent && settings.beyond_monthly == Beyond::Block && operation != Operation::Meta {
             return Err(ApiError::quota_spent());
         }
         let base_requests = if spent && settings.beyond_monthly == Beyond::Slow {
@@ -124,7 +126,9 @@ mod tests {
     use super::*;
 
     fn admit(limits: &mut Limits, base: &str, now_ms: i64, settings: &Settings) -> bool {
-        limits.admit(Some(base), "pat", now_ms, settings).is_ok()
+        limits
+            .admit(Operation::List, Some(base), "pat", now_ms, settings)
+            .is_ok()
     }
 
     #[test]
@@ -148,7 +152,8 @@ mod tests {
         let (mut limits, settings) = (Limits::default(), Settings::default());
         assert!((0..50).all(|at| admit(&mut limits, &format!("b{}", at % 10), at, &settings)));
         assert!(!admit(&mut limits, "c", 60, &settings));
-        assert!(limits.admit(Some("c"), "other", 60, &settings).is_ok());
+        let other = limits.admit(Operation::List, Some("c"), "other", 60, &settings);
+        assert!(other.is_ok());
     }
 
     #[test]
@@ -171,9 +176,12 @@ mod tests {
         // 2026-01-31T23:59:59Z.
         let end = 1_769_903_999_000;
         assert!((0..3).all(|_| admit(&mut limits, "a", end, &settings)));
-        let refused = limits.admit(Some("a"), "pat", end, &settings).unwrap_err();
-        assert_eq!(refused.kind, "PUBLIC_API_BILLING_LIMIT_EXCEEDED");
-        assert!(limits.admit(None, "pat", end, &settings).is_ok(), "metadata goes on");
+        let refused = limits.admit(Operation::List, Some("a"), "pat", end, &settings);
+        assert_eq!(refused.unwrap_err().kind, "PUBLIC_API_BILLING_LIMIT_EXCEEDED");
+        for base in [None, Some("a")] {
+            let metadata = limits.admit(Operation::Meta, base, "pat", end, &settings);
+            assert!(metadata.is_ok(), "metadata goes on");
+        }
         assert!(admit(&mut limits, "a", end + 1_000, &settings));
         settings.beyond_monthly = Beyond::Slow;
         assert!((0..2).all(|_| admit(&mut limits, "a", end + 2_000, &settings)));

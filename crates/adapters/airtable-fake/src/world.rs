@@ -163,7 +163,7 @@ impl World {
         let now_ms = self.clock.now_ms();
         let token = request.token.as_deref().unwrap_or_default();
         self.limits
-            .admit(request.base.as_deref(), token, now_ms, &self.settings)?;
+            .admit(request.operation, request.base.as_deref(), token, now_ms, &self.settings)?;
         if request.body.len() > self.settings.body_bytes {
             return Err(ApiError::body_too_large());
         }

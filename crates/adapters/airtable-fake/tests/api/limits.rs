@@ -78,8 +78,10 @@ async fn the_calls_of_a_month_are_counted_and_metadata_goes_on() {
     let spent = list(&hand).await;
     assert_eq!(spent.status, 429);
     assert_eq!(spent.body["errors"][0]["error"], "PUBLIC_API_BILLING_LIMIT_EXCEEDED");
-    let who = hand.send("GET", "/v0/meta/whoami", &Value::Null).await;
-    assert_eq!(who.status, 200);
+    for path in ["/v0/meta/whoami".to_owned(), format!("/v0/meta/bases/{BASE}/tables")] {
+        let metadata = hand.send("GET", &path, &Value::Null).await;
+        assert_eq!(metadata.status, 200, "{path}");
+    }
     hand.fake.advance(Duration::from_hours(31 * 24));
     assert_eq!(list(&hand).await.status, 200);
 }

@@ -19,7 +19,9 @@ pub(super) fn evaluate(expression: &Expression, scene: &Scene<'_>) -> Value {
         Expression::Negation(inner) => evaluate(inner, scene)
             .number()
             .map_or(Value::Error, |number| Value::Number(-number)),
-        Expression::Binary(operator, left, right) => binary(*operator, &evaluate(left, scene), &evaluate(right, scene)),
+        Expression::Chain(first, rest) => rest.iter().fold(evaluate(first, scene), |left, (operator, right)| {
+            binary(*operator, &left, &evaluate(right, scene))
+        }),
         Expression::Call(function, arguments) => call(*function, arguments, scene),
     }
 }

@@ -61,7 +61,8 @@ enum Expression {
     Text(String),
     Field(String),
     Negation(Box<Expression>),
-    Binary(Operator, Box<Expression>, Box<Expression>),
+    /// Operators of one level, from left to right: side by side, so that a long chain is not a deep one.
+    Chain(Box<Expression>, Vec<(Operator, Expression)>),
     Call(Function, Vec<Expression>),
 }
 
@@ -124,9 +125,9 @@ impl Expression {
                 names.insert(name);
             }
             Self::Negation(inner) => inner.collect_fields(names),
-            Self::Binary(_, left, right) => {
-                left.collect_fields(names);
-                right.collect_fields(names);
+            Self::Chain(first, rest) => {
+                first.collect_fields(names);
+                rest.iter().for_each(|(_, next)| next.collect_fields(names));
             }
             Self::Call(_, arguments) => arguments.iter().for_each(|argument| argument.collect_fields(names)),
         }

@@ -55,12 +55,15 @@ impl Parser {
         let Some(operators) = LEVELS.get(level) else {
             return self.negation(depth);
         };
-        let mut left = self.level(level + 1, depth)?;
+        let first = self.level(level + 1, depth)?;
+        let mut rest = Vec::new();
         while let Some(operator) = self.operator(operators) {
-            let right = self.level(level + 1, depth)?;
-            left = Expression::Binary(operator, Box::new(left), Box::new(right));
+            rest.push((operator, self.level(level + 1, depth)?));
         }
-        Ok(left)
+        if rest.is_empty() {
+            return Ok(first);
+        }
+        Ok(Expression::Chain(Box::new(first), rest))
     }
 
     fn operator(&mut self, operators: &[(&str, Operator)]) -> Option<Operator> {

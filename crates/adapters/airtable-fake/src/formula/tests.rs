@@ -220,6 +220,12 @@ fn what_is_no_formula_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_long_chain_is_not_a_deep_one() {
+    check(&vec!["1"; 200_000].join("+"), "200000");
+    check(&format!("LEN({})", vec!["'a'"; 10_000].join("&")), "10000");
+}
+
+#[test]
 fn a_filter_drops_zero_false_nothing_nan_and_errors() {
     for (formula, kept) in [
         ("1", true),

@@ -18,8 +18,8 @@ pub(super) enum Token {
 }
 
 /// Two letters first, so that `<=` is not read as `<`.
-const SIGNS: [&str; 15] = [
-    "<=", ">=", "!=", "(", ")", ",", "&", "+", "-", "*", "/", "=", "<", ">", ";",
+const SIGNS: [&str; 14] = [
+    "<=", ">=", "!=", "(", ")", ",", "&", "+", "-", "*", "/", "=", "<", ">",
 ];
 
 /// Takes a formula apart.

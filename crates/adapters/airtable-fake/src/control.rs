@@ -2,12 +2,12 @@
 //!
 //! It needs no token and counts against no limit. `docs/fake-airtable.md` lists all of it.
 
+use crate::base::{self, Base};
 use crate::cell;
 use crate::error::ApiError;
 use crate::fault::FaultSpec;
 use crate::limit::Limits;
 use crate::list::Cursors;
-use crate::meta;
 use crate::schema::BaseSpec;
 use crate::server::{Shared, lock};
 use crate::settings::{Plan, Settings, TokenSpec};
@@ -66,7 +66,8 @@ fn dispatch(world: &mut World, method: &str, path: &[&str], query: &str, body: &
             Ok(json!({}))
         }
         ("DELETE", ["faults", id]) => {
-            world.faults.retain(|fault| fault.id.to_string() != *id);
+            let place = world.faults.iter().position(|fault| fault.id.to_string() == *id);
+            world.faults.remove(place.ok_or_else(|| missing("fault"))?);
             Ok(json!({}))
         }
         ("GET", ["requests"]) => requests(world, query),
@@ -95,7 +96,7 @@ fn dispatch(world: &mut World, method: &str, path: &[&str], query: &str, body: &
         ("GET", ["bases"]) => Ok(bases(world)),
         ("POST", ["bases"]) => {
             let spec: BaseSpec = parse(body)?;
-            let base = meta::make_base(&spec, &mut world.ids).map_err(|error| (422, error))?;
+            let base = Base::new(&spec, &mut world.ids).map_err(unusable)?;
             world.bases.retain(|known| known.id != base.id);
             world.bases.push(base);
             Ok(bases(world))
@@ -194,8 +195,7 @@ fn reset(world: &mut World, body: &[u8]) -> Result<Value, Refused> {
         parse(body)?
     };
     if let Some(specs) = &reset.bases {
-        let made = specs.iter().map(|spec| meta::make_base(spec, &mut world.ids));
-        world.bases = made.collect::<Result<_, _>>().map_err(|error| (422, error))?;
+        world.bases = base::make_all(specs, &mut world.ids).map_err(unusable)?;
     }
     if let Some(changes) = reset.settings {
         let settings = patched(&Settings::default(), changes)?;
@@ -235,12 +235,8 @@ fn in_table(
     let keep_past = world.settings.list_lag_ms > 0;
     let World { bases, ids, .. } = world;
     let base = bases.iter_mut().find(|known| known.id == base);
-    let base = base.ok_or((404, "there is no such base".to_owned()))?;
-    let place = base
-        .tables
-        .iter()
-        .position(|known| known.id == table || known.name == table);
-    let place = place.ok_or((404, "there is no such table".to_owned()))?;
+    let base = base.ok_or_else(|| missing("base"))?;
+    let place = base.place(table).ok_or_else(|| missing("table"))?;
     let table = &mut base.tables[place];
     match (method, path) {
         ("GET", ["records"]) => {
@@ -265,30 +261,30 @@ fn in_table(
         ("PATCH", ["records", id]) => {
             let cells = cells(table, &read(body)?, ids)?;
             table.change(id, &cells, false, now_ms, keep_past);
-            let record = table.get(id).ok_or((404, "there is no such record".to_owned()))?;
+            let record = table.get(id).ok_or_else(|| missing("record"))?;
             Ok(table.show(record, &Form::default(), now_ms))
         }
         ("DELETE", ["records", id]) => {
+            table.get(id).ok_or_else(|| missing("record"))?;
             table.delete(id, now_ms, keep_past);
             Ok(json!({}))
         }
         ("DELETE", ["fields", field]) => {
-            table.fields.retain(|known| known.id != *field && known.name != *field);
+            table
+                .fields
+                .remove(table.field_place(field).ok_or_else(|| missing("field"))?);
             Ok(table.describe())
         }
         ("PATCH", ["fields", field]) => {
-            let name: Renamed = parse(body)?;
-            let found = table
-                .fields
-                .iter_mut()
-                .find(|known| known.id == *field || known.name == *field);
-            found.ok_or((404, "there is no such field".to_owned()))?.name = name.name;
+            let new: Renamed = parse(body)?;
+            let place = table.field_place(field).ok_or_else(|| missing("field"))?;
+            table.rename_field(place, &new.name).map_err(unusable)?;
             Ok(table.describe())
         }
         ("PATCH", []) => {
-            let name: Renamed = parse(body)?;
-            table.name = name.name;
-            Ok(table.describe())
+            let new: Renamed = parse(body)?;
+            base.rename_table(place, &new.name).map_err(unusable)?;
+            Ok(base.tables[place].describe())
         }
         _ => Err((404, "docs/fake-airtable.md lists what can be done to a table".into())),
     }
@@ -314,6 +310,17 @@ fn cells(
             Ok((field.id.clone(), accepted))
         })
         .collect()
+}
+
+fn missing(what: &str) -> Refused {
+    (
+        404,
+        format!("there is no such {what}; GET /{PREFIX} shows bases, tables, fields and faults"),
+    )
+}
+
+fn unusable(error: String) -> Refused {
+    (422, error)
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {

@@ -1,11 +1,11 @@
 //! Starting a fake, and holding it by hand in a test.
 
+use crate::base;
 use crate::control;
 use crate::example;
 use crate::fault::FaultSpec;
 use crate::id::Ids;
 use crate::list::Cursors;
-use crate::meta;
 use crate::schema::BaseSpec;
 use crate::server::{self, Planes, Shared, lock};
 use crate::settings::{Settings, TokenSpec};
@@ -85,8 +85,7 @@ impl Fake {
     /// [`FakeError::Listen`] or [`FakeError::Schema`].
     pub async fn start(options: FakeOptions) -> Result<Self, FakeError> {
         let mut ids = Ids::new(options.seed);
-        let bases = options.bases.iter().map(|base| meta::make_base(base, &mut ids));
-        let bases = bases.collect::<Result<_, _>>().map_err(FakeError::Schema)?;
+        let bases = base::make_all(&options.bases, &mut ids).map_err(FakeError::Schema)?;
         let world = World::new(options.settings, options.tokens, bases, ids);
         let shared = Arc::new(Mutex::new(world));
         let (listener, address) = listen(options.listen).await?;

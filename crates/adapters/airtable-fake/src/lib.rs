@@ -15,6 +15,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod base;
 mod cell;
 mod clock;
 mod control;

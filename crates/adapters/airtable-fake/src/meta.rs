@@ -1,11 +1,12 @@
 //! The metadata: who one is, which bases and tables there are, and changes of the schema.
 
+use crate::base::Base;
 use crate::error::ApiError;
 use crate::id::Ids;
 use crate::request::DataRequest;
 use crate::schema::{BaseSpec, Field, FieldSpec, TableSpec};
 use crate::settings::Role;
-use crate::table::{Base, Table};
+use crate::table::Table;
 use crate::tokens::Caller;
 use serde_json::{Map, Value, json};
 
@@ -32,7 +33,7 @@ pub(crate) fn answer(
         ("POST", ["bases"]) => {
             caller.needs("schema.bases:write")?;
             let spec: BaseSpec = read(&request.object()?)?;
-            let base = make_base(&spec, ids).map_err(|error| schema_error(&error))?;
+            let base = Base::new(&spec, ids).map_err(|error| schema_error(&error))?;
             let made = json!({ "id": base.id, "tables": base.tables.iter().map(Table::describe).collect::<Vec<_>>() });
             bases.push(base);
             Ok(made)
@@ -53,25 +54,6 @@ pub(crate) fn answer(
         }
         _ => Err(ApiError::no_route()),
     }
-}
-
-/// Makes a base with its tables.
-///
-/// # Errors
-/// What is wrong with one.
-pub(crate) fn make_base(spec: &BaseSpec, ids: &mut Ids) -> Result<Base, String> {
-    let mut tables: Vec<Table> = Vec::new();
-    for table in &spec.tables {
-        if tables.iter().any(|known| known.name == table.name) {
-            return Err(format!("there are two tables {:?}", table.name));
-        }
-        tables.push(Table::new(table, ids)?);
-    }
-    Ok(Base {
-        id: spec.id.clone().unwrap_or_else(|| ids.next("app")),
-        name: spec.name.clone(),
-        tables,
-    })
 }
 
 fn list_bases(request: &DataRequest, caller: &Caller, bases: &[Base]) -> Result<Value, ApiError> {
@@ -115,43 +97,39 @@ fn in_base(
         ("GET", ["tables"]) => Ok(json!({ "tables": base.tables.iter().map(Table::describe).collect::<Vec<_>>() })),
         ("POST", ["tables"]) => {
             let spec: TableSpec = read(&request.object()?)?;
-            if base.tables.iter().any(|table| table.name == spec.name) {
-                return Err(ApiError::invalid(
-                    "DUPLICATE_TABLE_NAME",
-                    format!("There is a table {:?} already", spec.name),
-                ));
-            }
             let table = Table::new(&spec, ids).map_err(|error| schema_error(&error))?;
             let shown = table.describe();
-            base.tables.push(table);
+            base.add_table(table).map_err(table_name)?;
             Ok(shown)
         }
         ("PATCH", ["tables", table]) => {
             let body = request.object()?;
-            let table = named(base, table)?;
-            rename(&body, &mut table.name, &mut table.description);
+            let place = base.place(table).ok_or_else(ApiError::permission_or_model)?;
+            if let Some(name) = text(&body, "name") {
+                base.rename_table(place, name).map_err(table_name)?;
+            }
+            let table = &mut base.tables[place];
+            describe(&body, &mut table.description);
             Ok(table.describe())
         }
         ("POST", ["tables", table, "fields"]) => {
             let spec: FieldSpec = read(&request.object()?)?;
             let table = named(base, table)?;
-            if table.field(&spec.name).is_some() {
-                return Err(ApiError::invalid(
-                    "DUPLICATE_OR_EMPTY_FIELD_NAME",
-                    format!("There is a field {:?} already", spec.name),
-                ));
-            }
             let field = Field::new(&spec, ids).map_err(|error| schema_error(&error))?;
             let shown = field.show();
-            table.add_field(field).map_err(|error| schema_error(&error))?;
+            table.add_field(field).map_err(field_name)?;
             Ok(shown)
         }
         ("PATCH", ["tables", table, "fields", field]) => {
             let body = request.object()?;
             let table = named(base, table)?;
-            let field = table.fields.iter_mut().find(|known| known.id == *field);
-            let field = field.ok_or_else(ApiError::permission_or_model)?;
-            rename(&body, &mut field.name, &mut field.description);
+            let place = table.fields.iter().position(|known| known.id == *field);
+            let place = place.ok_or_else(ApiError::permission_or_model)?;
+            if let Some(name) = text(&body, "name") {
+                table.rename_field(place, name).map_err(field_name)?;
+            }
+            let field = &mut table.fields[place];
+            describe(&body, &mut field.description);
             Ok(field.show())
         }
         _ => Err(ApiError::no_route()),
@@ -159,20 +137,26 @@ fn in_base(
 }
 
 fn named<'a>(base: &'a mut Base, id_or_name: &str) -> Result<&'a mut Table, ApiError> {
-    let found = base
-        .tables
-        .iter_mut()
-        .find(|table| table.id == id_or_name || table.name == id_or_name);
-    found.ok_or_else(ApiError::permission_or_model)
+    let place = base.place(id_or_name).ok_or_else(ApiError::permission_or_model)?;
+    Ok(&mut base.tables[place])
 }
 
-fn rename(body: &Map<String, Value>, name: &mut String, description: &mut Option<String>) {
-    if let Some(given) = body.get("name").and_then(Value::as_str) {
-        given.clone_into(name);
-    }
-    if let Some(given) = body.get("description").and_then(Value::as_str) {
+fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    body.get(name).and_then(Value::as_str)
+}
+
+fn describe(body: &Map<String, Value>, description: &mut Option<String>) {
+    if let Some(given) = text(body, "description") {
         *description = Some(given.to_owned());
     }
+}
+
+fn table_name(error: String) -> ApiError {
+    ApiError::invalid("DUPLICATE_TABLE_NAME", error)
+}
+
+fn field_name(error: String) -> ApiError {
+    ApiError::invalid("DUPLICATE_OR_EMPTY_FIELD_NAME", error)
 }
 
 fn read<T: serde::de::DeserializeOwned>(body: &Map<String, Value>) -> Result<T, ApiError> {

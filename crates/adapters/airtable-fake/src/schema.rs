@@ -55,6 +55,20 @@ pub struct FieldSpec {
     pub description: Option<String>,
 }
 
+/// Whether something may be called so, beside others of its kind.
+///
+/// # Errors
+/// It is no name, or taken.
+pub(crate) fn usable_name<'a>(kind: &str, name: &str, mut others: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    if name.trim().is_empty() {
+        return Err(format!("a {kind} needs a name"));
+    }
+    if others.any(|other| other == name) {
+        return Err(format!("there is a {kind} {name:?} already"));
+    }
+    Ok(())
+}
+
 /// One value of a select.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Choice {
@@ -142,7 +156,7 @@ impl Kind {
             "singleLineText" | "email" | "url" | "phoneNumber" => Self::Text,
             "multilineText" | "richText" => Self::LongText,
             "number" | "currency" | "percent" => {
-                let most = if type_name == "number" { 8 } else { 7 };
+                let most = if type_name == "currency" { 7 } else { 8 };
                 let precision = number("precision").unwrap_or(0);
                 let precision = u32::try_from(precision).ok().filter(|precision| *precision <= most);
                 precision.ok_or_else(|| format!("the precision of a {type_name} is 0 to {most}"))?;

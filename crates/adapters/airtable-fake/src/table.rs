@@ -4,7 +4,7 @@ use crate::cell;
 use crate::error::ApiError;
 use crate::formula::{self, Row};
 use crate::id::Ids;
-use crate::schema::{Field, Kind, TableSpec};
+use crate::schema::{Field, Kind, TableSpec, usable_name};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 
@@ -42,26 +42,6 @@ pub(crate) struct Table {
     last_number: u64,
 }
 
-/// A base.
-#[derive(Debug)]
-pub(crate) struct Base {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) tables: Vec<Table>,
-}
-
-impl Base {
-    /// The table of this id or name.
-    pub(crate) fn table(&self, id_or_name: &str) -> Option<&Table> {
-        let by_id = self.tables.iter().find(|table| table.id == id_or_name);
-        by_id.or_else(|| self.tables.iter().find(|table| table.name == id_or_name))
-    }
-
-    pub(crate) fn records(&self) -> usize {
-        self.tables.iter().map(Table::len).sum()
-    }
-}
-
 impl Table {
     /// Makes an empty table.
     ///
@@ -88,19 +68,39 @@ impl Table {
         Ok(table)
     }
 
-    /// Adds a field, whose name must be free.
+    /// Adds a field.
+    ///
+    /// # Errors
+    /// It has no name, or its name or its id is taken.
     pub(crate) fn add_field(&mut self, field: Field) -> Result<(), String> {
-        if self.fields.iter().any(|known| known.name == field.name) {
-            return Err(format!("there is a field {:?} already", field.name));
+        usable_name("field", &field.name, self.fields.iter().map(|known| &*known.name))?;
+        if self.fields.iter().any(|known| known.id == field.id) {
+            return Err(format!("there is a field {} already", field.id));
         }
         self.fields.push(field);
         Ok(())
     }
 
+    /// Gives the field at a place another name.
+    ///
+    /// # Errors
+    /// It is no name, or another field has it.
+    pub(crate) fn rename_field(&mut self, place: usize, name: &str) -> Result<(), String> {
+        let others = self.fields.iter().enumerate().filter(|(other, _)| *other != place);
+        usable_name("field", name, others.map(|(_, known)| &*known.name))?;
+        name.clone_into(&mut self.fields[place].name);
+        Ok(())
+    }
+
     /// The field of this name or id.
     pub(crate) fn field(&self, name_or_id: &str) -> Option<&Field> {
-        let by_name = self.fields.iter().find(|field| field.name == name_or_id);
-        by_name.or_else(|| self.fields.iter().find(|field| field.id == name_or_id))
+        self.field_place(name_or_id).map(|place| &self.fields[place])
+    }
+
+    /// Where the field of this name or id is.
+    pub(crate) fn field_place(&self, name_or_id: &str) -> Option<usize> {
+        let by_name = self.fields.iter().position(|field| field.name == name_or_id);
+        by_name.or_else(|| self.fields.iter().position(|field| field.id == name_or_id))
     }
 
     /// # Errors

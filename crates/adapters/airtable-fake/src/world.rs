@@ -1,5 +1,6 @@
 //! All that the fake knows, behind one lock; no request waits while it is held.
 
+use crate::base::Base;
 use crate::clock::Clock;
 use crate::error::ApiError;
 use crate::fault::{Fault, FaultSpec};
@@ -9,7 +10,7 @@ use crate::list::{self, Cursors, Query};
 use crate::meta;
 use crate::request::{DataRequest, Operation};
 use crate::settings::{Settings, TokenSpec};
-use crate::table::{Base, Form};
+use crate::table::Form;
 use crate::tokens::Caller;
 use crate::write::{Plan, Scene};
 use serde::Serialize;
@@ -273,12 +274,7 @@ impl World {
         let now_ms = self.clock.now_ms();
         let base = self.bases.iter_mut().find(|base| base.id == base_id);
         let base = base.ok_or_else(ApiError::permission_or_model)?;
-        let id = request
-            .table
-            .as_deref()
-            .and_then(|name| base.table(name))
-            .map(|table| &table.id);
-        let table = base.tables.iter().position(|table| Some(&table.id) == id);
+        let table = request.table.as_deref().and_then(|name| base.place(name));
         Ok(Scene {
             table: table.ok_or_else(ApiError::permission_or_model)?,
             base,

@@ -2,13 +2,14 @@
 //!
 //! A batch is looked at as a whole before anything is written, unless the settings say otherwise.
 
+use crate::base::Base;
 use crate::cell;
 use crate::error::ApiError;
 use crate::id::Ids;
 use crate::list::flag;
 use crate::schema::Kind;
 use crate::settings::{Role, Settings};
-use crate::table::{Base, Cells, Form, Record, Table};
+use crate::table::{Cells, Form, Record, Table};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 

@@ -170,11 +170,17 @@ async fn chances_are_drawn_by_the_seed() {
 #[tokio::test]
 async fn the_control_plane_refuses_what_it_does_not_know() {
     let hand = Hand::new().await;
+    let table = format!("bases/{BASE}/tables/{TABLE}");
     for (method, path, body) in [
         ("POST", "faults", json!({ "delay": 1 })),
         ("PATCH", "settings", json!({ "base_request": 1 })),
         ("GET", "nothing", Value::Null),
         ("GET", "bases/appAAAAAAAAAAAAAA/tables/x/records", Value::Null),
+        ("DELETE", "faults/7", Value::Null),
+        ("DELETE", &format!("{table}/records/recAAAAAAAAAAAAAA"), Value::Null),
+        ("DELETE", &format!("{table}/fields/Nope"), Value::Null),
+        ("PATCH", &format!("{table}/fields/N"), json!({ "name": "Notes" })),
+        ("PATCH", &table, json!({ "name": "t/x" })),
     ] {
         assert!(hand.fake.control(method, path, &body).is_err(), "{path}");
     }

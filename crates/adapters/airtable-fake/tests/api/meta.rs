@@ -69,6 +69,49 @@ async fn tables_fields_and_bases_are_made_and_renamed() {
 }
 
 #[tokio::test]
+async fn names_and_ids_are_there_once_and_not_empty() {
+    let hand = Hand::new().await;
+    let tables = format!("/v0/meta/bases/{BASE}/tables");
+    let text = |name: &str| json!({ "name": name, "type": "singleLineText" });
+    for name in ["", " ", "t/x"] {
+        let spec = json!({ "name": name, "fields": [text("Name")] });
+        let refused = hand.send("POST", &tables, &spec).await;
+        refused.refuses(422, "DUPLICATE_TABLE_NAME");
+        let refused = hand
+            .send("PATCH", &format!("{tables}/{TABLE}"), &json!({ "name": name }))
+            .await;
+        refused.refuses(422, "DUPLICATE_TABLE_NAME");
+    }
+    for name in ["", "N"] {
+        let fields = format!("{tables}/{TABLE}/fields");
+        let refused = hand.send("POST", &fields, &text(name)).await;
+        refused.refuses(422, "DUPLICATE_OR_EMPTY_FIELD_NAME");
+        let key = format!("{fields}/fldKey00000000001");
+        let refused = hand.send("PATCH", &key, &json!({ "name": name })).await;
+        refused.refuses(422, "DUPLICATE_OR_EMPTY_FIELD_NAME");
+        assert_eq!(
+            hand.send("PATCH", &key, &json!({ "name": "Run Key" })).await.status,
+            200,
+            "its own"
+        );
+    }
+    let twice = json!([{ "name": "T", "fields": [text("A"), text("A")] }]);
+    let same_id = json!([{ "id": TABLE, "name": "T", "fields": [text("A")] },
+                         { "id": TABLE, "name": "U", "fields": [text("A")] }]);
+    for base in [
+        json!({ "id": "ab", "name": "B" }),
+        json!({ "name": "B", "tables": twice }),
+        json!({ "name": "B", "tables": same_id }),
+    ] {
+        assert!(hand.fake.control("POST", "bases", &base).is_err(), "{base}");
+        let two = json!({ "bases": [base, base] });
+        assert!(hand.fake.control("POST", "reset", &two).is_err(), "{two}");
+    }
+    let bases = hand.send("GET", "/v0/meta/bases", &Value::Null).await;
+    assert_eq!(bases.body["bases"].as_array().unwrap().len(), 1, "{}", bases.text);
+}
+
+#[tokio::test]
 async fn the_schema_is_changed_by_creators_with_the_scope() {
     let tokens = json!([
         { "token": "patEditor", "role": "edit" },

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// The largest body that is read at all, in bytes; the settings may say less.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -43,9 +44,11 @@ pub(crate) enum Planes {
     Control,
 }
 
-/// Serves until the listener's task is dropped.
+/// Serves until the listener's task is dropped; then its connections end as well.
 pub(crate) async fn serve(listener: TcpListener, shared: Shared, planes: Planes) {
+    let mut connections = JoinSet::new();
     loop {
+        while connections.try_join_next().is_some() {}
         let Ok((stream, _)) = listener.accept().await else {
             // Too many open files, for one: others may end.
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -54,7 +57,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Shared, planes: Planes)
         let _ = stream.set_nodelay(true);
         let shared = Arc::clone(&shared);
         let service = service_fn(move |request| handle(Arc::clone(&shared), planes, request));
-        tokio::spawn(async move {
+        connections.spawn(async move {
             // A cut connection ends with an error here; that is what was asked for.
             let _ = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
@@ -85,11 +88,17 @@ async fn handle(shared: Shared, planes: Planes, request: Request<Incoming>) -> R
         Err(refusal) => return Ok(refused(&refusal)),
     };
     let answered = tokio::spawn(answer(shared, request)).await;
-    match answered.unwrap_or(Outcome::Cut(Cut::Connection, Vec::new())) {
-        Outcome::Answer(status, body, retry_after) => Ok(whole(status, body, retry_after)),
-        Outcome::Cut(Cut::Connection, _) => Err(Hidden),
-        Outcome::Cut(Cut::Silence, _) => std::future::pending().await,
-        Outcome::Cut(cut, body) => Ok(response(200, Sent::half(body, cut), None)),
+    let (whole_answer, cut) = answered.map_err(|_| Hidden)?;
+    let Answer {
+        status,
+        body,
+        retry_after,
+    } = whole_answer;
+    match cut {
+        None => Ok(whole(status, body, retry_after)),
+        Some(Cut::Connection) => Err(Hidden),
+        Some(Cut::Silence) => std::future::pending().await,
+        Some(cut @ (Cut::Body | Cut::Stall)) => Ok(response(status, Sent::half(body, cut), retry_after)),
     }
 }
 
@@ -97,43 +106,53 @@ fn bearer(value: &HeaderValue) -> Option<String> {
     Some(value.to_str().ok()?.strip_prefix("Bearer ")?.trim().to_owned())
 }
 
-/// What becomes of a request.
-enum Outcome {
-    Answer(u16, Vec<u8>, Option<u64>),
-    Cut(Cut, Vec<u8>),
+/// What is to be answered.
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+    retry_after: Option<u64>,
 }
 
-impl Outcome {
+impl Answer {
     fn of(result: &Result<Value, ApiError>) -> Self {
         match result {
-            Ok(value) => Self::Answer(200, value.to_string().into_bytes(), None),
+            Ok(value) => Self {
+                status: 200,
+                body: value.to_string().into_bytes(),
+                retry_after: None,
+            },
             Err(refusal) => Self::refusal(refusal),
         }
     }
 
     fn refusal(refusal: &ApiError) -> Self {
-        Self::Answer(refusal.status, refusal.body(), refusal.retry_after)
+        Self {
+            status: refusal.status,
+            body: refusal.body(),
+            retry_after: refusal.retry_after,
+        }
     }
 }
 
-async fn answer(shared: Shared, request: DataRequest) -> Outcome {
+/// The answer, and where it is cut.
+async fn answer(shared: Shared, request: DataRequest) -> (Answer, Option<Cut>) {
     let arrived = lock(&shared).arrive(&request);
     let mut arrival = match arrived {
         Ok(arrival) => arrival,
-        Err(refusal) => return Outcome::refusal(&refusal),
+        Err(refusal) => return (Answer::refusal(&refusal), None),
     };
     let number = arrival.number;
-    let outcome = match arrival.fault.take() {
-        None => Outcome::of(&perform(&shared, &request, &arrival, None).await),
+    let (answer, cut) = match arrival.fault.take() {
+        None => (Answer::of(&perform(&shared, &request, &arrival, None).await), None),
         Some(met) => with_fault(&shared, request, arrival, met).await,
     };
-    if let Outcome::Answer(status, ..) = &outcome {
-        lock(&shared).finish(number, Some(*status), false);
+    if cut.is_none() {
+        lock(&shared).finish(number, Some(answer.status), false);
     }
-    outcome
+    (answer, cut)
 }
 
-async fn with_fault(shared: &Shared, request: DataRequest, arrival: Arrival, met: Met) -> Outcome {
+async fn with_fault(shared: &Shared, request: DataRequest, arrival: Arrival, met: Met) -> (Answer, Option<Cut>) {
     let Met { spec, barrier } = met;
     pause(spec.delay_before_ms).await;
     let mut done = None;
@@ -151,17 +170,14 @@ async fn with_fault(shared: &Shared, request: DataRequest, arrival: Arrival, met
         }
     }
     pause(spec.delay_after_ms).await;
-    let body = match &done {
-        Some(Ok(value)) => value.to_string().into_bytes(),
-        Some(Err(refusal)) => refusal.body(),
-        None => Vec::new(),
+    // Where there is nothing to answer, nothing comes.
+    let cut = (spec.refuse.is_none() && done.is_none()).then_some(Cut::Connection);
+    let answer = match (&spec.refuse, done) {
+        (Some(refusal), _) => Answer::refusal(&refusal.error()),
+        (None, Some(done)) => Answer::of(&done),
+        (None, None) => Answer::of(&Ok(Value::Null)),
     };
-    match (spec.cut, &spec.refuse, done) {
-        (Some(cut), ..) => Outcome::Cut(cut, body),
-        (None, Some(refusal), _) => Outcome::refusal(&refusal.error()),
-        (None, None, Some(done)) => Outcome::of(&done),
-        (None, None, None) => Outcome::Cut(Cut::Connection, body),
-    }
+    (answer, spec.cut.or(cut))
 }
 
 /// Carries a request out. With a barrier, an upsert waits there between its look and its write.
@@ -248,12 +264,14 @@ pub(crate) struct Sent {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum End {
     Whole,
+    /// The connection breaks once what there is has been sent.
     Cut,
+    Broken,
     Stall,
 }
 
 impl Sent {
-    /// Half of what its length says.
+    /// Half of what its length says. Of nothing there is no half: `{}` stands for it.
     fn half(body: Vec<u8>, cut: Cut) -> Self {
         let body = if body.is_empty() { b"{}".to_vec() } else { body };
         let length = body.len();
@@ -269,11 +287,17 @@ impl Body for Sent {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match (self.data.take(), self.end) {
             (Some(data), _) if !data.is_empty() => Poll::Ready(Some(Ok(Frame::data(data)))),
             (_, End::Whole) => Poll::Ready(None),
-            (_, End::Cut) => Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::ConnectionAborted)))),
+            // What was given is sent while this waits; an error at once would take it back.
+            (_, End::Cut) => {
+                self.end = End::Broken;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            (_, End::Broken) => Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::ConnectionAborted)))),
             // The client leaves first; then the connection ends, and this with it.
             (_, End::Stall) => Poll::Pending,
         }

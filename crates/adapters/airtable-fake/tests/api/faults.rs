@@ -1,6 +1,6 @@
 //! Faults on demand: what the client sees, and what became of the records.
 
-use crate::hand::{BASE, Hand, TABLE, filter};
+use crate::hand::{Answer, BASE, Hand, TABLE, filter};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -8,19 +8,9 @@ fn record() -> Value {
     json!({ "fields": { "Run Key": "k" } })
 }
 
-async fn post(hand: &Hand) -> Result<crate::hand::Answer, reqwest::Error> {
-    let response = hand
-        .request("POST", &format!("/v0/{BASE}/{TABLE}"), &record())
-        .send()
-        .await?;
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let text = response.text().await?;
-    Ok(crate::hand::Answer {
-        status,
-        body: serde_json::from_str(&text).unwrap_or_default(),
-        text,
-        headers,
-    })
+async fn post(hand: &Hand) -> Result<Answer, reqwest::Error> {
+    let request = hand.request("POST", &format!("/v0/{BASE}/{TABLE}"), &record());
+    Answer::read(request.send().await?).await
 }
 
 /// Waits for a number of records that comes about elsewhere; it comes, or the test ends here.
@@ -73,6 +63,43 @@ async fn a_connection_is_cut_before_the_effect_or_after_it() {
         assert!(post(&hand).await.is_err(), "{cut}");
         assert_eq!(hand.count(), count, "{cut} {after_effect}");
     }
+}
+
+#[tokio::test]
+async fn what_is_cut_in_its_body_has_the_status_of_the_whole() {
+    let hand = Hand::new().await;
+    let bad = json!({ "fields": { "Nope": 1 } });
+    for (fault, status) in [
+        (json!({ "cut": "body" }), 422),
+        (json!({ "cut": "stall" }), 422),
+        (json!({ "cut": "body", "refuse": { "status": 503 } }), 503),
+        (json!({ "cut": "body", "refuse": { "status": 500, "shape": "empty" } }), 500),
+        (json!({ "cut": "body", "late_effect_ms": 1 }), 200),
+    ] {
+        hand.fake.clear_faults();
+        hand.add_fault(fault.clone());
+        let path = format!("/v0/{BASE}/{TABLE}");
+        let mut response = hand.request("POST", &path, &bad).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{fault}");
+        let length = response.content_length().unwrap();
+        let half = response.chunk().await.unwrap().unwrap();
+        assert_eq!(u64::try_from(half.len()).unwrap(), length / 2, "{fault}");
+        let rest = tokio::time::timeout(Duration::from_millis(300), response.chunk()).await;
+        assert_eq!(rest.is_err(), fault["cut"] == "stall", "{fault}");
+        assert!(rest.is_err() || rest.is_ok_and(|rest| rest.is_err()), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_answers_when_the_fake_has_ended() {
+    let Hand { fake, .. } = Hand::new().await;
+    let url = format!("{}/_fake/clock", fake.url());
+    let client = reqwest::Client::new();
+    // The connection stays open for the next request.
+    client.get(&url).send().await.unwrap().bytes().await.unwrap();
+    drop(fake);
+    let answered = tokio::time::timeout(Duration::from_secs(20), client.get(&url).send()).await;
+    assert!(answered.unwrap().is_err());
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ impl Hand {
 
     pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
         let response = self.request(method, path, body).send().await.unwrap();
-        Answer::read(response).await
+        Answer::read(response).await.unwrap()
     }
 
     /// A request to the table.
@@ -128,15 +128,15 @@ impl Hand {
 }
 
 impl Answer {
-    pub(crate) async fn read(response: reqwest::Response) -> Self {
+    pub(crate) async fn read(response: reqwest::Response) -> Result<Self, reqwest::Error> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
-        Self {
+        let text = response.text().await?;
+        Ok(Self {
             status,
             body: serde_json::from_str(&text).unwrap_or_default(),
             text,
             headers,
-        }
+        })
     }
 
     #[track_caller]

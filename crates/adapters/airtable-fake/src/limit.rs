@@ -3,6 +3,7 @@
 use crate::error::ApiError;
 use crate::request::Operation;
 use crate::settings::{Beyond, Lock, Settings};
+use crate::tokens::Token;
 use std::collections::{HashMap, VecDeque};
 
 /// Requests in a window, for a base whose plan is used up.
@@ -12,7 +13,7 @@ const SLOWED_REQUESTS: usize = 2;
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Counted {
     Base(String),
-    Token(String),
+    Token(Token),
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ impl Limits {
         &mut self,
         operation: Operation,
         base: Option<&str>,
-        token: &str,
+        token: &Token,
         now_ms: i64,
         settings: &Settings,
     ) -> Result<(), ApiError> {
@@ -55,7 +56,7 @@ impl Limits {
         } else {
             settings.base_requests
         };
-        let token = (Counted::Token(token.to_owned()), settings.token_requests);
+        let token = (Counted::Token(token.clone()), settings.token_requests);
         let counted: Vec<_> = base
             .map(|base| (Counted::Base(base.to_owned()), base_requests))
             .into_iter()
@@ -125,9 +126,13 @@ fn refusal(settings: &Settings) -> ApiError {
 mod tests {
     use super::*;
 
+    fn pat() -> Token {
+        Token("pat".into())
+    }
+
     fn admit(limits: &mut Limits, base: &str, now_ms: i64, settings: &Settings) -> bool {
         limits
-            .admit(Operation::List, Some(base), "pat", now_ms, settings)
+            .admit(Operation::List, Some(base), &pat(), now_ms, settings)
             .is_ok()
     }
 
@@ -152,7 +157,7 @@ mod tests {
         let (mut limits, settings) = (Limits::default(), Settings::default());
         assert!((0..50).all(|at| admit(&mut limits, &format!("b{}", at % 10), at, &settings)));
         assert!(!admit(&mut limits, "c", 60, &settings));
-        let other = limits.admit(Operation::List, Some("c"), "other", 60, &settings);
+        let other = limits.admit(Operation::List, Some("c"), &Token("other".into()), 60, &settings);
         assert!(other.is_ok());
     }
 
@@ -176,10 +181,10 @@ mod tests {
         // 2026-01-31T23:59:59Z.
         let end = 1_769_903_999_000;
         assert!((0..3).all(|_| admit(&mut limits, "a", end, &settings)));
-        let refused = limits.admit(Operation::List, Some("a"), "pat", end, &settings);
+        let refused = limits.admit(Operation::List, Some("a"), &pat(), end, &settings);
         assert_eq!(refused.unwrap_err().kind, "PUBLIC_API_BILLING_LIMIT_EXCEEDED");
         for base in [None, Some("a")] {
-            let metadata = limits.admit(Operation::Meta, base, "pat", end, &settings);
+            let metadata = limits.admit(Operation::Meta, base, &pat(), end, &settings);
             assert!(metadata.is_ok(), "metadata goes on");
         }
         assert!(admit(&mut limits, "a", end + 1_000, &settings));

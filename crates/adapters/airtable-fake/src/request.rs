@@ -3,6 +3,7 @@
 use crate::encoding;
 use crate::error::ApiError;
 use crate::id::is_id;
+use crate::tokens::Token;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -50,8 +51,7 @@ pub(crate) struct DataRequest {
     pub(crate) meta: Vec<String>,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
-    /// What stands behind `Bearer`.
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Token>,
 }
 
 impl DataRequest {
@@ -63,7 +63,7 @@ impl DataRequest {
         method: &str,
         path: &str,
         query: &str,
-        token: Option<String>,
+        token: Option<Token>,
         body: Vec<u8>,
     ) -> Result<Self, ApiError> {
         let parts: Vec<String> = path

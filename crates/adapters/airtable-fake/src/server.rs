@@ -6,6 +6,7 @@ use crate::control;
 use crate::error::ApiError;
 use crate::fault::Cut;
 use crate::request::DataRequest;
+use crate::tokens::Token;
 use crate::world::{Arrival, Met, World};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -102,8 +103,9 @@ async fn handle(shared: Shared, planes: Planes, request: Request<Incoming>) -> R
     }
 }
 
-fn bearer(value: &HeaderValue) -> Option<String> {
-    Some(value.to_str().ok()?.strip_prefix("Bearer ")?.trim().to_owned())
+fn bearer(value: &HeaderValue) -> Option<Token> {
+    let token = value.to_str().ok()?.strip_prefix("Bearer ")?.trim();
+    (!token.is_empty()).then(|| Token(token.to_owned()))
 }
 
 /// What is to be answered.

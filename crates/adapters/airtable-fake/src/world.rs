@@ -160,11 +160,11 @@ impl World {
         if request.target.chars().count() > self.settings.url_characters {
             return Err(ApiError::url_too_long());
         }
-        let caller = Caller::of(request.token.as_deref(), &self.tokens)?;
-        let now_ms = self.clock.now_ms();
-        let token = request.token.as_deref().unwrap_or_default();
+        let token = request.token.as_ref().ok_or_else(ApiError::unauthenticated)?;
+        let caller = Caller::of(token, &self.tokens)?;
+        let (base, now_ms) = (request.base.as_deref(), self.clock.now_ms());
         self.limits
-            .admit(request.operation, request.base.as_deref(), token, now_ms, &self.settings)?;
+            .admit(request.operation, base, token, now_ms, &self.settings)?;
         if request.body.len() > self.settings.body_bytes {
             return Err(ApiError::body_too_large());
         }

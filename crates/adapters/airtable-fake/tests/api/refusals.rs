@@ -96,10 +96,15 @@ async fn a_body_that_is_too_large_is_413() {
 }
 
 #[tokio::test]
-async fn tokens_are_not_in_the_list_of_requests() {
-    let hand = Hand::new().await;
+async fn tokens_are_not_in_the_list_of_requests_nor_in_debug_texts() {
+    // Tokens are counted where requests are limited.
+    let tokens = serde_json::from_value(json!([{ "token": "patTEST" }])).unwrap();
+    let hand = Hand::with(Settings::default(), tokens).await;
     hand.table("GET", "", &Value::Null).await;
     let requests = hand.fake.control("GET", "requests", &Value::Null).unwrap();
     assert_eq!(requests["requests"].as_array().unwrap().len(), 1);
     assert!(!requests.to_string().contains("patTEST"));
+    let debug = format!("{:?}", hand.fake);
+    assert!(debug.contains("Token("), "it is counted");
+    assert!(!debug.contains("patTEST"), "{debug}");
 }

@@ -14,7 +14,8 @@ pub(crate) struct Clock {
 impl Clock {
     /// Now, in milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> i64 {
-        self.stands_at_ms.unwrap_or_else(|| machine_ms() + self.ahead_ms)
+        self.stands_at_ms
+            .unwrap_or_else(|| machine_ms().saturating_add(self.ahead_ms))
     }
 
     /// Sets it forward.

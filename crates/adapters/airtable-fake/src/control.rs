@@ -11,7 +11,7 @@ use crate::list::Cursors;
 use crate::schema::BaseSpec;
 use crate::server::{Shared, lock};
 use crate::settings::{Plan, Settings, TokenSpec};
-use crate::table::{Cells, Form, Table};
+use crate::table::{Form, Table};
 use crate::world::World;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -252,7 +252,6 @@ fn in_table(
             let mut made = Vec::new();
             for cells in cells {
                 let id = ids.next("rec");
-                let cells: Cells = cells.into_iter().filter_map(|(id, value)| Some((id, value?))).collect();
                 table.insert(id.clone(), cells, now_ms, keep_past);
                 made.push(id);
             }

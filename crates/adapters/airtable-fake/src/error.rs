@@ -121,6 +121,14 @@ impl ApiError {
         )
     }
 
+    /// What a batch answers that names a record twice.
+    pub(crate) fn record_twice(done: &str) -> Self {
+        Self::invalid(
+            "INVALID_RECORDS",
+            format!("You cannot {done} the same record multiple times in a single request."),
+        )
+    }
+
     pub(crate) fn missing_fields() -> Self {
         Self::invalid(
             "INVALID_REQUEST_MISSING_FIELDS",

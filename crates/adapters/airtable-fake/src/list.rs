@@ -9,7 +9,7 @@ use crate::settings::{Order, Settings};
 use crate::table::{Form, Record, Seen, Table};
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The largest page, and the page that is given when none is asked for.
 const PAGE_RECORDS: usize = 100;
@@ -41,7 +41,8 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Reads the query of a GET, or the body of a POST; zone and locale stand in the query of both.
+    /// Reads the query of a GET, of a list or of one record, or the body of a POST; zone and locale stand in the query of
+    /// both.
     ///
     /// # Errors
     /// 400 or 422: a part cannot be understood.
@@ -50,16 +51,13 @@ impl Query {
             page: PAGE_RECORDS,
             ..Self::default()
         };
-        let mut directions: HashMap<String, (Option<String>, bool)> = HashMap::new();
-        let mut order = Vec::new();
+        let mut sort: BTreeMap<usize, (Option<String>, bool)> = BTreeMap::new();
         if request.method == "GET" {
             for (name, value) in &request.query {
                 if let Some(part) = name.strip_prefix("sort[") {
                     let (place, part) = part.split_once("][").ok_or_else(ApiError::invalid_request)?;
-                    if !directions.contains_key(place) {
-                        order.push(place.to_owned());
-                    }
-                    let entry = directions.entry(place.to_owned()).or_default();
+                    let place = place.parse().map_err(|_| ApiError::invalid_request())?;
+                    let entry = sort.entry(place).or_default();
                     match part {
                         "field]" => entry.0 = Some(value.clone()),
                         "direction]" => entry.1 = descending(value)?,
@@ -69,8 +67,7 @@ impl Query {
                     query.take(name, &parameter(name, value))?;
                 }
             }
-            for place in order {
-                let (field, descending) = directions.remove(&place).unwrap_or_default();
+            for (field, descending) in sort.into_values() {
                 query
                     .sort
                     .push((field.ok_or_else(ApiError::invalid_request)?, descending));
@@ -219,6 +216,15 @@ pub(crate) fn page(
     Ok(page)
 }
 
+/// How one record is shown.
+pub(crate) fn form_of_one(query: &Query) -> Form {
+    Form {
+        by_id: query.by_id,
+        as_text: query.as_text,
+        ..Form::default()
+    }
+}
+
 fn form(table: &Table, query: &Query) -> Result<Form, ApiError> {
     let only = query
         .fields
@@ -226,10 +232,9 @@ fn form(table: &Table, query: &Query) -> Result<Form, ApiError> {
         .map(|name| table.known_field(name).map(|field| field.id.clone()))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Form {
-        by_id: query.by_id,
-        as_text: query.as_text,
         comment_count: query.comment_count,
         only: Some(only).filter(|only| !only.is_empty()),
+        ..form_of_one(query)
     })
 }
 

@@ -132,14 +132,6 @@ impl Kind {
         )
     }
 
-    /// Whether records can be matched by it in an upsert.
-    pub(crate) fn is_mergeable(&self) -> bool {
-        matches!(
-            self,
-            Self::Text | Self::LongText | Self::Number | Self::SingleSelect(_) | Self::MultipleSelects(_) | Self::Date
-        )
-    }
-
     fn of(type_name: &str, options: Option<&Value>, ids: &mut Ids) -> Result<Self, String> {
         let option = |name: &str| options.and_then(|options| options.get(name));
         let number = |name: &str| option(name).and_then(Value::as_u64);
@@ -232,6 +224,14 @@ impl Field {
             });
         }
         self.write_options();
+    }
+
+    /// Whether records can be matched by it in an upsert: of these types alone, says the documentation.
+    pub(crate) fn is_mergeable(&self) -> bool {
+        matches!(
+            self.type_name.as_str(),
+            "number" | "singleLineText" | "multilineText" | "singleSelect" | "multipleSelects" | "date"
+        )
     }
 
     /// As the metadata shows it.

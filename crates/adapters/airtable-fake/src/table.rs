@@ -135,8 +135,8 @@ impl Table {
         found
     }
 
-    /// Adds a record. `keep_past` says that lists lag.
-    pub(crate) fn insert(&mut self, id: String, cells: Cells, now_ms: i64, keep_past: bool) {
+    /// Adds a record; `None` is an empty cell. `keep_past` says that lists lag.
+    pub(crate) fn insert(&mut self, id: String, cells: BTreeMap<String, Option<Value>>, now_ms: i64, keep_past: bool) {
         self.last_number += 1;
         let number = self.last_number;
         let record = Record {
@@ -144,7 +144,7 @@ impl Table {
             created_ms: now_ms,
             modified_ms: now_ms,
             number,
-            cells,
+            cells: cells.into_iter().filter_map(|(field, value)| Some((field, value?))).collect(),
             past: if keep_past { vec![(now_ms, None)] } else { Vec::new() },
         };
         self.records.insert(number, record);

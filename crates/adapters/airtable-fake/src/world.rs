@@ -10,7 +10,6 @@ use crate::list::{self, Cursors, Query};
 use crate::meta;
 use crate::request::{DataRequest, Operation};
 use crate::settings::{Settings, TokenSpec};
-use crate::table::Form;
 use crate::tokens::Caller;
 use crate::write::{Plan, Scene};
 use serde::Serialize;
@@ -299,13 +298,9 @@ impl World {
 
     /// Reads one record; one of another table of the base is answered as well.
     fn find(&mut self, request: &DataRequest, caller: &Caller) -> Result<Value, ApiError> {
-        let form = Form {
-            by_id: request.parameter("returnFieldsByFieldId") == Some("true"),
-            as_text: request.parameter("cellFormat") == Some("string"),
-            ..Form::default()
-        };
         let id = request.record.clone().unwrap_or_default();
         let scene = self.scene(request, caller, "data.records:read")?;
+        let form = list::form_of_one(&Query::read(request)?);
         let asked = &scene.base.tables[scene.table];
         let tables = std::iter::once(asked).chain(&scene.base.tables);
         let mut found = tables.filter_map(|table| Some(table.show(table.get(&id)?, &form, scene.now_ms)));

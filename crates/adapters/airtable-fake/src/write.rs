@@ -9,9 +9,9 @@ use crate::id::Ids;
 use crate::list::flag;
 use crate::schema::Kind;
 use crate::settings::{Role, Settings};
-use crate::table::{Cells, Form, Record, Table};
+use crate::table::{Form, Record, Table};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most fields that an upsert matches by.
 const MERGE_FIELDS_MAX: usize = 3;
@@ -201,7 +201,7 @@ impl Scene<'_> {
                 let field = self
                     .table()
                     .known_field(name.as_str().ok_or_else(ApiError::invalid_request)?)?;
-                if field.kind.is_mergeable() {
+                if field.is_mergeable() {
                     return Ok(field.id.clone());
                 }
                 Err(ApiError::invalid(
@@ -268,12 +268,7 @@ impl Scene<'_> {
                 id
             } else {
                 let id = self.ids.next("rec");
-                let cells: Cells = planned
-                    .cells
-                    .into_iter()
-                    .filter_map(|(field, value)| Some((field, value?)))
-                    .collect();
-                table.insert(id.clone(), cells, self.now_ms, keep_past);
+                table.insert(id.clone(), planned.cells, self.now_ms, keep_past);
                 created.push(id.clone());
                 id
             };
@@ -318,6 +313,9 @@ impl Scene<'_> {
             let message = format!("You must provide an array of up to {most} record IDs.");
             return Err(ApiError::invalid("INVALID_RECORDS", message));
         }
+        if has_twice(ids.iter().copied()) {
+            return Err(ApiError::record_twice("delete"));
+        }
         if let Some(missing) = ids.iter().find(|id| self.table().get(id).is_none()) {
             return Err(ApiError::row_missing(missing));
         }
@@ -344,6 +342,9 @@ impl Scene<'_> {
                 "INVALID_RECORDS",
                 format!("A maximum of {most} records can be {done} per request but you have provided {count}."),
             ));
+        }
+        if has_twice(records.iter().filter_map(|record| record.get("id")?.as_str())) {
+            return Err(ApiError::record_twice("update"));
         }
         Ok(records.clone())
     }
@@ -380,6 +381,11 @@ type FieldValues = (BTreeMap<String, Option<Value>>, Vec<(String, String)>);
 
 const UPDATE_SHAPE: &str = "You must provide an array of up to 10 record objects, each with an \"id\" ID field and a \
                             \"fields\" object for cell values.";
+
+fn has_twice<'a>(mut ids: impl Iterator<Item = &'a str>) -> bool {
+    let mut known = BTreeSet::new();
+    ids.any(|id| !known.insert(id))
+}
 
 fn has_choice(kind: &Kind, name: &str) -> bool {
     match kind {

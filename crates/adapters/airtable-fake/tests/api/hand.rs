@@ -37,6 +37,8 @@ pub(crate) fn base() -> BaseSpec {
                 { "name": "Local", "type": "dateTime", "options": { "timeZone": "Australia/Brisbane" } },
                 { "name": "Spent", "type": "duration" },
                 { "name": "Stars", "type": "rating" },
+                { "name": "Mail", "type": "email" },
+                { "name": "Price", "type": "currency" },
                 { "name": "Double", "type": "formula", "options": { "formula": "{N} * 2" } },
                 { "name": "Ratio", "type": "formula", "options": { "formula": "0 / {N}" } },
                 { "name": "Broken", "type": "formula", "options": { "formula": "1 + {Run Key}" } },

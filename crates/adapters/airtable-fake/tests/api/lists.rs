@@ -187,6 +187,13 @@ async fn lists_are_sorted_by_several_fields_with_blanks_first() {
             .await,
         ["d", "c", "a", "b"]
     );
+    // The number counts, not the place in the query.
+    assert_eq!(
+        hand.keys("?sort[10][field]=Run%20Key&sort[2][direction]=desc&sort[2][field]=Status")
+            .await,
+        ["b", "a", "c", "d"]
+    );
+    assert_eq!(hand.table("GET", "?sort[x][field]=N", &Value::Null).await.status, 422);
     hand.table("GET", "?sort[0][field]=Nope", &Value::Null)
         .await
         .refuses(422, "UNKNOWN_FIELD_NAME");
@@ -240,6 +247,12 @@ async fn cells_as_texts_need_zone_and_locale() {
         .table("GET", "?cellFormat=string&timeZone=UTC&userLocale=en", &Value::Null)
         .await;
     assert_eq!(texts.body["records"][1]["fields"]["N"], "1");
+    let one = format!("/{}?cellFormat=string", texts.body["records"][1]["id"].as_str().unwrap());
+    assert_eq!(hand.table("GET", &one, &Value::Null).await.status, 422);
+    let text = hand
+        .table("GET", &format!("{one}&timeZone=UTC&userLocale=en"), &Value::Null)
+        .await;
+    assert_eq!(text.body, texts.body["records"][1]);
 }
 
 #[tokio::test]

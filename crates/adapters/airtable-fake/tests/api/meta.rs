@@ -44,8 +44,12 @@ async fn tables_fields_and_bases_are_made_and_renamed() {
     let field_id = added.body["id"].as_str().unwrap();
     assert!(field_id.starts_with("fld"));
     assert_eq!(hand.send("POST", &fields, &field).await.status, 422);
-    let odd = json!({ "name": "Odd", "type": "number", "options": { "precision": 9 } });
-    assert_eq!(hand.send("POST", &fields, &odd).await.status, 422);
+    for (kind, most) in [("number", 8), ("percent", 8), ("currency", 7)] {
+        for (precision, status) in [(most, 200), (most + 1, 422)] {
+            let field = json!({ "name": kind, "type": kind, "options": { "precision": precision } });
+            assert_eq!(hand.send("POST", &fields, &field).await.status, status, "{field}");
+        }
+    }
     let renamed = hand
         .send("PATCH", &format!("{fields}/{field_id}"), &json!({ "name": "Key" }))
         .await;

@@ -55,6 +55,9 @@ async fn one_to_three_fields_that_are_not_computed_can_be_merged_on() {
         json!(["Double"]),
         json!(["Done"]),
         json!(["Start"]),
+        json!(["Spent"]),
+        json!(["Mail"]),
+        json!(["Price"]),
     ] {
         let refused = hand
             .table("PATCH", "", &upsert(&merge, &json!([{ "fields": {} }])))

@@ -115,6 +115,26 @@ async fn a_missing_record_is_404_alone_and_422_in_a_batch() {
 }
 
 #[tokio::test]
+async fn a_record_that_is_named_twice_in_a_batch_refuses_it() {
+    let hand = Hand::new().await;
+    let id = hand.create(json!({ "N": 1 })).await["id"].clone();
+    let record = json!({ "id": id, "fields": { "N": 2 } });
+    for body in [
+        json!({ "records": [record, record] }),
+        json!({ "records": [record, record], "performUpsert": { "fieldsToMergeOn": ["Run Key"] } }),
+    ] {
+        hand.table("PATCH", "", &body).await.refuses(422, "INVALID_RECORDS");
+    }
+    assert_eq!(hand.fake.records(BASE, TABLE).unwrap()[0]["fields"]["N"], 1);
+    let id = id.as_str().unwrap();
+    let twice = format!("?records[]={id}&records[]={id}");
+    hand.table("DELETE", &twice, &Value::Null)
+        .await
+        .refuses(422, "INVALID_RECORDS");
+    assert_eq!(hand.count(), 1);
+}
+
+#[tokio::test]
 async fn records_are_deleted_alone_and_by_tens() {
     let hand = Hand::new().await;
     let records: Vec<_> = (0..12).map(|n| json!({ "N": n })).collect();

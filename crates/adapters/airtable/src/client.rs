@@ -128,7 +128,8 @@ impl Airtable {
         Ok(found)
     }
 
-    /// One record; nothing when there is none. Another table of the base may answer for it: look at its key.
+    /// One record; nothing when Airtable itself says that there is none. Another table of the base may answer for it: look
+    /// at its key.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -143,7 +144,7 @@ impl Airtable {
         let path = format!("{}/{id}{query}", table_path(base, table));
         match read(self.ask(base, Method::GET, &path, None).await) {
             Ok(record) => Ok(Some(record)),
-            Err(ReadError::Refused(refusal)) if refusal.kind == RefusalKind::NotFound => Ok(None),
+            Err(ReadError::Refused(refusal)) if refusal.says_there_is_no_record() => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -86,7 +86,8 @@ impl FromStr for TableRef {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        if text.trim().is_empty() {
+        // In a URL the two others would lead to another address.
+        if text.trim().is_empty() || matches!(text, "." | "..") {
             return Err(IdError {
                 text: text.to_owned(),
                 kind: "table",
@@ -134,6 +135,8 @@ mod tests {
         }
         let error = "patSECRETTOKEN.1234".parse::<BaseId>().unwrap_err();
         assert!(!error.to_string().contains("TOKEN"));
-        assert!(" ".parse::<TableRef>().is_err());
+        for wrong in ["", " ", ".", ".."] {
+            assert!(wrong.parse::<TableRef>().is_err(), "{wrong:?}");
+        }
     }
 }

@@ -10,6 +10,9 @@ const MESSAGE_CHARACTERS_MAX: usize = 500;
 /// The type of the refusal for a month whose calls are spent.
 const QUOTA: &str = "PUBLIC_API_BILLING_LIMIT_EXCEEDED";
 
+/// The word for a record that is not there.
+const NO_RECORD: &str = "NOT_FOUND";
+
 /// A refusal: nothing was done.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub struct Refusal {
@@ -76,6 +79,12 @@ impl Refusal {
     /// Whether the same request may be sent again, unchanged, after a wait.
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, RefusalKind::RateLimited)
+    }
+
+    /// Whether it is Airtable's word that a record does not exist. A 404 without it comes from something in between, or is
+    /// about the table, and says nothing of the record.
+    pub(crate) fn says_there_is_no_record(&self) -> bool {
+        self.kind == RefusalKind::NotFound && self.word.as_deref() == Some(NO_RECORD)
     }
 
     /// Whether it was refused before anybody looked at its rows, so that certainly none of them was written. Otherwise

@@ -113,6 +113,19 @@ async fn one_record_is_found_or_not() {
         hand.airtable.find(&hand.base, &hand.table, &none, false).await,
         Ok(None)
     );
+    // A 404 that is not Airtable's word about the record: it is there, and must not be taken for deleted.
+    for refuse in [
+        json!({ "status": 404, "shape": "html" }),
+        json!({ "status": 404, "shape": "empty" }),
+        json!({ "status": 404, "type": "TABLE_NOT_FOUND" }),
+    ] {
+        hand.add_fault(json!({ "refuse": refuse, "times": 1 }));
+        let found = hand.airtable.find(&hand.base, &hand.table, &id, false).await;
+        assert!(
+            matches!(found, Err(ReadError::Refused(_))),
+            "{refuse} is no word about the record: {found:?}"
+        );
+    }
 }
 
 #[tokio::test]

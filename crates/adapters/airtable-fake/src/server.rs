@@ -289,7 +289,10 @@ impl Body for Sent {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match (self.data.take(), self.end) {
             (Some(data), _) if !data.is_empty() => Poll::Ready(Some(Ok(Frame::data(data)))),
             (_, End::Whole) => Poll::Ready(None),

@@ -144,7 +144,10 @@ impl Table {
             created_ms: now_ms,
             modified_ms: now_ms,
             number,
-            cells: cells.into_iter().filter_map(|(field, value)| Some((field, value?))).collect(),
+            cells: cells
+                .into_iter()
+                .filter_map(|(field, value)| Some((field, value?)))
+                .collect(),
             past: if keep_past { vec![(now_ms, None)] } else { Vec::new() },
         };
         self.records.insert(number, record);

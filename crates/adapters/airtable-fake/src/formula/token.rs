@@ -18,9 +18,7 @@ pub(super) enum Token {
 }
 
 /// Two letters first, so that `<=` is not read as `<`.
-const SIGNS: [&str; 14] = [
-    "<=", ">=", "!=", "(", ")", ",", "&", "+", "-", "*", "/", "=", "<", ">",
-];
+const SIGNS: [&str; 14] = ["<=", ">=", "!=", "(", ")", ",", "&", "+", "-", "*", "/", "=", "<", ">"];
 
 /// Takes a formula apart.
 ///

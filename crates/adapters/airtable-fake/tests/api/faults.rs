@@ -73,7 +73,10 @@ async fn what_is_cut_in_its_body_has_the_status_of_the_whole() {
         (json!({ "cut": "body" }), 422),
         (json!({ "cut": "stall" }), 422),
         (json!({ "cut": "body", "refuse": { "status": 503 } }), 503),
-        (json!({ "cut": "body", "refuse": { "status": 500, "shape": "empty" } }), 500),
+        (
+            json!({ "cut": "body", "refuse": { "status": 500, "shape": "empty" } }),
+            500,
+        ),
         (json!({ "cut": "body", "late_effect_ms": 1 }), 200),
     ] {
         hand.fake.clear_faults();

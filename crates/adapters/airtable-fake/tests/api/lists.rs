@@ -247,7 +247,10 @@ async fn cells_as_texts_need_zone_and_locale() {
         .table("GET", "?cellFormat=string&timeZone=UTC&userLocale=en", &Value::Null)
         .await;
     assert_eq!(texts.body["records"][1]["fields"]["N"], "1");
-    let one = format!("/{}?cellFormat=string", texts.body["records"][1]["id"].as_str().unwrap());
+    let one = format!(
+        "/{}?cellFormat=string",
+        texts.body["records"][1]["id"].as_str().unwrap()
+    );
     assert_eq!(hand.table("GET", &one, &Value::Null).await.status, 422);
     let text = hand
         .table("GET", &format!("{one}&timeZone=UTC&userLocale=en"), &Value::Null)

@@ -77,7 +77,7 @@ fn dispatch(world: &mut World, method: &str, path: &[&str], query: &str, body: &
         }
         ("GET", ["clock"]) => Ok(clock(world)),
         ("POST", ["clock"]) => {
-            move_clock(world, &parse(body)?);
+            move_clock(world, &parse(body)?)?;
             Ok(clock(world))
         }
         ("POST", ["cursors", "expire"]) => {
@@ -89,7 +89,14 @@ fn dispatch(world: &mut World, method: &str, path: &[&str], query: &str, body: &
             Ok(json!({}))
         }
         ("PUT", ["tokens"]) => {
-            world.tokens = parse::<Vec<TokenSpec>>(body)?;
+            // What is wrong with it is not repeated: it may be a token.
+            let read = serde_json::from_slice::<Vec<TokenSpec>>(body);
+            world.tokens = read.map_err(|_| {
+                (
+                    422,
+                    "write a list of {\"token\", \"scopes\", \"bases\", \"role\"}".into(),
+                )
+            })?;
             Ok(json!({ "tokens": world.tokens.len() }))
         }
         ("POST", ["reset"]) => reset(world, body),
@@ -166,12 +173,17 @@ struct ClockMove {
     stands: Option<bool>,
 }
 
-fn move_clock(world: &mut World, change: &ClockMove) {
+fn move_clock(world: &mut World, change: &ClockMove) -> Result<(), Refused> {
+    let there = i64::try_from(change.advance_ms).map(|by| world.clock.now_ms().saturating_add(by));
+    if there.map_or(true, |there| jiff::Timestamp::from_millisecond(there).is_err()) {
+        return Err((422, "the clock stays before the year 10000: advance it less".into()));
+    }
+    world.clock.advance(Duration::from_millis(change.advance_ms));
     if let Some(stands) = change.stands {
         world.settings.clock_stands = stands;
         world.clock.stand(stands);
     }
-    world.clock.advance(Duration::from_millis(change.advance_ms));
+    Ok(())
 }
 
 fn clock(world: &World) -> Value {

@@ -3,7 +3,7 @@
 use crate::error::{ApiError, Shape};
 use crate::id::Ids;
 use crate::request::{DataRequest, Operation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A fault: the requests that it meets, and what happens to them. Of several that meet a request, the oldest does.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -60,7 +60,8 @@ pub struct Match {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
-    /// The status.
+    /// The status, from 200 to 599.
+    #[serde(deserialize_with = "status")]
     pub status: u16,
     /// The type; one that goes with the status when left out.
     #[serde(default, rename = "type")]
@@ -74,6 +75,16 @@ pub struct Refusal {
     /// `Retry-After`, in seconds.
     #[serde(default)]
     pub retry_after: Option<u64>,
+}
+
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let status = u16::deserialize(deserializer)?;
+    if (200..600).contains(&status) {
+        return Ok(status);
+    }
+    Err(serde::de::Error::custom(format_args!(
+        "no client takes {status} for the end of an answer: write a status from 200 to 599"
+    )))
 }
 
 /// Where the connection is cut.

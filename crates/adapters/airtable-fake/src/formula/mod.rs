@@ -127,7 +127,9 @@ impl Expression {
             Self::Negation(inner) => inner.collect_fields(names),
             Self::Chain(first, rest) => {
                 first.collect_fields(names);
-                rest.iter().for_each(|(_, next)| next.collect_fields(names));
+                for (_, next) in rest {
+                    next.collect_fields(names);
+                }
             }
             Self::Call(_, arguments) => arguments.iter().for_each(|argument| argument.collect_fields(names)),
         }

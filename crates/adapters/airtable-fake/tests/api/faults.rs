@@ -207,12 +207,18 @@ async fn the_control_plane_refuses_what_it_does_not_know() {
         ("GET", "nothing", Value::Null),
         ("GET", "bases/appAAAAAAAAAAAAAA/tables/x/records", Value::Null),
         ("DELETE", "faults/7", Value::Null),
+        ("POST", "faults", json!({ "refuse": { "status": 100 } })),
+        ("POST", "faults", json!({ "refuse": { "status": 600 } })),
+        ("POST", "clock", json!({ "advance_ms": u64::MAX })),
+        ("POST", "clock", json!({ "advance_ms": 300_000_000_000_000_u64 })),
+        ("PUT", "tokens", json!(["patSECRET"])),
         ("DELETE", &format!("{table}/records/recAAAAAAAAAAAAAA"), Value::Null),
         ("DELETE", &format!("{table}/fields/Nope"), Value::Null),
         ("PATCH", &format!("{table}/fields/N"), json!({ "name": "Notes" })),
         ("PATCH", &table, json!({ "name": "t/x" })),
     ] {
-        assert!(hand.fake.control(method, path, &body).is_err(), "{path}");
+        let refused = hand.fake.control(method, path, &body).unwrap_err().to_string();
+        assert!(!refused.contains("SECRET"), "{refused}");
     }
     let team = hand
         .fake

@@ -102,6 +102,8 @@ macro_rules! each_rule_of_the_contract {
             enabling_what_is_not_there_makes_no_webhook in deliveries ["I3", "I6"];
             a_restart_keeps_every_delivery in deliveries ["I4"];
             a_crash_takes_back_no_delivery in deliveries ["I4"];
+            a_delivery_in_doubt_is_not_answered_as_kept in deliveries ["I10"];
+            a_delivery_in_doubt_is_settled_by_a_retry in deliveries ["I6", "I10"];
             a_stopped_store_never_says_not_there in restarts ["I10"];
             a_crash_takes_back_no_creation_and_no_change in crashes ["I1", "I4", "I6"];
             a_crash_takes_back_no_refusal in crashes ["I4", "I6"];

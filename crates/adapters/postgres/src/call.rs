@@ -7,7 +7,7 @@ use runledger_ports::{DeliveryState, WebhookName};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use crate::columns::big;
+use crate::columns::{big, text_column};
 
 /// The only statement that writes, as long as no delivery is kept.
 pub(crate) const WRITE: &str = "SELECT stale, last_seq, first_record FROM ledger_write_v1(
@@ -145,7 +145,7 @@ impl Deliveries {
         self.failures.push(big(state.failures));
         self.failing_since.push(state.failing_since.map(Timestamp::as_micros));
         self.disabled_at.push(state.disabled_at.map(Timestamp::as_micros));
-        self.last_error.push(state.last_error);
+        self.last_error.push(state.last_error.map(text_column));
     }
 }
 

@@ -44,6 +44,47 @@ pub(crate) fn big(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// Stands before what a text of PostgreSQL cannot hold.
+const ESCAPE: char = '\u{1a}';
+
+/// A text as a column holds it. PostgreSQL knows no NUL: it is written as U+001A and `0`, and U+001A, which nobody writes
+/// either, as two of them. So whatever was sent is kept, and read back as it was.
+pub(crate) fn text_column(text: String) -> String {
+    if !text.contains(['\0', ESCAPE]) {
+        return text;
+    }
+    let mut column = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\0' => column.extend([ESCAPE, '0']),
+            ESCAPE => column.extend([ESCAPE, ESCAPE]),
+            c => column.push(c),
+        }
+    }
+    column
+}
+
+/// The text that a [column](text_column) holds.
+pub(crate) fn text_of_column(column: String) -> String {
+    if !column.contains(ESCAPE) {
+        return column;
+    }
+    let mut text = String::with_capacity(column.len());
+    let mut rest = column.chars();
+    while let Some(c) = rest.next() {
+        if c != ESCAPE {
+            text.push(c);
+            continue;
+        }
+        match rest.next() {
+            Some('0') => text.push('\0'),
+            Some(ESCAPE) | None => text.push(ESCAPE),
+            Some(other) => text.extend([ESCAPE, other]),
+        }
+    }
+    text
+}
+
 pub(crate) fn encode(record: &RunRecord) -> Result<String, StoreError> {
     serde_json::to_string(record).map_err(|source| StoreError::Record {
         key: record.key().to_string(),
@@ -83,12 +124,13 @@ pub(crate) fn delivery(column: &str) -> Result<DeliveryState, StoreError> {
     let time = |micros: Option<i64>| micros.map(Timestamp::from_micros).transpose();
     let (position, failures, failing_since, disabled_at, last_error) =
         serde_json::from_str(column).map_err(|_| unreadable())?;
+    let last_error: Option<String> = last_error;
     Ok(DeliveryState {
         position,
         failures,
         failing_since: time(failing_since).map_err(|_| unreadable())?,
         disabled_at: time(disabled_at).map_err(|_| unreadable())?,
-        last_error,
+        last_error: last_error.map(text_of_column),
     })
 }
 
@@ -104,17 +146,17 @@ pub(crate) fn activity(row: &Row) -> Result<Activity, StoreError> {
                 .try_get::<_, &str>(2)?
                 .parse()
                 .map_err(|_| contradiction("action"))?,
-            source: row.try_get(3)?,
+            source: text_of_column(row.try_get(3)?),
             subject: Subject {
-                run: row.try_get(4)?,
-                client: row.try_get(5)?,
+                run: text_of_column(row.try_get(4)?),
+                client: text_of_column(row.try_get(5)?),
             },
             verdict: Verdict::from_words(row.try_get(6)?, row.try_get(7)?).ok_or_else(|| contradiction("verdict"))?,
             version: row
                 .try_get::<_, Option<i64>>(8)?
                 .map(|version| u64::try_from(version).map_err(|_| contradiction("version")))
                 .transpose()?,
-            detail: row.try_get(9)?,
+            detail: text_of_column(row.try_get(9)?),
         },
         hash: ChainHash::from_bytes(hash.try_into().map_err(|_| contradiction("hash"))?),
     })

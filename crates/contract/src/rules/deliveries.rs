@@ -1,7 +1,7 @@
 //! Deliveries: how far the log was delivered to each webhook is kept, and never goes back.
 
 use runledger_domain::Timestamp;
-use runledger_ports::{DeliveryState, WebhookName};
+use runledger_ports::{DeliveryState, Unavailable, WebhookName};
 
 use crate::bench::Bench;
 use crate::fixture::{at, source, text};
@@ -20,7 +20,7 @@ fn failing(position: u64) -> DeliveryState {
         failures: 3,
         failing_since: Some(at(5)),
         disabled_at: Some(at(86_405)),
-        last_error: Some("answered 500 \"Ärger\"".into()),
+        last_error: Some("answered 500 \"Ärger\0\u{1a}0\u{1a}\"".into()),
     }
 }
 
@@ -188,4 +188,77 @@ pub async fn a_crash_takes_back_no_delivery(store: &dyn StoreUnderTest) -> Held 
         return Ok(());
     };
     check(&bench, "the states after a crash", vec![(name("one"), working(4))]).await
+}
+
+/// A state whose commit has an unknown outcome is not answered as kept, and a webhook not as enabled.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn a_delivery_in_doubt_is_not_answered_as_kept(store: &dyn StoreUnderTest) -> Held {
+    for asked in [Asked::Keep, Asked::Enable] {
+        let bench = Bench::open("a_delivery_in_doubt_is_not_answered_as_kept", store).await;
+        keep(&bench, "billing", failing(4)).await?;
+        if !bench.doubt().await {
+            return Ok(());
+        }
+        let answer = asked.of(&bench).await;
+        bench.holds(answer.is_err(), || format!("in doubt it was answered: {answer:?}"))?;
+    }
+    Ok(())
+}
+
+/// What was in doubt was done, all of it and with its line, or nothing of it was; asked for again, it is done.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn a_delivery_in_doubt_is_settled_by_a_retry(store: &dyn StoreUnderTest) -> Held {
+    for asked in [Asked::Keep, Asked::Enable] {
+        let bench = Bench::open("a_delivery_in_doubt_is_settled_by_a_retry", store).await;
+        keep(&bench, "billing", failing(4)).await?;
+        if !bench.doubt().await {
+            return Ok(());
+        }
+        let _in_doubt = asked.of(&bench).await;
+        let Ok(bench) = bench.reopen().await else {
+            return Ok(());
+        };
+        let (done, states) = (asked.done(), bench.store.deliveries.deliveries().await);
+        let was_done = states == Ok(vec![(name("billing"), done.clone())]);
+        let was_not = states == Ok(vec![(name("billing"), failing(4))]);
+        bench.holds(was_done || was_not, || format!("it was done in part: {states:?}"))?;
+        let lines = bench.lines().await?.len();
+        let expected = usize::from(was_done && matches!(asked, Asked::Enable));
+        bench.same("the lines of what was in doubt", &lines, &expected)?;
+        bench.same(
+            "the answer to a retry",
+            &asked.of(&bench).await,
+            &Ok(Some(done.clone())),
+        )?;
+        check(&bench, "the states after a retry", vec![(name("billing"), done)]).await?;
+    }
+    Ok(())
+}
+
+/// What is asked of a webhook that stands at line 4, disabled.
+#[derive(Clone, Copy)]
+enum Asked {
+    Keep,
+    Enable,
+}
+
+impl Asked {
+    async fn of(self, bench: &Bench) -> Result<Option<DeliveryState>, Unavailable> {
+        let (deliveries, webhook) = (&bench.store.deliveries, name("billing"));
+        match self {
+            Self::Keep => deliveries.keep_delivery(&webhook, self.done()).await.map(Some),
+            Self::Enable => deliveries.enable_delivery(&webhook, &source("operator"), at(5)).await,
+        }
+    }
+
+    fn done(self) -> DeliveryState {
+        working(match self {
+            Self::Keep => 9,
+            Self::Enable => 4,
+        })
+    }
 }

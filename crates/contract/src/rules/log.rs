@@ -130,6 +130,15 @@ pub async fn a_kept_line_is_kept_as_it_is(store: &dyn StoreUnderTest) -> Held {
         version: None,
         detail: "é\u{301} 🚀 \"quoted\" 'single' \\ %_ \u{202e}".into(),
     };
+    // Characters that a format of storage may take for its own.
+    let control = NewActivity {
+        source: "a\0b".into(),
+        subject: Subject {
+            run: "\0".into(),
+            client: "\u{1a}0 \u{1a}\u{1a} \u{1b}".into(),
+        },
+        ..refused_line("a\0\0b \0 \u{1}\u{1a}0 \u{1a}\u{1a}0 \u{1a}x \u{1a}")
+    };
     let replayed = NewActivity {
         verdict: Verdict::Replayed,
         version: Some(3),
@@ -139,7 +148,7 @@ pub async fn a_kept_line_is_kept_as_it_is(store: &dyn StoreUnderTest) -> Held {
         version: Some(u64::from(u32::MAX) + 7),
         ..refused_line("")
     };
-    let kept = [plain, odd, replayed, versioned];
+    let kept = [plain, odd, control, replayed, versioned];
     for line in kept.clone() {
         bench.keep(line).await?;
     }

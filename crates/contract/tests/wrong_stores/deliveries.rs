@@ -24,6 +24,13 @@ impl DeliveryStore for WrongStore {
                 }
                 Ok(states)
             }
+            Flaw::TakesNulOutOfWhyDeliveriesFail => {
+                let mut states = self.right.deliveries().await?;
+                for error in states.iter_mut().filter_map(|(_, state)| state.last_error.as_mut()) {
+                    error.retain(|c| c != '\0');
+                }
+                Ok(states)
+            }
             Flaw::SharesOneDelivery => {
                 let mut states = self.right.deliveries().await?;
                 let last = self.shadow().last_delivery.clone().unwrap_or_default();
@@ -38,6 +45,9 @@ impl DeliveryStore for WrongStore {
 
     async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
         self.must_run()?;
+        if self.falls_into_doubt() {
+            return self.kept_delivery_in_doubt(name, state).await;
+        }
         self.shadow().deliveries.insert(name.clone(), state.clone());
         self.shadow().last_delivery = Some(state.clone());
         match self.flaw {
@@ -70,6 +80,9 @@ impl DeliveryStore for WrongStore {
         let stood = stood
             .into_iter()
             .find_map(|(known, state)| (known == *name).then_some(state));
+        if self.falls_into_doubt() {
+            return self.enabled_in_doubt(name, stood, (by, at)).await;
+        }
         let answer = self.right.enable_delivery(name, by, at).await?;
         let wrong = match (self.flaw, stood) {
             (Flaw::AnswersHowAWebhookStands, stood) => return Ok(stood.map(DeliveryState::enabled)),

@@ -1,8 +1,9 @@
 //! What wrong stores make of a commit whose outcome they do not know.
 
-use runledger_domain::{Command, CreationIntent, CreationPermit, CreationPolicy, NewActivity};
+use runledger_domain::{Command, CreationIntent, CreationPermit, CreationPolicy, NewActivity, Source, Timestamp};
 use runledger_ports::{
-    ActivityLog, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, RunChanger, RunCreator, Unavailable,
+    ActivityLog, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, DeliveryState, DeliveryStore,
+    RunChanger, RunCreator, Unavailable, WebhookName,
 };
 
 use crate::changing::Answer;
@@ -94,6 +95,44 @@ impl WrongStore {
         match self.flaw {
             Flaw::KeepsLinesInDoubt => return Ok(()),
             Flaw::NoneButDoubtTakesPlace => self.right.record(line).await?,
+            _ => {}
+        }
+        Err(failed())
+    }
+
+    pub(crate) async fn kept_delivery_in_doubt(
+        &self,
+        name: &WebhookName,
+        state: DeliveryState,
+    ) -> Result<DeliveryState, Unavailable> {
+        match self.flaw {
+            Flaw::KeepsDeliveriesInDoubt => return Ok(state),
+            Flaw::NoneButDoubtTakesPlace => {
+                self.right.keep_delivery(name, state).await?;
+            }
+            Flaw::DoubtKeepsHalfADelivery => {
+                let half = DeliveryState { failures: 1, ..state };
+                self.right.keep_delivery(name, half).await?;
+            }
+            _ => {}
+        }
+        Err(failed())
+    }
+
+    pub(crate) async fn enabled_in_doubt(
+        &self,
+        name: &WebhookName,
+        stood: Option<DeliveryState>,
+        (by, at): (&Source, Timestamp),
+    ) -> Result<Option<DeliveryState>, Unavailable> {
+        match (self.flaw, stood) {
+            (Flaw::EnablesInDoubt, stood) => return Ok(stood.map(DeliveryState::enabled)),
+            (Flaw::NoneButDoubtTakesPlace, _) => {
+                self.right.enable_delivery(name, by, at).await?;
+            }
+            (Flaw::DoubtEnablesWithoutALine, Some(stood)) => {
+                self.right.keep_delivery(name, stood.enabled()).await?;
+            }
             _ => {}
         }
         Err(failed())

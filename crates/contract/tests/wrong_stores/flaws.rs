@@ -165,6 +165,8 @@ flaws! {
     BreaksTheChainUnderLoad breaks lines_are_gapless_and_chained,
     KeepsAsciiOnly breaks a_kept_line_is_kept_as_it_is,
     ClipsDetails breaks a_kept_line_is_kept_as_it_is,
+    EndsTextsAtNul breaks a_kept_line_is_kept_as_it_is,
+    RefusesNul breaks a_kept_line_is_kept_as_it_is,
     LogIgnoresRun breaks each_filter_finds_its_lines,
     LogIgnoresClient breaks each_filter_finds_its_lines,
     LogIgnoresSource breaks each_filter_finds_its_lines,
@@ -184,6 +186,7 @@ flaws! {
     // Deliveries.
     LogsDeliveries breaks the_state_of_a_delivery_is_kept_as_it_is,
     ForgetsWhyDeliveriesFail breaks the_state_of_a_delivery_is_kept_as_it_is,
+    TakesNulOutOfWhyDeliveriesFail breaks the_state_of_a_delivery_is_kept_as_it_is,
     LetsDeliveriesGoBack breaks a_delivery_never_goes_back,
     SharesOneDelivery breaks webhooks_do_not_touch_each_other,
     ForgetsLinesOfEnabling breaks enabling_lets_a_webhook_go_on_and_leaves_a_line,
@@ -194,6 +197,10 @@ flaws! {
     EnablesWithoutAWebhook breaks enabling_what_is_not_there_makes_no_webhook,
     ForgetsDeliveriesOnRestart breaks a_restart_keeps_every_delivery,
     KeepsDeliveriesAtTheClose breaks a_crash_takes_back_no_delivery,
+    KeepsDeliveriesInDoubt breaks a_delivery_in_doubt_is_not_answered_as_kept,
+    EnablesInDoubt breaks a_delivery_in_doubt_is_not_answered_as_kept,
+    DoubtKeepsHalfADelivery breaks a_delivery_in_doubt_is_settled_by_a_retry,
+    DoubtEnablesWithoutALine breaks a_delivery_in_doubt_is_settled_by_a_retry,
 
     // Listings.
     ListIgnoresRun breaks each_filter_finds_its_records,

@@ -20,6 +20,11 @@ impl ActivityLog for WrongStore {
             Flaw::ForgetsKeptLines => return Ok(()),
             Flaw::KeepsAsciiOnly => line.detail.retain(|c| c.is_ascii()),
             Flaw::ClipsDetails => line.detail = line.detail.chars().take(12).collect(),
+            Flaw::EndsTextsAtNul => line.detail = line.detail.split('\0').next().unwrap_or_default().into(),
+            Flaw::RefusesNul if format!("{line:?}").contains("\\0") => {
+                let reason = "invalid byte sequence".to_owned();
+                return Err(Unavailable::Failed { reason });
+            }
             Flaw::LineCreates => {
                 let client = line.subject.client.parse().ok();
                 if let Ok(key) = RunKey::resolve(&line.subject.run, client.as_ref()) {

@@ -43,7 +43,7 @@ impl OpenStore for OnDisk {
         drop(store);
         if std::mem::take(&mut self.doubts) {
             self.beside()
-                .execute_batch("DROP TRIGGER doubt; DROP TABLE unproven")
+                .execute_batch("DROP TRIGGER doubt; DROP TRIGGER doubt_of_deliveries; DROP TABLE unproven")
                 .unwrap();
         }
         self.store = Some(Arc::new(
@@ -65,12 +65,13 @@ impl OpenStore for OnDisk {
     }
 
     async fn doubt(&mut self) -> Support {
-        // Every line owes a proof that nobody can give, and SQLite asks for it in the commit: that is what fails, after
-        // all statements of the transaction succeeded.
+        // Every line, and every state of a delivery, owes a proof that nobody can give, and SQLite asks for it in the
+        // commit: that is what fails, after all statements of the transaction succeeded.
         self.beside()
             .execute_batch(
                 "CREATE TABLE unproven(seq INTEGER REFERENCES activity(seq) DEFERRABLE INITIALLY DEFERRED) STRICT;
-                 CREATE TRIGGER doubt AFTER INSERT ON activity BEGIN INSERT INTO unproven VALUES(-1); END;",
+                 CREATE TRIGGER doubt AFTER INSERT ON activity BEGIN INSERT INTO unproven VALUES(-1); END;
+                 CREATE TRIGGER doubt_of_deliveries AFTER UPDATE ON delivery BEGIN INSERT INTO unproven VALUES(-1); END;",
             )
             .unwrap();
         self.doubts = true;

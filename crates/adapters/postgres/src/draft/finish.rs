@@ -5,7 +5,7 @@ use runledger_domain::{BatchLabel, RecordKind, RunRecord};
 
 use super::{Draft, Guarded, Touched};
 use crate::call::{Call, Written};
-use crate::columns::{big, encode, key_columns, status_code};
+use crate::columns::{big, encode, key_columns, status_code, text_column};
 use crate::error::StoreError;
 
 impl Draft<'_> {
@@ -51,13 +51,13 @@ impl Draft<'_> {
             lines.bytes.push(chained_bytes(&line));
             lines.at.push(line.at.as_micros());
             lines.action.push(line.action.as_str());
-            lines.source.push(line.source);
-            lines.run.push(line.subject.run);
-            lines.client.push(line.subject.client);
+            lines.source.push(text_column(line.source));
+            lines.run.push(text_column(line.subject.run));
+            lines.client.push(text_column(line.subject.client));
             lines.verdict.push(line.verdict.as_str());
             lines.code.push(line.verdict.code().to_owned());
             lines.version.push(line.version.map(big));
-            lines.detail.push(line.detail);
+            lines.detail.push(text_column(line.detail));
         }
         let members = (0..self.groups.len()).map(|member| self.groups.of(member)).collect();
         Ok((call, members))

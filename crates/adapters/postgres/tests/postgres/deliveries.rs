@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use runledger_domain::Timestamp;
-use runledger_ports::{ActivityFilter, DeliveryState, DeliveryStore as _, PageSize, RunReader as _, WebhookName};
+use runledger_ports::{
+    ActivityFilter, DeliveryState, DeliveryStore as _, PageSize, RunReader as _, Unavailable, WebhookName,
+};
 
-use crate::bed::Database;
+use crate::bed::{Database, connect};
+use crate::doubt::through;
+use crate::proxy::Mode;
 use crate::several::{chain, hold_the_head, open, until_waiting};
 
 fn disabled(position: u64) -> DeliveryState {
@@ -72,4 +76,56 @@ async fn a_delivery_of_two_servers_only_goes_forward() {
         assert!(kept.position >= position, "{position}: {kept:?}");
     }
     assert_eq!(stores[0].deliveries().await.unwrap(), [(name, disabled(64))]);
+}
+
+/// A connection that is lost in the middle of a write of deliveries: it is asked about, and done once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_whose_connection_is_lost_is_kept_once() {
+    let database = Database::fresh().await;
+    let (proxy, store) = through(&database).await;
+    let name: WebhookName = "billing".parse().unwrap();
+    let admin = connect(&database.url()).await;
+    let mut version = 0_i64;
+    for mode in [Mode::LoseAnswer, Mode::LoseRequest, Mode::KeepRequest] {
+        for position in [4, 9] {
+            proxy.set(mode);
+            let kept = store.keep_delivery(&name, disabled(position)).await.unwrap();
+            assert!(kept.position >= position, "{mode:?}: {kept:?}");
+            version += 1;
+            // Each is one change of the row, whatever was lost.
+            let rows = admin.query_one("SELECT version FROM delivery", &[]).await.unwrap();
+            assert_eq!(rows.get::<_, i64>(0), version, "{mode:?}");
+            if mode == Mode::KeepRequest {
+                let said = proxy.deliver().await;
+                assert!(said.contains("RL001"), "{said}");
+            }
+        }
+        proxy.set(mode);
+        let at = Timestamp::from_micros(1_758_842_322_000_000).unwrap();
+        let enabled = store.enable_delivery(&name, &"operator".parse().unwrap(), at).await;
+        let working = DeliveryState {
+            position: 9,
+            ..DeliveryState::default()
+        };
+        assert_eq!(enabled, Ok(Some(working.clone())), "{mode:?}");
+        assert_eq!(store.deliveries().await.unwrap(), [(name.clone(), working)]);
+        version += 1;
+    }
+    assert_eq!(chain(&store).await, 3, "one line for each time that it was enabled");
+}
+
+/// While nobody knows whether it was kept, it is not said to be; what is kept then is in the database, as it was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_in_doubt_is_unavailable_until_it_is_known() {
+    let database = Database::fresh().await;
+    let (proxy, store) = through(&database).await;
+    let name: WebhookName = "billing".parse().unwrap();
+    store.keep_delivery(&name, disabled(4)).await.unwrap();
+    proxy.set(Mode::LoseAnswerThenAway);
+    let kept = store.keep_delivery(&name, disabled(9)).await;
+    assert!(matches!(kept, Err(Unavailable::Failed { .. })), "{kept:?}");
+    proxy.set(Mode::Through);
+    // The database had done it: an older state does not take it back.
+    assert_eq!(store.keep_delivery(&name, disabled(5)).await, Ok(disabled(9)));
+    assert_eq!(chain(&store).await, 0);
 }

@@ -14,7 +14,7 @@ use crate::proxy::{Mode, Proxy};
 use crate::several::{JOB, add, chain, create, hold_the_head, key, open};
 
 /// A store whose way to the server can be cut.
-async fn through(database: &Database) -> (Proxy, Arc<PostgresStore>) {
+pub(crate) async fn through(database: &Database) -> (Proxy, Arc<PostgresStore>) {
     let proxy = Proxy::start(server().port()).await;
     let store = open(&proxy.url(&database.url())).await;
     (proxy, store)

@@ -8,8 +8,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// How many values the write statement has: no other has as many.
-const VALUES_OF_A_WRITE: u16 = 50;
+/// How many values the write statements have, without deliveries and with them: no others have as many.
+const VALUES_OF_A_WRITE: [u16; 2] = [50, 58];
 
 /// What happens to what is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -172,7 +172,10 @@ impl Frames {
             };
             let length = u32::from_be_bytes(length.try_into().unwrap()) as usize + kind;
             // The values of a bind come late in it, but their number comes early.
-            if self.begun && self.waiting[0] == b'B' && values(&self.waiting[5..]) == Some(VALUES_OF_A_WRITE) {
+            if self.begun
+                && self.waiting[0] == b'B'
+                && values(&self.waiting[5..]).is_some_and(|values| VALUES_OF_A_WRITE.contains(&values))
+            {
                 found = true;
             }
             if self.waiting.len() < length {

@@ -261,6 +261,52 @@ async fn a_server_that_is_killed_under_load_loses_nothing() {
     drop(server);
 }
 
+/// A primary with a synchronous standby is lost, and the standby takes its place: all that was answered is there, and the
+/// stores find it by themselves (I4).
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_primary_that_is_lost_under_load_takes_nothing_along_that_its_standby_had() {
+    let mut primary = Server::start(&Options::default()).unwrap();
+    let url = primary.url("postgres", "postgres");
+    schema::migrate(&options(&url), 0).await.unwrap();
+    let standby = primary.standby("").unwrap();
+    primary.configure("synchronous_standby_names = 'standby'").unwrap();
+    primary.reload().unwrap();
+    let admin = connect(&url).await;
+    let waited_for = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'";
+    while admin.query(waited_for, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let either = format!(
+        "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+        primary.port(),
+        standby.port()
+    );
+    let stores = [open(&either).await, open(&either).await];
+    let stop = Arc::new(tokio::sync::Notify::new());
+    let failing_over = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let servers = tokio::task::spawn_blocking(move || {
+            primary.kill().unwrap();
+            standby.promote().unwrap();
+            (primary, standby)
+        });
+        let servers = servers.await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stop.notify_waiters();
+        servers
+    };
+    let (answered, (_primary, standby)) = tokio::join!(load(&stores, &stop), failing_over);
+    let acknowledged = answered.values().filter(|created| **created).count();
+    assert!(acknowledged > 100, "{acknowledged} creations");
+    let new_primary = open(&standby.url("postgres", "postgres")).await;
+    nothing_is_lost(&new_primary, &answered).await;
+    for (store, job) in stores.iter().zip(["250926-231841", "250927-231841"]) {
+        let created = create(store, job, "attempt-1").await;
+        assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
+        assert!(new_primary.get(&key(job)).await.unwrap().is_some());
+    }
+}
+
 /// A commit waits for a standby that is down; somebody cancels the wait. The database then answers as if all were well,
 /// with a warning (V1).
 #[tokio::test(flavor = "multi_thread")]

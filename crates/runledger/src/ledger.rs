@@ -117,7 +117,7 @@ pub(crate) fn failure_of_database(error: &runledger_postgres::OpenError) -> Fail
     use runledger_postgres::OpenError as Why;
     match error {
         Why::Absent => Failure::new(Exit::NotFound, error),
-        Why::Url | Why::Certificates { .. } => Failure::usage(error),
+        Why::Url | Why::Certificates { .. } | Why::Encoding { .. } => Failure::usage(error),
         _ => Failure::unavailable(error),
     }
 }

@@ -29,6 +29,15 @@ pub enum OpenError {
         /// What it, or the way to it, said.
         reason: String,
     },
+    /// The database cannot hold every text.
+    #[error(
+        "the database has the encoding {found}, in which not every text can be kept; make one with CREATE DATABASE ... \
+         ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// Which it has.
+        found: String,
+    },
     /// There is no ledger in the database.
     #[error(
         "there is no ledger in the database; make one with `runledger db migrate`, as a role that may create tables"

@@ -42,10 +42,11 @@ pub struct Migrated {
 /// after it as `months_ahead` says.
 ///
 /// # Errors
-/// [`OpenError`]: not reached, not allowed, or newer than this program knows, and then it is left alone (I17).
+/// [`OpenError`]: not reached, not allowed, not in UTF-8, or newer than this program knows, and then it is left alone (I17).
 pub async fn migrate(options: &PostgresOptions, months_ahead: u32) -> Result<Migrated, OpenError> {
     let connection = connect(options).await?;
     let client = &connection.client;
+    check_encoding(client).await?;
     client.batch_execute("BEGIN").await?;
     client.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     client
@@ -108,6 +109,17 @@ pub(crate) async fn check(client: &Client) -> Result<(), OpenError> {
             known: SCHEMA_VERSION,
         }),
         _ => Ok(()),
+    }
+}
+
+/// A database keeps its encoding for ever, and one that has a ledger got it from [`migrate`].
+async fn check_encoding(client: &Client) -> Result<(), OpenError> {
+    let row = client.query_one("SHOW server_encoding", &[]).await?;
+    let found: String = row.try_get(0)?;
+    if found == "UTF8" {
+        Ok(())
+    } else {
+        Err(OpenError::Encoding { found })
     }
 }
 

@@ -9,7 +9,7 @@ use runledger_postgres::{OpenError, PostgresStore, schema};
 
 use tokio_postgres::error::SqlState;
 
-use crate::bed::{Database, connect, options};
+use crate::bed::{Database, connect, options, server};
 use crate::several::{JOB, add, chain, create, key, open};
 
 /// Keeps how far the log was delivered to the one webhook; answers the position that is kept.
@@ -154,7 +154,9 @@ async fn a_schema_that_does_not_fit_is_refused_with_what_to_do() {
         .batch_execute("UPDATE schema_version SET version = 1")
         .await
         .unwrap();
-    assert!(matches!(open().await, Err(OpenError::Older { found: 1, .. })));
+    let older = open().await.unwrap_err();
+    assert!(matches!(older, OpenError::Older { found: 1, .. }), "{older:?}");
+    assert!(!older.may_pass(), "somebody has to do something");
     // As it was before the second migration: what it makes is not there.
     admin
         .batch_execute(
@@ -179,6 +181,28 @@ async fn a_schema_that_does_not_fit_is_refused_with_what_to_do() {
         .batch_execute("ALTER TABLE elsewhere RENAME TO schema_version")
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_ledger_is_made_in_a_database_that_cannot_hold_every_text() {
+    let admin = connect(&server().url("postgres", "postgres")).await;
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let name = format!("ledger_{}", encoding.to_lowercase());
+        admin
+            .batch_execute(&format!(
+                "CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0"
+            ))
+            .await
+            .unwrap();
+        let url = server().url(&name, "postgres");
+        let refused = schema::migrate(&options(&url), 0).await;
+        assert!(
+            matches!(&refused, Err(OpenError::Encoding { found }) if found == encoding),
+            "{refused:?}"
+        );
+        let opened = PostgresStore::open(options(&url)).await;
+        assert!(matches!(opened, Err(OpenError::Absent)), "{opened:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -290,7 +290,10 @@ impl Server {
     /// Sends a signal to the server.
     fn signal(&self, signal: &str) -> io::Result<()> {
         let pid = self.postmaster()?;
-        let sent = Command::new("/bin/kill").arg(format!("-{signal}")).arg(&pid).status()?;
+        // Every shell has it, and not every machine has it as a program.
+        let sent = Command::new("/bin/sh")
+            .args(["-c", "kill -s \"$1\" \"$2\"", "kill", signal, &pid])
+            .status()?;
         if sent.success() {
             return Ok(());
         }

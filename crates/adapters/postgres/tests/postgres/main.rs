@@ -9,3 +9,4 @@ mod deliveries;
 mod doubt;
 mod proxy;
 mod several;
+mod tls;

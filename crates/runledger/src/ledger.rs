@@ -62,12 +62,30 @@ impl OpenLedger {
     /// # Errors
     /// The database is not reached, or holds no ledger that this program can use.
     pub(crate) async fn open_shared(settings: &Settings, usage: Use, policy: CreationPolicy) -> Outcome<Self> {
+        let store = PostgresStore::open(settings.postgres.options()?).await;
+        Self::over_shared(
+            store.map_err(|error| failure_of_database(&error))?,
+            settings,
+            usage,
+            policy,
+        )
+    }
+
+    /// The same, once the store is open.
+    ///
+    /// # Errors
+    /// When the system has no randomness for attempt ids.
+    pub(crate) fn over_shared(
+        store: PostgresStore,
+        settings: &Settings,
+        usage: Use,
+        policy: CreationPolicy,
+    ) -> Outcome<Self> {
         let records = match usage {
             Use::Server => settings.registry.records,
             Use::Command => RECORDS_OF_A_COMMAND,
         };
-        let store = PostgresStore::open(settings.postgres.options()?).await;
-        let store = Arc::new(store.map_err(|error| failure_of_database(&error))?);
+        let store = Arc::new(store);
         let registry = Registry::new(records, false);
         Ok(Self {
             ledger: put_together(&store, policy, registry, Arc::new(SystemClock))?,
@@ -118,6 +136,9 @@ pub(crate) fn failure_of_database(error: &runledger_postgres::OpenError) -> Fail
     match error {
         Why::Absent => Failure::new(Exit::NotFound, error),
         Why::Url | Why::Certificates { .. } | Why::Encoding { .. } => Failure::usage(error),
+        Why::Database { .. } => Failure::unavailable(error).advise(
+            "look whether the database runs, and whether postgres.url names it, with a user who may use the ledger",
+        ),
         _ => Failure::unavailable(error),
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use runledger_app::{Ledger, Sweeper};
 use runledger_http::{Bounds, Callers, OperatorKey, Tls};
 use runledger_ports::SecretSource as _;
+use runledger_postgres::PostgresStore;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime;
@@ -21,7 +22,7 @@ use crate::clock_watch::ClockWatch;
 use crate::commands::sweep;
 use crate::connect::hold;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::ledger::{Held, OpenLedger, Use, api_options, is_shared, random_ids};
+use crate::ledger::{Held, OpenLedger, Use, api_options, failure_of_database, is_shared, random_ids};
 use crate::logging;
 use crate::output::Output;
 use crate::server_file::{self, Secret, ServerFile, ServerInfo};
@@ -89,15 +90,16 @@ async fn reach(settings: &Settings) -> Outcome<OpenLedger> {
     std::fs::create_dir_all(&settings.data)
         .map_err(|error| Failure::usage(format_args!("cannot make {}: {error}", settings.data.display())))?;
     let until = Instant::now() + DATABASE_AWAY_MAX;
-    loop {
-        match OpenLedger::open_shared(settings, Use::Server, settings.policy()?).await {
-            Err(failure) if failure.exit() == Exit::Unavailable && Instant::now() < until => {
-                tracing::warn!(%failure, "the database cannot be used yet; trying again");
+    let store = loop {
+        match PostgresStore::open(settings.postgres.options()?).await {
+            Err(error) if error.may_pass() && Instant::now() < until => {
+                tracing::warn!(%error, "the database cannot be used yet; trying again");
                 tokio::time::sleep(DATABASE_PAUSE).await;
             }
-            opened => return opened,
+            opened => break opened.map_err(|error| failure_of_database(&error))?,
         }
-    }
+    };
+    OpenLedger::over_shared(store, settings, Use::Server, settings.policy()?)
 }
 
 async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome {

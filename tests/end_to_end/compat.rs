@@ -7,13 +7,13 @@ use crate::http::Connection;
 use crate::program::{Place, Server};
 
 /// The answer of a function.
-struct Said {
+pub(crate) struct Said {
     status: u16,
-    json: Value,
+    pub(crate) json: Value,
 }
 
 impl Said {
-    fn expect(self, status: u16, words: &str) -> Self {
+    pub(crate) fn expect(self, status: u16, words: &str) -> Self {
         let detail = self.json["detail"].as_str().unwrap_or_default();
         assert!(
             self.status == status && detail.contains(words),
@@ -25,7 +25,7 @@ impl Said {
     }
 }
 
-fn call(server: &Server, function: &str, headers: &[(&str, &str)], arguments: &Value) -> Said {
+pub(crate) fn call(server: &Server, function: &str, headers: &[(&str, &str)], arguments: &Value) -> Said {
     let mut connection = Connection::open(&server.address).unwrap();
     let path = format!("/compat/v2/{function}");
     let (status, text) = connection.send("POST", &path, headers, &arguments.to_string()).unwrap();

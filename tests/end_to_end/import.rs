@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::program::Place;
 
-fn export(file: &str) -> String {
+/// A table of an older system, as it was exported.
+pub(crate) fn export(file: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let path: PathBuf = root
         .join("crates/adapters/legacy-compat/tests/import/fixtures/export-a")

@@ -25,6 +25,7 @@ mod kill;
 mod message;
 mod output;
 mod postgres;
+mod postgres_as_file;
 mod program;
 mod receiver;
 mod seeing;

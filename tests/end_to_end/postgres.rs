@@ -6,13 +6,14 @@ use std::thread;
 use runledger_postgres_bed::{Options, Server as Database};
 use serde_json::json;
 
+use crate::compat::call;
 use crate::http::Connection;
 use crate::program::{Place, Ran, Server, ran, until};
 use crate::receiver::{Answer, Receiver};
 use crate::webhooks::{attempt, configure};
 
 /// A database server, with a ledger in it.
-fn database() -> Database {
+pub(crate) fn database() -> Database {
     let database = empty_database();
     on(&Place::new(), &database, &["db", "migrate"])
         .expect(0)
@@ -43,11 +44,11 @@ fn program(place: &Place, database: &Database) -> Command {
     program
 }
 
-fn on(place: &Place, database: &Database, arguments: &[&str]) -> Ran {
+pub(crate) fn on(place: &Place, database: &Database, arguments: &[&str]) -> Ran {
     ran(program(place, database).args(arguments))
 }
 
-fn serve(place: &Place, database: &Database) -> Server {
+pub(crate) fn serve(place: &Place, database: &Database) -> Server {
     Server::start(&mut program(place, database))
 }
 
@@ -153,6 +154,40 @@ fn a_webhook_goes_on_at_another_server_where_the_lost_one_was() {
     assert_eq!(server.stop(), Some(0));
 }
 
+/// The functions of the older services, over a database: the server that was called is lost, and another one knows.
+#[test]
+fn the_older_functions_go_on_at_another_server() {
+    let (database, places) = (database(), [Place::new(), Place::new()]);
+    let servers = places.each_ref().map(|place| serve(place, &database));
+    let key = |key| [("Idempotency-Key", key)];
+    let job = json!(["250925-231841", 1, {"source": "orchestrator"}]);
+    let first = call(&servers[0], "createJobRecord", &key("job-1"), &job).expect(201, "");
+    let client = json!(["250925-231841", "acme", "Acme", {"source": "orchestrator"}]);
+    call(&servers[1], "createClientRunRecord", &key("client-1"), &client).expect(201, "");
+    let note = json!(["250925-231841", "acme", {"System Notes": "seen once"}, {"source": "post_scoring"}]);
+    call(&servers[0], "updateRunRecord", &key("update-1"), &note).expect(200, "");
+    let [one, other] = servers;
+    one.kill();
+    let again = call(&other, "createJobRecord", &key("job-1"), &job).expect(200, "");
+    assert_eq!(again.json["id"], first.json["id"]);
+    call(&other, "createJobRecord", &key("job-2"), &job).expect(409, "already exists for 250925-231841");
+    let row = call(&other, "updateRunRecord", &key("update-1"), &note).expect(200, "");
+    let notes = row.json["fields"]["System Notes"].as_str().unwrap();
+    assert_eq!(notes.matches("seen once").count(), 1, "{notes}");
+    let done = json!(["250925-231841", "acme", "Completed", "", {"source": "orchestrator"}]);
+    call(&other, "completeRunRecord", &key("end-1"), &done).expect(200, "");
+    let unknown = json!(["250925-231841", "globex", {"Status": "Running"}, {"source": "post_scoring"}]);
+    call(&other, "updateRunRecord", &key("update-2"), &unknown).expect(404, "Cannot update");
+    let refused = on(&places[1], &database, &["activity", "--refused", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert_eq!(other.stop(), Some(0));
+    on(&places[0], &database, &["verify"])
+        .expect(0)
+        .says(&["2 records", "nothing is wrong"]);
+}
+
 #[test]
 fn a_ledger_is_made_by_a_command_and_used_by_all_without_a_server() {
     let (database, place) = (empty_database(), Place::new());
@@ -182,6 +217,26 @@ fn a_ledger_is_made_by_a_command_and_used_by_all_without_a_server() {
     assert!(!place.data().join("ledger.sqlite").exists());
 }
 
+/// A schema that does not fit stays so until somebody does something: nothing waits for it.
+#[test]
+fn a_server_refuses_a_schema_that_does_not_fit_at_once() {
+    let (database, place) = (database(), Place::new());
+    for (schema, advice) in [(1, "runledger db migrate"), (99, "newer program")] {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let url = database.url("postgres", "postgres");
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let set = format!("UPDATE schema_version SET version = {schema}");
+            client.batch_execute(&set).await.unwrap();
+        });
+        let refused = on(&place, &database, &["serve", "--listen", "127.0.0.1:0"])
+            .expect(6)
+            .says(&[advice]);
+        assert!(!refused.err.contains("trying again"), "{refused:#?}");
+    }
+}
+
 #[test]
 fn nobody_is_shown_the_address_of_the_database() {
     let (database, place) = (empty_database(), Place::new());
@@ -196,6 +251,11 @@ fn nobody_is_shown_the_address_of_the_database() {
         .arg("list"));
     assert!(!format!("{wrong:?}").contains("hidden-word"), "{wrong:#?}");
     wrong.expect(2).says(&["postgres.url"]);
+    let away = ran(program(&place, &database)
+        .env("RUNLEDGER_POSTGRES__URL", "postgres://u:hidden-word@127.0.0.1:1/x")
+        .arg("list"));
+    assert!(!format!("{away:?}").contains("hidden-word"), "{away:#?}");
+    away.expect(6).says(&["postgres.url names it"]);
     let missing = ran(place.program().env("RUNLEDGER_STORE__KIND", "postgres").arg("list"));
     missing.expect(2).says(&["RUNLEDGER_POSTGRES__URL"]);
     let mut logging = program(&place, &database);

@@ -137,7 +137,8 @@ pub(crate) fn failure_of_database(error: &runledger_postgres::OpenError) -> Fail
         Why::Absent => Failure::new(Exit::NotFound, error),
         Why::Url | Why::Certificates { .. } | Why::Encoding { .. } => Failure::usage(error),
         Why::Database { .. } => Failure::unavailable(error).advise(
-            "look whether the database runs, and whether postgres.url names it, with a user who may use the ledger",
+            "look whether the database runs, and whether postgres.url names it, with a user who may do this; docs/postgres.md \
+             says who may do what",
         ),
         _ => Failure::unavailable(error),
     }

@@ -79,7 +79,8 @@ fn odd_requests() -> Vec<(&'static str, String, Value)> {
     let huge = "x".repeat(10_000);
     let odd = ["a\0b", "\0", "\u{1a}0\u{1a}", "\u{7f}é\u{202e}", "", &huge];
     for (number, odd) in odd.into_iter().enumerate() {
-        let sent: String = odd.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let sent: Vec<_> = odd.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let sent = sent.concat();
         ask("POST", "/v1/runs", json!({"run_id": odd}));
         ask("POST", "/v1/runs", json!({"run_id": "other", "batch": odd}));
         ask("POST", "/v1/runs", json!({"run_id": "other", odd: odd}));

@@ -107,7 +107,7 @@ async fn a_delivery_whose_connection_is_lost_is_kept_once() {
             position: 9,
             ..DeliveryState::default()
         };
-        assert_eq!(enabled, Ok(Some(working.clone())), "{mode:?}");
+        assert_eq!(enabled, Ok(Some(disabled(9))), "{mode:?}: how it stood");
         assert_eq!(store.deliveries().await.unwrap(), [(name.clone(), working)]);
         version += 1;
     }

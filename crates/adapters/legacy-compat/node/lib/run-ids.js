@@ -8,7 +8,11 @@ const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const BEGINS_LIKE_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
 const MISSING = /^(undefined|null|nan|none|unknown|system|initializing|n\/a|na|tbd|false|true|\(empty\)|0)$/i;
-const NO_CLIENT = /^(undefined|null|nan|none)$/i;
+/** What the ledger itself takes for no name of a run, also with a slash behind it: no value, or an Apify run id. */
+const NO_NAME = /^(undefined|null|nan|none|unknown|initializing)(-|$)|^system$/i;
+const APIFY_NAME = /^(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])[A-Za-z0-9]{17}(-|$)/;
+/** Exactly as programs write them: a client may be called `Null`. */
+const NO_CLIENT = /^(undefined|null|NaN|None)$/;
 
 /** What the older services wrote where a run id belongs, by its beginning. */
 const FOREIGN = [
@@ -126,13 +130,17 @@ function ownKey(text, client) {
   if (isFixed(run)) {
     return `${run}-${client}`;
   }
-  if (NAME.test(run) && !BEGINS_LIKE_UUID.test(run) && !/^[0-9a-fA-F]{32}(-|$)/.test(run)) {
+  if (NO_NAME.test(run)) {
+    throw refuse(text, 'a placeholder for a missing value (B25)');
+  }
+  if (NAME.test(run) && !APIFY_NAME.test(run) && !BEGINS_LIKE_UUID.test(run) && !/^[0-9a-fA-F]{32}(-|$)/.test(run)) {
     return `${run}/${client}`;
   }
   throw refuse(text, /^\d/.test(run) ? 'almost YYMMDD-HHMMSS, but not quite' : 'of no known form');
 }
 
-const isFixed = (text) => ULID.test(text) || (UUID.test(text) && !/^[0-]+$/.test(text));
+/** Whether a run id has a shape that tells where it ends, so that its client stands behind a hyphen. */
+const isFixed = (text) => ULID.test(text) || (UUID.test(text) && !/^[0-]+$/.test(text)) || isDateAndTime(text);
 
 function splitOnce(text, separator) {
   const at = text.indexOf(separator);
@@ -140,7 +148,11 @@ function splitOnce(text, separator) {
 }
 
 function isDateAndTime(base) {
-  const [, year, month, day, hour, minute, second] = /^(\d\d)(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)$/.exec(base).map(Number);
+  const parts = /^(\d\d)(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)$/.exec(base);
+  if (parts === null) {
+    return false;
+  }
+  const [, year, month, day, hour, minute, second] = parts.map(Number);
   const days = new Date(Date.UTC(2000 + year, month, 0)).getUTCDate();
   return month >= 1 && month <= 12 && day >= 1 && day <= days && hour < 24 && minute < 60 && second < 60;
 }

@@ -274,3 +274,33 @@ pub(crate) fn is_apify_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The module for Node has these rules in its own language and walks through the same rows (`node/lib/run-ids.js`).
+    #[test]
+    fn the_rows_that_both_languages_are_held_to_have_every_word_of_the_rules() {
+        let rows: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../../tests/contract/run-ids.json")).unwrap();
+        let texts: Vec<_> = rows.iter().map(|row| row[1].as_str().unwrap()).collect();
+        let words = MISSING_VALUES.iter().chain(&PLACEHOLDERS);
+        for word in words {
+            assert!(
+                texts.iter().any(|text| text.eq_ignore_ascii_case(word)),
+                "no row has {word}"
+            );
+        }
+        for (prefix, _) in &PREFIXES {
+            assert!(
+                texts.iter().any(|text| text.starts_with(prefix)),
+                "no row begins with {prefix}"
+            );
+        }
+        for step in STEPS {
+            let end = format!("-{step}");
+            assert!(texts.iter().any(|text| text.ends_with(&end)), "no row ends with {end}");
+        }
+    }
+}

@@ -108,6 +108,10 @@ pub trait Functions: fmt::Debug + Send + Sync {
     /// Who and what the arguments name, however little of them is understood.
     fn claimed(&self, function: &str, arguments: &[u8]) -> Claimed;
 
+    /// The source in the line of a call that names none, and whose access does not say it either. The source stands among
+    /// the arguments here, so there can be a call that names nobody; it leaves a line all the same (I6).
+    fn unnamed(&self) -> &'static str;
+
     /// Carries out a call.
     ///
     /// # Errors

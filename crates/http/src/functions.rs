@@ -26,7 +26,13 @@ use crate::trouble::{Problem, of_function};
     request_body(content = Option<FunctionArguments>, content_type = "application/json"),
     responses(FunctionDone, FunctionProblems),
 )]
-pub(crate) async fn call(State(api): State<Arc<Api>>, incoming: Incoming) -> Response {
+pub(crate) async fn call(State(api): State<Arc<Api>>, mut incoming: Incoming) -> Response {
+    // No name was understood, which is said before anything about names.
+    if incoming.path.function().is_empty()
+        && let Some(fault) = incoming.take_fault()
+    {
+        return fault.into_response();
+    }
     let known = api.options.functions.as_ref().and_then(|functions| {
         let kind = functions.kind(incoming.path.function())?;
         Some((Arc::clone(functions), kind))
@@ -134,8 +140,9 @@ async fn turn_away(
         return problem.into_response();
     };
     let said = incoming.source_text();
-    api.refuse_as(if said.is_empty() { &source } else { &said }, action, problem)
-        .await
+    let named = [&*said, &*source].into_iter().find(|source| !source.is_empty());
+    let named = named.unwrap_or_else(|| functions.unnamed());
+    api.refuse_as(named, action, problem).await
 }
 
 fn answer(kind: FunctionKind, answered: FunctionAnswer) -> Response {

@@ -35,6 +35,10 @@ impl Functions for TakenDown {
         }
     }
 
+    fn unnamed(&self) -> &'static str {
+        "somebody"
+    }
+
     async fn call(&self, _: &Ledger, call: FunctionCall<'_>) -> Result<FunctionAnswer, FunctionError> {
         let said: Value = serde_json::from_slice(call.arguments).unwrap_or_default();
         if said["run"] == "bad" {
@@ -106,6 +110,9 @@ async fn a_function_that_is_not_there_is_no_path_and_leaves_no_line() {
             .send("GET", "/compat/v2/read", &[], "")
             .await
             .check(405, "method_not_allowed");
+        call(&world, "wr%ffite", &[], r#"{"run":"r1"}"#)
+            .await
+            .check(400, "path_invalid");
         assert!(world.lines().await.is_empty());
     }
 }
@@ -134,11 +141,22 @@ async fn what_never_reached_a_function_that_writes_leaves_a_line_of_who_and_what
         };
         assert_eq!(line["source"], source, "{code}");
     }
+    // Whoever names nobody and nothing that is understood leaves a line too.
+    let large = format!(r#"{{"run":"{}"}}"#, "x".repeat(100));
+    for (status, code, body) in [(413, "body_too_large", &*large), (415, "content_type_unsupported", "{")] {
+        let header = [(
+            "content-type",
+            if status == 415 { "text/html" } else { "application/json" },
+        )];
+        world
+            .refused(status, code, "POST", "/compat/v2/write", &header, body.to_owned())
+            .await;
+        assert_eq!(world.lines().await.last().unwrap()["source"], "somebody", "{code}");
+    }
     let lines = world.lines().await.len();
     call(&world, "read", &[("content-type", "text/html")], body)
         .await
         .check(415, "content_type_unsupported");
-    let large = format!(r#"{{"run":"{}"}}"#, "x".repeat(100));
     call(&world, "read", &[], &large).await.check(413, "body_too_large");
     assert_eq!(world.lines().await.len(), lines, "a read left a line");
 }

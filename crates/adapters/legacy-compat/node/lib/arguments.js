@@ -33,8 +33,11 @@ function readArguments(functionName, parameters, args) {
       refuse(name, error.message);
     }
   }
-  if (typeof options.source === 'string') {
-    named.options = { source: options.source };
+  try {
+    const source = plain(options.source, 'source');
+    named.options = source === undefined ? undefined : { source };
+  } catch (error) {
+    refuse('source', error.message);
   }
   return { named, options };
 }

@@ -142,6 +142,7 @@ test('an argument that is none is named, and nothing is sent', async () => {
     [[RUN, 'acme', { 'Post Scoring Tokens': NaN }], 'Post Scoring Tokens is NaN'],
     [[RUN, 'acme', { 'Post Scoring Tokens': () => 1 }], 'Post Scoring Tokens is a function'],
     [[RUN, 'acme', { 'Start Time': new Date(NaN) }], 'Start Time is an invalid Date'],
+    [[RUN, 'acme', { Status: 'Running' }, { source: late }], 'source is a Promise; await it'],
   ]) {
     await assert.rejects(legacy.updateRunRecord(...args), (error) => {
       assert.ok(error.message.includes(words), error.message);
@@ -155,6 +156,7 @@ test('an argument that is none is named, and nothing is sent', async () => {
   // What the server refuses is named too.
   await assert.rejects(legacy.updateRunRecord(undefined, 'acme', {}), /runId is missing/);
   await assert.rejects(legacy.updateRunRecord(RUN, 7, {}), /clientId must be a string, received number/);
+  await assert.rejects(legacy.updateRunRecord(RUN, 'acme', {}, { source: 7 }), /source must be a string, received number/);
 });
 
 test("a caller's options stay as they were, and a logger with a knot in it does no harm", async () => {

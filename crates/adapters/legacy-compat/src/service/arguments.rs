@@ -1,6 +1,6 @@
 //! The arguments of a call, in either form: a JSON array for the positional one, which may stand alone in an object as
 //! `args`, a JSON object for the other. An array whose first element is an object is the object form too, as the older
-//! functions chose by their first argument.
+//! functions chose by their first argument. Neither form stands in another one: a body says once which it is.
 
 use std::fmt;
 
@@ -48,24 +48,34 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// The arguments by the names of their parameters.
-#[derive(Debug, Default)]
-pub(super) struct Arguments<'a>(Vec<(&'static str, &'a RawValue)>);
+/// A body as it was sent, before it is known what its members mean.
+enum Sent<'a> {
+    Named(Members<'a>),
+    Listed(Vec<&'a RawValue>),
+}
 
-impl<'a> Arguments<'a> {
-    /// Reads the arguments of this function.
-    pub(super) fn read(function: Function, json: &'a [u8]) -> Result<Self, Failure> {
+impl<'a> Sent<'a> {
+    fn read(json: &'a [u8]) -> Result<Self, Failure> {
         if json.iter().all(u8::is_ascii_whitespace) {
-            return Ok(Self::default());
+            return Ok(Self::Listed(Vec::new()));
         }
         let not_json = |error: serde_json::Error| {
-            let detail = format!("the arguments are not JSON: {error}; send an array or an object");
+            let detail = match std::str::from_utf8(json) {
+                Ok(_) => format!("the arguments are not JSON: {error}; send an array or an object"),
+                Err(_) => "the arguments are not UTF-8; send JSON in UTF-8".into(),
+            };
             Failure::new("body_not_json", detail)
         };
         let whole: &RawValue = serde_json::from_slice(json).map_err(not_json)?;
         match kind_of(whole) {
-            "object" => Self::named(function, whole),
-            "array" => Self::listed(function, whole),
+            "array" => Self::listed(whole),
+            "object" => {
+                let members: Members<'a> = within("the arguments", whole)?;
+                match members.0[..] {
+                    [(ref name, list)] if name == "args" && kind_of(list) == "array" => Self::listed(list),
+                    _ => Ok(Self::Named(members)),
+                }
+            }
             other => {
                 let detail = format!("the arguments are a {other}; send an array or an object");
                 Err(Failure::new("body_invalid", detail))
@@ -73,12 +83,37 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    fn listed(function: Function, array: &'a RawValue) -> Result<Self, Failure> {
-        let list: Vec<&'a RawValue> =
-            serde_json::from_str(array.get()).map_err(|error| Failure::new("body_invalid", error.to_string()))?;
+    fn listed(array: &'a RawValue) -> Result<Self, Failure> {
+        let list: Vec<&'a RawValue> = within("the arguments", array)?;
         match list.first() {
-            Some(first) if kind_of(first) == "object" => Self::named(function, first),
-            _ => Ok(Self::positional(function, &list)),
+            Some(first) if kind_of(first) == "object" => within("the arguments", first).map(Self::Named),
+            _ => Ok(Self::Listed(list)),
+        }
+    }
+}
+
+/// The arguments by the names of their parameters.
+#[derive(Debug, Default)]
+pub(super) struct Arguments<'a>(Vec<(&'static str, &'a RawValue)>);
+
+impl<'a> Arguments<'a> {
+    /// Reads the arguments of this function.
+    pub(super) fn read(function: Function, json: &'a [u8]) -> Result<Self, Failure> {
+        match Sent::read(json)? {
+            Sent::Named(members) => Self::named(function, members),
+            Sent::Listed(list) => Ok(Self::positional(function, &list)),
+        }
+    }
+
+    /// As many of the arguments as are understood: for the line of a call that is refused because of the others.
+    pub(super) fn understood(function: Function, json: &'a [u8]) -> Self {
+        match Sent::read(json) {
+            Ok(Sent::Named(Members(members))) => {
+                let known = |(name, value): (String, _)| Some((function.parameter(&name)?, value));
+                Self(members.into_iter().filter_map(known).collect())
+            }
+            Ok(Sent::Listed(list)) => Self::positional(function, &list),
+            Err(_) => Self::default(),
         }
     }
 
@@ -94,15 +129,7 @@ impl<'a> Arguments<'a> {
         )
     }
 
-    fn named(function: Function, object: &'a RawValue) -> Result<Self, Failure> {
-        let members: Members<'a> =
-            serde_json::from_str(object.get()).map_err(|error| Failure::new("body_invalid", error.to_string()))?;
-        if let [(name, list)] = &members.0[..]
-            && name == "args"
-            && kind_of(list) == "array"
-        {
-            return Self::listed(function, list);
-        }
+    fn named(function: Function, members: Members<'a>) -> Result<Self, Failure> {
         let mut known: Vec<(&'static str, &'a RawValue)> = Vec::new();
         for (name, value) in members.0 {
             let Some(parameter) = function.parameter(&name) else {
@@ -144,9 +171,11 @@ impl<'a> Arguments<'a> {
             let detail = format!("{name} must be an object of columns and values, received {found}");
             Failure::new("body_invalid", detail).at(name)
         };
-        let value = self.raw(name).ok_or_else(|| wrong("nothing"))?;
-        let members: Members<'a> = serde_json::from_str(value.get()).map_err(|_| wrong(kind_of(value)))?;
-        Ok(members.0)
+        match self.raw(name) {
+            Some(value) if kind_of(value) == "object" => within::<Members<'a>>(name, value).map(|members| members.0),
+            Some(value) => Err(wrong(kind_of(value))),
+            None => Err(wrong("nothing")),
+        }
     }
 
     /// The argument as the text of a line in the log, whatever it is.
@@ -156,23 +185,37 @@ impl<'a> Arguments<'a> {
         })
     }
 
-    /// The source that the options name.
-    pub(super) fn source(&self) -> Option<String> {
-        #[derive(serde::Deserialize)]
-        struct Options {
-            source: Option<String>,
+    /// The source that the options name. Options that are something else were passed over by the older functions as well;
+    /// a source that is named is never passed over.
+    pub(super) fn source(&self) -> Result<Option<String>, Failure> {
+        let Some(options) = self.raw("options").filter(|options| kind_of(options) == "object") else {
+            return Ok(None);
+        };
+        let Members(members) = within("options", options)?;
+        let mut said = members.iter().filter(|(name, _)| name == "source");
+        match (said.next(), said.next()) {
+            (Some(_), Some(_)) => {
+                let detail = "options.source stands twice; send it once";
+                Err(Failure::new("body_invalid", detail).at("source"))
+            }
+            (Some((_, value)), None) if kind_of(value) != "null" => string("source", value).map(Some),
+            _ => Ok(None),
         }
-        let options = self.raw("options")?;
-        // Options that are something else were passed over by the older functions as well.
-        serde_json::from_str::<Options>(options.get()).ok()?.source
     }
+}
+
+/// Reads what stands inside an argument. It is JSON; what it can still hold is the escape of half a character.
+fn within<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, Failure> {
+    serde_json::from_str(value.get()).map_err(|error| {
+        let detail = format!("{name}: {error}; write every character whole, in UTF-8 or as its full escape");
+        Failure::new("body_invalid", detail).at(name)
+    })
 }
 
 /// Reads a text; anything else is refused by its kind, as a template would have turned it into `[object Object]`.
 pub(super) fn string(name: &str, value: &RawValue) -> Result<String, Failure> {
     if kind_of(value) == "string" {
-        return serde_json::from_str(value.get())
-            .map_err(|error| Failure::new("body_invalid", error.to_string()).at(name));
+        return within(name, value);
     }
     let detail = format!("{name} must be a string, received {}", kind_of(value));
     Err(Failure::new("body_invalid", detail).at(name))
@@ -201,7 +244,7 @@ mod tests {
             let arguments = Arguments::read(Function::CompleteRunRecord, body.as_bytes()).unwrap();
             let texts = ["runId", "clientId", "status", "notes"].map(|name| arguments.needed(name).unwrap());
             assert_eq!(texts, ["250925-231841", "acme", "Success", "done"], "{body}");
-            assert_eq!(arguments.source().as_deref(), Some("x1"), "{body}");
+            assert_eq!(arguments.source().unwrap().as_deref(), Some("x1"), "{body}");
         }
     }
 
@@ -213,6 +256,9 @@ mod tests {
             (r#"{"runid":"x"}"#, "unknown_field"),
             (r#"{"args":[],"runId":"x"}"#, "unknown_field"),
             (r#"{"args":"x"}"#, "unknown_field"),
+            (r#"[{"args":[]}]"#, "unknown_field"),
+            (r#"{"args":[{"args":[]}]}"#, "unknown_field"),
+            (r#"{"\ud800":1}"#, "body_invalid"),
             (r#"{"notes":"a","systemNotes":"b"}"#, "body_invalid"),
         ] {
             let refused = Arguments::read(Function::CompleteRunRecord, body.as_bytes()).unwrap_err();
@@ -220,5 +266,51 @@ mod tests {
         }
         let arguments = Arguments::read(Function::GetRunRecord, br#"[7,{"a":1}]"#).unwrap();
         assert!(arguments.needed("runId").is_err() && arguments.needed("clientId").is_err());
+    }
+
+    #[test]
+    fn a_body_that_holds_itself_over_and_over_is_refused_at_once() {
+        let deep = 100_000;
+        for body in [
+            format!("{}1{}", r#"{"args":["#.repeat(deep), "]}".repeat(deep)),
+            format!("{}{{}}{}", "[".repeat(deep), "]".repeat(deep)),
+        ] {
+            let read = Arguments::read(Function::CreateJobRecord, body.as_bytes());
+            assert!(read.and_then(|arguments| arguments.needed("runId")).is_err());
+            Arguments::understood(Function::CreateJobRecord, body.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_named_is_read_or_refused() {
+        for (options, expected) in [
+            (r#"{"source":"x1"}"#, Ok(Some("x1"))),
+            (r#"{"source":null,"logger":{}}"#, Ok(None)),
+            ("{}", Ok(None)),
+            (r#""orchestrator""#, Ok(None)),
+            (
+                r#"{"source":"x1","source":"x2"}"#,
+                Err("options.source stands twice; send it once"),
+            ),
+            (r#"{"source":7}"#, Err("source must be a string, received number")),
+            (
+                r#"{"source":"x\ud800"}"#,
+                Err("source: unexpected end of hex escape at line 1 column 9"),
+            ),
+        ] {
+            let body = format!("[null,null,{options}]");
+            let arguments = Arguments::read(Function::CreateJobRecord, body.as_bytes()).unwrap();
+            match (arguments.source(), expected) {
+                (Ok(source), Ok(expected)) => assert_eq!(source.as_deref(), expected, "{options}"),
+                (Err(failure), Err(words)) => {
+                    let (code, detail) = failure.line().unwrap();
+                    assert!(
+                        code == "body_invalid" && detail.starts_with(words),
+                        "{options}: {code}: {detail}"
+                    );
+                }
+                (found, _) => panic!("{options}: {found:?}"),
+            }
+        }
     }
 }

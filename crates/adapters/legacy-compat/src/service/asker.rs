@@ -21,7 +21,7 @@ pub(super) struct Asker {
 
 /// Who asks, as far as their access covers the source that they name (I2).
 pub(super) fn asker(call: &FunctionCall<'_>, arguments: &Arguments<'_>, scope: Scope) -> Result<Asker, Failure> {
-    let older = arguments.source().filter(|text| !text.is_empty() && text != UNKNOWN);
+    let older = arguments.source()?.filter(|text| !text.is_empty() && text != UNKNOWN);
     if older
         .as_ref()
         .is_some_and(|text| text.trim_start().starts_with(TOKEN_PREFIX))

@@ -1,5 +1,6 @@
 //! The columns of an update, and what each of them asks for.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -43,8 +44,9 @@ impl Columns {
         let mut read = Self::default();
         let mut end_time = false;
         let mut texts = Vec::new();
-        for (place, (column, value)) in members.iter().enumerate() {
-            if members[..place].iter().any(|(before, _)| before == column) {
+        let mut seen = BTreeSet::new();
+        for (column, value) in members {
+            if !seen.insert(column) {
                 let detail = format!("column {column} stands twice; send it once");
                 return Err(Failure::new("body_invalid", detail).at(column));
             }

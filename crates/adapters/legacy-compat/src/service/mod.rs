@@ -28,7 +28,7 @@ pub use self::record::record_id;
 use self::arguments::Arguments;
 use self::failure::Failure;
 use self::function::Function;
-use crate::source::ledger_source;
+use crate::source::{UNNAMED, ledger_source};
 
 /// How many seconds that were given out as run ids are remembered.
 const SECONDS_REMEMBERED: usize = 4_096;
@@ -144,14 +144,11 @@ impl LegacyService {
         let named = call.source.as_ref().map_or(source, ToString::to_string);
         let source = if named.is_empty() {
             let only = call.access.source(None);
-            only.map_or_else(|_| String::new(), |source| source.to_string())
+            only.map_or_else(|_| UNNAMED.into(), |source| source.to_string())
         } else {
             named
         };
-        let nobody_and_nothing = source.is_empty() && subject == Subject::default();
-        if let Some((code, detail)) = failure.line()
-            && !nobody_and_nothing
-        {
+        if let Some((code, detail)) = failure.line() {
             let attempt = Attempt {
                 action,
                 source,
@@ -174,9 +171,10 @@ impl fmt::Debug for LegacyService {
     }
 }
 
-/// Who and what the arguments name.
-fn claimed(arguments: &Arguments<'_>) -> Claimed {
-    let source = arguments.source().unwrap_or_default();
+/// Who and what the arguments name, however little of them is understood.
+fn claimed(function: Function, json: &[u8]) -> Claimed {
+    let arguments = Arguments::understood(function, json);
+    let source = arguments.source().ok().flatten().unwrap_or_default();
     // A token in the place of a source must not come to stand in the log.
     let source = if source.trim_start().starts_with(TOKEN_PREFIX) {
         TOKEN_PREFIX.into()
@@ -196,8 +194,11 @@ impl Functions for LegacyService {
     }
 
     fn claimed(&self, function: &str, json: &[u8]) -> Claimed {
-        let arguments = Function::named(function).and_then(|function| Arguments::read(function, json).ok());
-        arguments.as_ref().map(claimed).unwrap_or_default()
+        Function::named(function).map_or_else(Claimed::default, |function| claimed(function, json))
+    }
+
+    fn unnamed(&self) -> &'static str {
+        UNNAMED
     }
 
     async fn call(&self, ledger: &Ledger, call: FunctionCall<'_>) -> Result<FunctionAnswer, FunctionError> {
@@ -208,19 +209,18 @@ impl Functions for LegacyService {
             );
             return Err(Failure::new("route_not_found", detail).answer(Subject::default()));
         };
-        let (claimed, result) = match Arguments::read(function, call.arguments) {
-            Ok(arguments) => (
-                claimed(&arguments),
-                self.carry_out(function, ledger, &call, &arguments).await,
-            ),
-            Err(failure) => (Claimed::default(), Err(failure)),
+        let result = match Arguments::read(function, call.arguments) {
+            Ok(arguments) => self.carry_out(function, ledger, &call, &arguments).await,
+            Err(failure) => Err(failure),
         };
-        match (result, function.kind()) {
-            (Ok(answer), _) => Ok(answer),
-            (Err(failure), FunctionKind::Reads) => Err(failure.answer(claimed.subject)),
-            (Err(failure), FunctionKind::Writes(action)) => {
-                Err(self.refuse(ledger, action, &call, claimed, failure).await)
-            }
+        let failure = match result {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let claimed = claimed(function, call.arguments);
+        match function.kind() {
+            FunctionKind::Reads => Err(failure.answer(claimed.subject)),
+            FunctionKind::Writes(action) => Err(self.refuse(ledger, action, &call, claimed, failure).await),
         }
     }
 }

@@ -10,7 +10,6 @@ use serde::Serialize;
 
 use super::LegacyService;
 use super::arguments::Arguments;
-use super::columns::parsed;
 use super::failure::Failure;
 use super::key::key;
 use super::record::{json, record_id, record_json};
@@ -189,7 +188,16 @@ pub(super) async fn activity(
     call.access.allow(Scope::Read)?;
     let limit = match arguments.raw("limit") {
         None => LOG_SHOWN,
-        Some(value) => parsed::<u64>("limit", value.get())?.min(LOG_ENTRIES),
+        Some(value) => value
+            .get()
+            .parse::<u64>()
+            .map(|count| count.min(LOG_ENTRIES))
+            .map_err(|_| {
+                let detail = format!(
+                    "limit is no count of entries; send a whole number from 0, at most {LOG_ENTRIES} are shown"
+                );
+                Failure::new("value_invalid", detail).at("limit")
+            })?,
     };
     let filter = ActivityFilter {
         within: call.access.clients().cloned(),

@@ -219,3 +219,48 @@ async fn a_token_speaks_for_its_sources_and_clients_alone() {
         .await;
     world.refused("getStats", "", "client_not_granted", "token").await;
 }
+
+#[tokio::test]
+async fn i6_a_call_leaves_a_line_however_little_of_it_is_understood() {
+    let world = World::new();
+    let nobody = "create legacy_unnamed / ";
+    let acme = "create orchestrator 250925-231841/acme ";
+    for (arguments, code, line) in [
+        ("", "body_invalid", nobody),
+        ("[]", "body_invalid", nobody),
+        ("7", "body_invalid", nobody),
+        (r#"["250925-231841","acme""#, "body_not_json", nobody),
+        (
+            r#"{"runId":"250925-231841","clientId":"acme","client":"acme","options":{"source":"orchestrator"}}"#,
+            "unknown_field",
+            acme,
+        ),
+        (
+            r#"{"runId":"250925-231841","runId":"x","clientId":"acme","options":{"source":"orchestrator"}}"#,
+            "body_invalid",
+            acme,
+        ),
+        (
+            r#"["250925-231841","acme","Acme",{"source":"orchestrator","source":"post_scoring"}]"#,
+            "body_invalid",
+            "create legacy_unnamed 250925-231841/acme ",
+        ),
+    ] {
+        world.refused("createClientRunRecord", arguments, code, "").await;
+        assert_eq!(
+            world.lines().await.last().unwrap(),
+            &format!("{line}{code}"),
+            "{arguments}"
+        );
+    }
+    // Whoever has a token of one source is that source.
+    let world = World {
+        access: granted("orchestrator", &[Scope::Create], &["acme"]),
+        ..world
+    };
+    world.refused("createClientRunRecord", "[", "body_not_json", "").await;
+    assert_eq!(
+        world.lines().await.last().unwrap(),
+        "create orchestrator / body_not_json"
+    );
+}

@@ -112,3 +112,14 @@ async fn the_log_is_newest_first_in_the_older_words_and_the_stats_count_the_ledg
         json!({"running":1,"completed":0,"error":1,"other":0})
     );
 }
+
+#[tokio::test]
+async fn a_count_of_entries_that_is_none_is_told_what_to_send() {
+    let world = World::begun().await;
+    for limit in ["-1", r#""5""#, "1.5"] {
+        let words = "send a whole number from 0";
+        world
+            .refused("getActivityLog", &format!("[{limit}]"), "value_invalid", words)
+            .await;
+    }
+}

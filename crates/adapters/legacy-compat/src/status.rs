@@ -139,8 +139,10 @@ mod tests {
             "[object Object]",
             "Running ",
             "Läuft",
+            "undefined",
         ] {
             assert!(read(text).is_err(), "{text:?}");
+            assert!(text == "Partial" || said(text).is_err(), "{text:?}");
         }
     }
 

@@ -4,13 +4,15 @@
 
 const CLIENT = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 const NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+const TIMESTAMP_ID = /^(\d{6}-\d{6})(?=[-:.]|$)/;
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const BEGINS_LIKE_UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
-const MISSING = /^(undefined|null|nan|none|unknown|system|initializing|n\/a|na|tbd|false|true|\(empty\)|0)$/i;
+/** What else the older services wrote for no value, beside `NO_NAME`. */
+const MISSING = /^(system|n\/a|na|tbd|false|true|\(empty\)|0)$/i;
 /** What the ledger itself takes for no name of a run, also with a slash behind it: no value, or an Apify run id. */
 const NO_NAME = /^(undefined|null|nan|none|unknown|initializing)(-|$)|^system$/i;
-const APIFY_NAME = /^(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])[A-Za-z0-9]{17}(-|$)/;
+const APIFY_NAME = /^(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])[A-Za-z0-9]{17}$/;
 /** Exactly as programs write them: a client may be called `Null`. */
 const NO_CLIENT = /^(undefined|null|NaN|None)$/;
 
@@ -39,7 +41,10 @@ function keyOf(text, client) {
   if (!CLIENT.test(client) || NO_CLIENT.test(client)) {
     throw new Error(`client id ${JSON.stringify(client)} is not one; name the client, byte for byte`);
   }
-  const base = /^(\d{6}-\d{6})(?=[-:.]|$)/.exec(text);
+  if (TIMESTAMP_ID.test(client)) {
+    throw new Error(`client id ${JSON.stringify(client)} is a run id; send the run id first, then the client`);
+  }
+  const base = TIMESTAMP_ID.exec(text);
   if (base !== null) {
     return timestampKey(text, base[1], client);
   }
@@ -107,7 +112,7 @@ function ownKey(text, client) {
   if (foreign !== undefined) {
     throw refuse(text, foreign[1]);
   }
-  if (MISSING.test(text) || MISSING.test(head)) {
+  if (MISSING.test(head)) {
     throw refuse(text, 'a placeholder for a missing value (B25)');
   }
   if (/^[A-Za-z0-9]{17}$/.test(head) && /[A-Za-z]/.test(head)) {

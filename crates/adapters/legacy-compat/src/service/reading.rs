@@ -13,6 +13,7 @@ use super::arguments::Arguments;
 use super::failure::Failure;
 use super::key::key;
 use super::record::{json, record_id, record_json};
+use crate::run_id::is_timestamp_id;
 
 /// How many entries the older log held.
 const LOG_ENTRIES: u64 = 100;
@@ -27,6 +28,11 @@ const MICROS: i64 = 1_000_000;
 pub(super) fn client(arguments: &Arguments<'_>) -> Result<Option<ClientId>, Failure> {
     let text = arguments.text("clientId")?.filter(|text| !text.is_empty());
     let parse = |text: String| {
+        // The two were swapped: a name is as good a run id, so nothing else would tell.
+        if is_timestamp_id(&text) {
+            let detail = format!("client id {text:?} is a run id; send the run id first, then the client");
+            return Err(Failure::new("client_id_invalid", detail).at("clientId"));
+        }
         let parsed = text.parse::<ClientId>();
         parsed.map_err(|error| Failure::new("client_id_invalid", error.to_string()).at("clientId"))
     };

@@ -197,6 +197,25 @@ async fn an_apify_id_is_filed_as_a_reference_and_found_again() {
         json!("250925-231841-acme")
     );
     assert_eq!(world.records().await, 2);
+    // It stands in two runs of the client: which is meant is not guessed.
+    let source = r#"{"source":"orchestrator"}"#;
+    world
+        .done("createJobRecord", &format!(r#"["250926-000000",1,{source}]"#))
+        .await;
+    world
+        .done(
+            "createClientRunRecord",
+            &format!(r#"["250926-000000","acme",null,{source}]"#),
+        )
+        .await;
+    let other = r#"["8MSTBAfqMzuXPvgB3","acme","250926-000000"]"#;
+    assert_eq!(
+        world.done("registerApifyRunId", other).await,
+        json!("250926-000000-acme")
+    );
+    world
+        .refused("registerApifyRunId", without, "not_found", "send the runId")
+        .await;
 }
 
 #[tokio::test]

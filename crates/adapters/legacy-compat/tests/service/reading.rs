@@ -24,6 +24,8 @@ async fn a_read_of_what_is_not_there_is_null_or_false_and_creates_nothing() {
         ),
         ("checkRunRecordExists", r#"["250925-231841"]"#, json!(true)),
         ("checkRunRecordExists", r#"["250925-231841-Cacme"]"#, json!(true)),
+        ("checkRunRecordExists", r#"["250925-235959"]"#, json!(false)),
+        ("checkRunRecordExists", r#"["250925-231841-globex"]"#, json!(false)),
         // Another run of the same day is another run.
         ("checkRunRecordExists", r#"["250925-235959","acme"]"#, json!(false)),
         (

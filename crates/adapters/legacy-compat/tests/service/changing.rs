@@ -342,3 +342,22 @@ async fn a_run_with_a_name_goes_the_same_way() {
         .await;
     assert_eq!(job["fields"]["Status"], "Completed");
 }
+
+#[tokio::test]
+async fn a_column_that_stands_twice_is_refused_even_when_it_is_empty() {
+    let world = World::begun().await;
+    for columns in [
+        r#"{"Post Scoring Tokens":1,"Post Scoring Tokens":2}"#,
+        r#"{"Status":"","Status":"Running"}"#,
+    ] {
+        let arguments = format!(r#"["250925-231841","acme",{columns},{{"source":"post_scoring"}}]"#);
+        world
+            .refused(
+                "updateRunRecord",
+                &arguments,
+                "body_invalid",
+                "stands twice; send it once",
+            )
+            .await;
+    }
+}

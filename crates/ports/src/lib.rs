@@ -6,8 +6,9 @@
 //! changer cannot create: there is no such method, and it cannot mint a permit (I3).
 //!
 //! [`ActivityWatch`] says that the activity log has grown. [`StoreMeter`] lets a store say how its own work goes.
-//! [`TokenStore`] keeps what is to be known of tokens, [`DeliveryStore`] how far the log was delivered. [`Clock`], [`IdSource`] and [`SecretSource`] are the only doors to
-//! time and randomness.
+//! [`TokenStore`] keeps what is to be known of tokens, [`DeliveryStore`] how far the log was delivered, [`OutboxStore`] what
+//! is to be copied elsewhere. [`LeaseStore`] gives a duty to one server at a time. [`Clock`], [`IdSource`] and
+//! [`SecretSource`] are the only doors to time and randomness.
 //!
 //! # Writing a store
 //!
@@ -23,6 +24,8 @@ mod creator;
 mod deliveries;
 mod error;
 mod figures;
+mod lease;
+mod outbox;
 mod reader;
 mod sender;
 mod time;
@@ -35,6 +38,11 @@ pub use creator::{CreateError, CreateOutcome, RunCreator};
 pub use deliveries::{DeliveryState, DeliveryStore, WebhookName, WebhookNameError};
 pub use error::Unavailable;
 pub use figures::{CommitMeter, Distribution, StoreFigures, StoreMeter};
+pub use lease::{Duty, Fence, FencedError, Lease, LeaseStore, Taken};
+pub use outbox::{
+    Mark, OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, OutboxStore, RemovedRow, RowId, RowIdError, RowState,
+    Step, StepKind,
+};
 pub use reader::{
     ActivityFilter, ActivityPage, Counts, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,
     STALLED_COUNTED_MAX, StalledFilter,

@@ -9,10 +9,15 @@ pub(super) const NORMAL: &[(&str, &[May])] = {
         ("ports", &[Layer("domain")]),
         ("contract", &[Layer("domain"), Layer("ports")]),
         ("app", &[Layer("domain"), Layer("ports")]),
-        ("adapter", &[Layer("domain"), Layer("ports")]),
+        // Airtable's formulas: of ours they know nothing.
+        ("formula", &[]),
+        ("adapter", &[Layer("domain"), Layer("ports"), Layer("formula")]),
         // A database for tests: of ours it knows nothing.
         ("bed", &[]),
-        ("legacy", &[Layer("domain"), Layer("ports"), Layer("app")]),
+        (
+            "legacy",
+            &[Layer("domain"), Layer("ports"), Layer("app"), Layer("formula")],
+        ),
         ("http", &[Layer("domain"), Layer("ports"), Layer("app")]),
         ("client", &[Layer("domain")]),
         (

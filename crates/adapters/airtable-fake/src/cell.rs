@@ -1,12 +1,12 @@
 //! Values of cells: what a field accepts, what `typecast` makes of the rest, and how formulas see what is stored.
 
 use crate::error::ApiError;
-use crate::formula;
 use crate::id::{Ids, is_id};
 use crate::schema::{Choice, Field, Kind};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
+use runledger_airtable_formula as formula;
 use serde_json::{Number, Value, json};
 
 /// The longest text of a cell, in characters.

@@ -1,22 +1,10 @@
 //! Percent-encoding, as paths and queries have it.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-
-/// What JavaScript's `encodeURIComponent` changes.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// A text as a part of a URL.
 pub(crate) fn encode(text: &str) -> String {
-    utf8_percent_encode(text, COMPONENT).to_string()
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// A part of a path as a text.
@@ -57,6 +45,6 @@ mod tests {
             ]
         );
         assert_eq!(decode("Run%20Records"), "Run Records");
-        assert_eq!(encode("a b/ü'"), "a%20b%2F%C3%BC'");
+        assert_eq!(encode("a b/ü'"), "a%20b%2F%C3%BC%27");
     }
 }

@@ -162,7 +162,7 @@ impl ApiError {
         )
     }
 
-    pub(crate) fn formula(error: &crate::formula::FormulaError) -> Self {
+    pub(crate) fn formula(error: &runledger_airtable_formula::FormulaError) -> Self {
         Self::invalid(
             "INVALID_FILTER_BY_FORMULA",
             format!("The formula for filtering records is invalid: {error}"),

@@ -24,7 +24,6 @@ mod error;
 pub mod example;
 mod fake;
 mod fault;
-pub mod formula;
 mod id;
 mod limit;
 mod list;

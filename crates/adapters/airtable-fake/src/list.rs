@@ -1,12 +1,12 @@
 //! Lists: filter, order, pages and the cursors between them.
 
 use crate::error::ApiError;
-use crate::formula::Formula;
 use crate::id::is_id;
 use crate::request::DataRequest;
 use crate::schema::Kind;
 use crate::settings::{Order, Settings};
 use crate::table::{Form, Record, Seen, Table};
+use runledger_airtable_formula::Formula;
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -328,7 +328,9 @@ fn readable(table: &Table, text: &str, settings: &Settings) -> Result<Formula, A
     if unknown.is_empty() {
         return Ok(formula);
     }
-    Err(ApiError::formula(&crate::formula::FormulaError::UnknownFields(unknown)))
+    Err(ApiError::formula(
+        &runledger_airtable_formula::FormulaError::UnknownFields(unknown),
+    ))
 }
 
 /// Empty cells first; options in the order of the field; texts without regard to case, then with it.

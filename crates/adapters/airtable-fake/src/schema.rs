@@ -1,7 +1,7 @@
 //! Bases, tables and fields, in the form in which Airtable's metadata shows them.
 
-use crate::formula::Formula;
 use crate::id::Ids;
+use runledger_airtable_formula::Formula;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -2,9 +2,9 @@
 
 use crate::cell;
 use crate::error::ApiError;
-use crate::formula::{self, Row};
 use crate::id::Ids;
 use crate::schema::{Field, Kind, TableSpec, usable_name};
+use runledger_airtable_formula::{self as formula, Row};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use runledger_airtable_fake::formula::{Formula as Read, Row, Value};
+use runledger_airtable_formula::{Formula as Read, Row, Value};
 use std::collections::BTreeMap;
 
 struct Fields(BTreeMap<String, String>);

@@ -1,14 +1,27 @@
 //! Functions about texts and lists. Places count letters, from 1.
 
-use super::Value;
-use super::functions::Function;
-use super::numbers::whole;
+use crate::Value;
+use crate::functions::Function;
+use crate::numbers::whole;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What JavaScript's `encodeURIComponent` changes.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
 
 /// The longest text that `REPT` makes, in bytes.
 const REPEATED_BYTES_MAX: usize = 1_000_000;
 
 /// A function about texts, on values without an error.
-pub(super) fn call(function: Function, values: &[Value]) -> Value {
+pub(crate) fn call(function: Function, values: &[Value]) -> Value {
     let text = |place: usize| values.get(place).map(Value::text).unwrap_or_default();
     let count = |place: usize, default: usize| match values.get(place) {
         None => Some(default),
@@ -31,7 +44,7 @@ pub(super) fn call(function: Function, values: &[Value]) -> Value {
             Value::Text(text) => text.clone().into(),
             _ => Value::Blank,
         },
-        Function::EncodeUrlComponent => crate::encoding::encode(&text(0)).into(),
+        Function::EncodeUrlComponent => utf8_percent_encode(&text(0), COMPONENT).to_string().into(),
         Function::ArrayJoin => {
             let separator = values.get(1).map_or_else(|| ", ".to_owned(), Value::text);
             items(&values[..1])

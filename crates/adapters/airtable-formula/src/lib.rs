@@ -3,6 +3,9 @@
 //! Names of functions do not mind case, names of fields do. What is known of the quirks is kept: a blank is equal to `0`,
 //! to `''` and to `FALSE()`; texts are equal only in the same case; an error anywhere is the answer, unless something asks
 //! whether it is one. Nothing here reads a clock.
+//!
+//! It is for whoever answers in Airtable's place: the fake one, and the gateway. It knows nothing of the ledger.
+#![forbid(unsafe_code)]
 
 mod dates;
 mod evaluate;
@@ -15,9 +18,8 @@ mod texts;
 mod token;
 mod value;
 
-pub(crate) use dates::parse as moment;
-pub use value::Value;
-pub(crate) use value::date_text;
+pub use dates::parse as moment;
+pub use value::{Value, date_text};
 
 use functions::Function;
 use std::collections::BTreeSet;
@@ -88,7 +90,7 @@ impl Formula {
     /// [`FormulaError::Syntax`] or [`FormulaError::UnknownFunctions`].
     ///
     /// ```
-    /// use runledger_airtable_fake::formula::Formula;
+    /// use runledger_airtable_formula::Formula;
     ///
     /// assert!(Formula::parse("AND({Run ID} = 'a', NOT({Done}))").is_ok());
     /// assert!(Formula::parse("{Run ID} = 'Mary-O'Brien'").is_err());

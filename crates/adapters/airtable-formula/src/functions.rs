@@ -2,7 +2,7 @@
 
 /// A function.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Function {
+pub(crate) enum Function {
     Abs,
     And,
     ArrayCompact,
@@ -175,23 +175,23 @@ const TABLE: &[(&str, Function, About, usize, usize)] = {
 
 impl Function {
     /// The function of this name; case does not matter.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let found = TABLE.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
         found.map(|(_, function, ..)| *function)
     }
 
     /// Whether it can be called with that many arguments.
-    pub(super) fn takes(self, arguments: usize) -> bool {
+    pub(crate) fn takes(self, arguments: usize) -> bool {
         TABLE
             .iter()
             .any(|(_, function, _, least, most)| *function == self && (*least..=*most).contains(&arguments))
     }
 
-    pub(super) fn is_about_dates(self) -> bool {
+    pub(crate) fn is_about_dates(self) -> bool {
         self.about(About::Dates)
     }
 
-    pub(super) fn is_about_numbers(self) -> bool {
+    pub(crate) fn is_about_numbers(self) -> bool {
         self.about(About::Numbers)
     }
 

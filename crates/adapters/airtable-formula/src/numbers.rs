@@ -1,19 +1,19 @@
 //! Functions about numbers. A number that does not exist is `NaN`; what is no number at all is an error.
 
-use super::Value;
-use super::functions::Function;
+use crate::Value;
+use crate::functions::Function;
 
 /// The whole part of a number; what is out of bounds is the nearest bound.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a conversion that stays within the bounds and takes NaN for 0 is what is wanted"
 )]
-pub(super) fn whole(number: f64) -> i64 {
+pub(crate) fn whole(number: f64) -> i64 {
     number.trunc() as i64
 }
 
 /// A function about numbers, on values without an error.
-pub(super) fn call(function: Function, values: &[Value]) -> Value {
+pub(crate) fn call(function: Function, values: &[Value]) -> Value {
     let flat = flatten(values);
     // In a series of values, only numbers count.
     let numbers: Vec<f64> = flat

@@ -1,10 +1,10 @@
 //! A formula's text as tokens: what is quoted, what is a name, where each stands.
 
-use super::FormulaError;
+use crate::FormulaError;
 
 /// A word of a formula.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// A number literal.
     Number(f64),
     /// A quoted text, its escapes undone.
@@ -24,7 +24,7 @@ const SIGNS: [&str; 14] = ["<=", ">=", "!=", "(", ")", ",", "&", "+", "-", "*", 
 ///
 /// # Errors
 /// A quote or a brace is not closed, or a letter stands where none may.
-pub(super) fn tokens(formula: &str) -> Result<Vec<Token>, FormulaError> {
+pub(crate) fn tokens(formula: &str) -> Result<Vec<Token>, FormulaError> {
     let mut found = Vec::new();
     let mut rest = formula;
     loop {

@@ -1,8 +1,8 @@
 //! Tokens as an expression. Precedence, loosest first: comparisons, `&`, `+ -`, `* /`, a minus sign.
 
-use super::functions::Function;
-use super::token::{Token, tokens};
-use super::{Expression, FormulaError, Operator};
+use crate::functions::Function;
+use crate::token::{Token, tokens};
+use crate::{Expression, FormulaError, Operator};
 
 /// How deep brackets and calls may stand in each other.
 const DEPTH_MAX: usize = 100;
@@ -26,7 +26,7 @@ const LEVELS: [&[(&str, Operator)]; 4] = [
 ///
 /// # Errors
 /// [`FormulaError::Syntax`], or [`FormulaError::UnknownFunctions`] with all of them.
-pub(super) fn parse(formula: &str) -> Result<Expression, FormulaError> {
+pub(crate) fn parse(formula: &str) -> Result<Expression, FormulaError> {
     let mut parser = Parser {
         tokens: tokens(formula)?,
         place: 0,

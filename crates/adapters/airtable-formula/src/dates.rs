@@ -1,8 +1,8 @@
 //! Functions about dates, all in UTC.
 
-use super::Value;
-use super::functions::Function;
-use super::value::date_text;
+use crate::Value;
+use crate::functions::Function;
+use crate::value::date_text;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 use jiff::{Span, Timestamp, Unit};
@@ -10,12 +10,12 @@ use jiff::{Span, Timestamp, Unit};
 const DAY_MS: i64 = 86_400_000;
 
 /// The first moment of the day of a moment.
-pub(super) fn start_of_day(ms: i64) -> i64 {
+pub(crate) fn start_of_day(ms: i64) -> i64 {
     ms.div_euclid(DAY_MS) * DAY_MS
 }
 
 /// A moment in a text: ISO 8601, with or without a zone, with or without a time.
-pub(crate) fn parse(text: &str) -> Option<i64> {
+pub fn parse(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Some(moment.as_millisecond());
@@ -27,7 +27,7 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
 }
 
 /// A function about dates, on values without an error.
-pub(super) fn call(function: Function, values: &[Value]) -> Value {
+pub(crate) fn call(function: Function, values: &[Value]) -> Value {
     if matches!(values[0], Value::Blank) && function != Function::DatetimeParse {
         return match function {
             Function::IsSame | Function::IsBefore | Function::IsAfter => false.into(),
@@ -117,7 +117,7 @@ fn unit(name: &str) -> Option<Unit> {
 }
 
 fn add(at: DateTime, count: f64, name: &str) -> Option<i64> {
-    let count = super::numbers::whole(count);
+    let count = crate::numbers::whole(count);
     let span = Span::new();
     let span = match unit(name)? {
         Unit::Millisecond => span.try_milliseconds(count),

@@ -1,17 +1,17 @@
 //! An expression on a record. Arguments of `IF`, `AND`, `OR`, `SWITCH` and `ISERROR` are looked at only when they matter.
 
-use super::functions::Function;
-use super::{Expression, Operator, Row, Value, dates, numbers, texts};
+use crate::functions::Function;
+use crate::{Expression, Operator, Row, Value, dates, numbers, texts};
 use std::cmp::Ordering;
 
 /// What an evaluation sees.
-pub(super) struct Scene<'a> {
-    pub(super) row: &'a dyn Row,
+pub(crate) struct Scene<'a> {
+    pub(crate) row: &'a dyn Row,
     /// In milliseconds since 1970.
-    pub(super) now_ms: i64,
+    pub(crate) now_ms: i64,
 }
 
-pub(super) fn evaluate(expression: &Expression, scene: &Scene<'_>) -> Value {
+pub(crate) fn evaluate(expression: &Expression, scene: &Scene<'_>) -> Value {
     match expression {
         Expression::Number(number) => Value::Number(*number),
         Expression::Text(text) => Value::Text(text.clone()),

@@ -55,7 +55,7 @@ impl Value {
     }
 
     /// As a number, where it passes for one. A blank is 0.
-    pub(super) fn number(&self) -> Option<f64> {
+    pub(crate) fn number(&self) -> Option<f64> {
         match self {
             Self::Blank => Some(0.0),
             Self::Number(number) => Some(*number),
@@ -71,10 +71,10 @@ impl Value {
     }
 
     /// As a moment: a date, or a text that holds one.
-    pub(super) fn moment(&self) -> Option<i64> {
+    pub(crate) fn moment(&self) -> Option<i64> {
         match self {
             Self::Date { ms, .. } => Some(*ms),
-            Self::Text(text) => super::dates::parse(text),
+            Self::Text(text) => crate::dates::parse(text),
             Self::List(values) => match values.as_slice() {
                 [one] => one.moment(),
                 _ => None,
@@ -84,7 +84,7 @@ impl Value {
     }
 
     /// Whether `=` holds. Text is compared letter by letter: case counts.
-    pub(super) fn equals(&self, other: &Self) -> bool {
+    pub(crate) fn equals(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Blank, other) | (other, Self::Blank) => match other {
                 Self::Blank => true,
@@ -101,7 +101,7 @@ impl Value {
     }
 
     /// How two values stand to each other, where that can be said.
-    pub(super) fn order(&self, other: &Self) -> Option<Ordering> {
+    pub(crate) fn order(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Date { ms: left, .. }, Self::Date { ms: right, .. }) => Some(left.cmp(right)),
             (Self::Text(left), Self::Text(right)) => Some(left.cmp(right)),
@@ -140,8 +140,9 @@ pub(crate) fn number_text(number: f64) -> String {
     }
 }
 
-/// A moment as Airtable's API writes it.
-pub(crate) fn date_text(ms: i64, is_day: bool) -> String {
+/// A moment in milliseconds since 1970 as Airtable's API writes it: in UTC with milliseconds, or as a date alone; empty
+/// for a moment beyond the calendar.
+pub fn date_text(ms: i64, is_day: bool) -> String {
     let Ok(moment) = Timestamp::from_millisecond(ms) else {
         return String::new();
     };

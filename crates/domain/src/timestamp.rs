@@ -76,6 +76,19 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The beginning of the next month in UTC, which is later than this point, but for the last month that there is.
+    #[must_use]
+    pub fn next_month(self) -> Self {
+        let date = self.civil().date().first_of_month();
+        let next = date
+            .checked_add(jiff::Span::new().months(1))
+            .map(|date| date.at(0, 0, 0, 0));
+        let next = next.and_then(|date| jiff::tz::Offset::UTC.to_timestamp(date));
+        next.ok()
+            .and_then(|next| Self::from_micros(next.as_microsecond()).ok())
+            .unwrap_or(Self(Self::MAX_MICROS))
+    }
+
     pub(crate) fn civil(self) -> jiff::civil::DateTime {
         jiff::tz::Offset::UTC.to_datetime(self.to_jiff())
     }
@@ -135,6 +148,20 @@ mod tests {
         ] {
             let at: Timestamp = text.parse().unwrap();
             assert_eq!(at.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_month_turns_on_its_first_in_utc() {
+        for (text, next) in [
+            ("2025-09-25T13:18:41Z", "2025-10-01T00:00:00.000Z"),
+            ("2025-12-31T23:59:59.999999Z", "2026-01-01T00:00:00.000Z"),
+            ("2026-01-31T00:00:00Z", "2026-02-01T00:00:00.000Z"),
+            ("2026-02-01T00:00:00Z", "2026-03-01T00:00:00.000Z"),
+            ("9999-12-15T00:00:00Z", "9999-12-30T22:00:00.999999Z"),
+        ] {
+            let at: Timestamp = text.parse().unwrap();
+            assert_eq!(at.next_month().to_string(), next);
         }
     }
 

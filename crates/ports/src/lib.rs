@@ -7,7 +7,7 @@
 //!
 //! [`ActivityWatch`] says that the activity log has grown. [`StoreMeter`] lets a store say how its own work goes.
 //! [`TokenStore`] keeps what is to be known of tokens, [`DeliveryStore`] how far the log was delivered, [`OutboxStore`] what
-//! is to be copied elsewhere. [`LeaseStore`] gives a duty to one server at a time. [`Clock`], [`IdSource`] and
+//! is to be copied elsewhere; [`ProjectionTarget`] is the place where it is copied to. [`LeaseStore`] gives a duty to one server at a time. [`Clock`], [`IdSource`] and
 //! [`SecretSource`] are the only doors to time and randomness.
 //!
 //! # Writing a store
@@ -26,6 +26,7 @@ mod error;
 mod figures;
 mod lease;
 mod outbox;
+mod projection;
 mod reader;
 mod sender;
 mod time;
@@ -42,6 +43,9 @@ pub use lease::{Duty, Fence, FencedError, Lease, LeaseStore, Taken};
 pub use outbox::{
     Mark, OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, OutboxStore, RemovedRow, RowId, RowIdError, RowState,
     Step, StepKind,
+};
+pub use projection::{
+    Cells, FoundRow, NotDone, Prepared, ProjectionTarget, RefusedFor, TargetFigures, Unshowable, WriteOutcome,
 };
 pub use reader::{
     ActivityFilter, ActivityPage, Counts, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,

@@ -11,8 +11,11 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::request::{Batch, ChangedRow, ListQuery, NewRow, Row, RowKey};
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use runledger_ports::TargetFigures;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The longest URL that a list is asked for with, in characters; Airtable takes 16,000.
@@ -36,6 +39,14 @@ pub struct Connection {
 pub struct Airtable {
     http: Http,
     pace: Pace,
+    counts: Arc<Counts>,
+}
+
+/// What was asked of bases.
+#[derive(Debug, Default)]
+struct Counts {
+    requests: AtomicU64,
+    too_many: AtomicU64,
 }
 
 impl Airtable {
@@ -47,12 +58,21 @@ impl Airtable {
         Ok(Self {
             http: Http::new(&connection.endpoint, &connection.pat, connection.request_time)?,
             pace,
+            counts: Arc::default(),
         })
     }
 
     /// The pace of this token.
     pub const fn pace(&self) -> &Pace {
         &self.pace
+    }
+
+    /// How many requests were sent to bases, and how many of them were too many.
+    pub fn figures(&self) -> TargetFigures {
+        TargetFigures {
+            requests: self.counts.requests.load(Ordering::Relaxed),
+            too_many: self.counts.too_many.load(Ordering::Relaxed),
+        }
     }
 
     /// Whom the token belongs to.
@@ -228,8 +248,10 @@ impl Airtable {
         body: Option<Vec<u8>>,
     ) -> Result<Answer, TransportError> {
         self.pace.turn(base).await;
+        self.counts.requests.fetch_add(1, Ordering::Relaxed);
         let answer = self.http.send(method, path, body).await?;
         if answer.status == 429 {
+            self.counts.too_many.fetch_add(1, Ordering::Relaxed);
             self.pace
                 .lock(base, answer.retry_after.unwrap_or(LOCK_OUT).max(LOCK_OUT));
         }

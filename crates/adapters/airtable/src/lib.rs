@@ -7,7 +7,8 @@
 //! means, or that it makes a new one.
 //!
 //! What else is here: formulas that no text can break out of ([`Formula`]), pacing ([`Pace`]), and the mapping of the
-//! ledger's fields to those of a table ([`mapping`]), which is data.
+//! ledger's fields to those of a table ([`mapping`]), which is data. [`AirtableTarget`] puts all of it behind the port of
+//! the projection.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -19,6 +20,7 @@ pub mod mapping;
 mod outcome;
 mod pace;
 mod pat;
+mod projection;
 mod refusal;
 mod request;
 mod tls;
@@ -31,5 +33,6 @@ pub use ids::{BaseId, IdError, RecordId, TableRef};
 pub use outcome::{Doubt, NotSent, Outcome, ReadError, Verdict, Written, classify};
 pub use pace::{LOCK_OUT, Pace, PaceSettings, Time, TokioTime};
 pub use pat::{Pat, PatError};
+pub use projection::{AirtableTarget, Places, TablePlace};
 pub use refusal::{Refusal, RefusalKind};
 pub use request::{BATCH_ROWS, Batch, BatchError, ChangedRow, Direction, Fields, ListQuery, NewRow, RowKey};

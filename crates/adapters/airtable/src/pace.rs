@@ -90,6 +90,16 @@ struct BaseTurns {
     line: Arc<tokio::sync::Mutex<()>>,
 }
 
+impl Turns {
+    /// How long a request to this base would have to wait; nothing when it would not.
+    fn wait(&self, base: &BaseId, now: Duration) -> Option<Duration> {
+        let of_base = self.bases.get(base);
+        let free = of_base.map_or(Duration::ZERO, |of_base| of_base.free.max(of_base.locked_until));
+        let wait = free.max(self.token_free).checked_sub(now);
+        wait.filter(|wait| !wait.is_zero())
+    }
+}
+
 impl Pace {
     /// A pace; rates that are no positive numbers are the slowest there are, one request in an hour.
     pub fn new(settings: PaceSettings, time: Arc<dyn Time>) -> Self {
@@ -112,17 +122,26 @@ impl Pace {
         }
     }
 
+    /// Waits until a request to this base would not have to wait, and takes no turn.
+    pub async fn ready(&self, base: &BaseId) {
+        while let Some(wait) = self.wait(base) {
+            self.inner.time.wait(wait).await;
+        }
+    }
+
+    fn wait(&self, base: &BaseId) -> Option<Duration> {
+        let now = self.inner.time.now();
+        self.turns().wait(base, now)
+    }
+
     /// Takes a turn now, or says how long to wait. A base that waits does not use up the token's turns.
     fn take(&self, base: &BaseId) -> Option<Duration> {
         let now = self.inner.time.now();
         let mut turns = self.turns();
-        let token_free = turns.token_free;
-        let of_base = turns.bases.entry(base.clone()).or_default();
-        let from = of_base.free.max(of_base.locked_until).max(token_free);
-        if let Some(wait) = from.checked_sub(now).filter(|wait| !wait.is_zero()) {
+        if let Some(wait) = turns.wait(base, now) {
             return Some(wait);
         }
-        of_base.free = now + self.inner.base_apart;
+        turns.bases.entry(base.clone()).or_default().free = now + self.inner.base_apart;
         turns.token_free = now + self.inner.token_apart;
         None
     }
@@ -219,6 +238,22 @@ mod tests {
         pace.turn(&base(1)).await;
         assert!(time.now() >= LOCK_OUT, "{:?}", time.now());
         assert_eq!(pace.locked_for(&base(1)), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_until_a_base_is_ready_takes_no_turn() {
+        let time = Arc::new(Played::default());
+        let pace = Pace::new(PaceSettings::default(), time.clone());
+        pace.ready(&base(1)).await;
+        pace.ready(&base(1)).await;
+        pace.turn(&base(1)).await;
+        assert_eq!(time.now(), Duration::ZERO);
+        pace.ready(&base(1)).await;
+        pace.turn(&base(1)).await;
+        assert_eq!(time.now(), Duration::from_millis(250));
+        pace.lock(&base(1), LOCK_OUT);
+        pace.ready(&base(1)).await;
+        assert_eq!(time.now(), Duration::from_millis(250) + LOCK_OUT);
     }
 
     #[tokio::test]

@@ -44,6 +44,46 @@ impl Mapping {
     pub fn older(kind: RecordKind) -> Self {
         super::older::mapping(kind)
     }
+
+    /// Whether each record of this kind has a key of its own, which it never loses (I1).
+    ///
+    /// # Errors
+    /// [`KeyUnfit`].
+    pub fn check_key(&self, kind: RecordKind) -> Result<(), KeyUnfit> {
+        let keys: Vec<_> = self.fields.iter().filter(|map| map.key).map(|map| &map.from).collect();
+        let unfit = |why| KeyUnfit {
+            table: self.table.clone(),
+            why,
+        };
+        if let Some(changing) = keys
+            .iter()
+            .find(|from| !matches!(from, LedgerField::Key | LedgerField::RunId | LedgerField::ClientId))
+        {
+            return Err(unfit(format!("{changing} is not one of key, run_id and client_id")));
+        }
+        let has = |from: &LedgerField| keys.contains(&from);
+        let is_unique = match kind {
+            RecordKind::Job => has(&LedgerField::Key) || has(&LedgerField::RunId),
+            RecordKind::Client => has(&LedgerField::Key) || has(&LedgerField::RunId) && has(&LedgerField::ClientId),
+        };
+        if is_unique {
+            return Ok(());
+        }
+        Err(unfit(match kind {
+            RecordKind::Job => "neither key nor run_id has key = true".into(),
+            RecordKind::Client => "neither key, nor both run_id and client_id, have key = true".into(),
+        }))
+    }
+}
+
+/// Two records could be known by one key.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("rows of {table:?} would not be known apart: {why}")]
+pub struct KeyUnfit {
+    /// The table.
+    pub table: String,
+    /// Why.
+    pub why: String,
 }
 
 impl StatusWords {
@@ -130,6 +170,37 @@ mod tests {
         );
         for wrong in [r#"{ "Success": "x" }"#, r#"{ "lost": " " }"#] {
             assert!(serde_json::from_str::<StatusWords>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_one_records_own_for_ever() {
+        let with = |keys: &[&str]| Mapping {
+            table: "t".into(),
+            fields: keys
+                .iter()
+                .map(|from| FieldMap {
+                    from: from.parse().unwrap(),
+                    to: (*from).into(),
+                    key: true,
+                    optional: false,
+                })
+                .collect(),
+            statuses: StatusWords::default(),
+        };
+        for (keys, job, client) in [
+            (vec!["key"], true, true),
+            (vec!["run_id"], true, false),
+            (vec!["run_id", "client_id"], true, true),
+            (vec!["client_id"], false, false),
+            (vec![], false, false),
+            (vec!["key", "status"], false, false),
+        ] {
+            assert_eq!(with(&keys).check_key(RecordKind::Job).is_ok(), job, "{keys:?}");
+            assert_eq!(with(&keys).check_key(RecordKind::Client).is_ok(), client, "{keys:?}");
+        }
+        for kind in [RecordKind::Job, RecordKind::Client] {
+            assert_eq!(Mapping::older(kind).check_key(kind), Ok(()));
         }
     }
 

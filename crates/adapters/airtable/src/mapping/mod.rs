@@ -15,7 +15,7 @@ mod source;
 mod values;
 
 pub use cell::{CellProblem, TEXT_UNITS_MAX};
-pub use data::{FieldMap, Mapping, StatusWords};
+pub use data::{FieldMap, KeyUnfit, Mapping, StatusWords};
 pub use resolve::{Finding, Problem, Resolution, ResolvedField, ResolvedTable, RowProblem};
 pub use source::{LedgerField, UnknownLedgerField};
 pub use values::{LedgerValue, Values};

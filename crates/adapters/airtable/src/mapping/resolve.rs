@@ -71,7 +71,7 @@ pub struct ResolvedField {
 }
 
 /// A table whose fields were seen. It makes rows of records.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedTable {
     table: TableRef,
     name: String,
@@ -277,6 +277,13 @@ impl ResolvedTable {
         })
     }
 
+    /// What a row with these cells is known by; nothing when they lack it.
+    pub fn key_in(&self, cells: &Fields) -> Option<RowKey> {
+        let keys = self.fields.iter().filter(|field| field.is_key);
+        let parts = keys.map(|field| Some((field.id.as_str(), field.name.as_str(), cells.get(&field.id)?.as_str()?)));
+        RowKey::new(&parts.collect::<Option<Vec<_>>>()?).ok()
+    }
+
     /// The row that a record is shown by, to be made. What the record does not have is left out.
     ///
     /// # Errors
@@ -302,7 +309,11 @@ impl ResolvedTable {
         })
     }
 
-    fn cells(&self, values: &Values) -> Result<Fields, RowProblem> {
+    /// All cells of a record's row, by the ids of the fields; `null` where the record has nothing.
+    ///
+    /// # Errors
+    /// [`RowProblem`].
+    pub fn cells(&self, values: &Values) -> Result<Fields, RowProblem> {
         let mut cells = Fields::new();
         for field in &self.fields {
             let cell = match values.get(&field.from) {

@@ -88,6 +88,13 @@ const WORDS: [(&str, LedgerField); 18] = [
     ("total:with_errors", LedgerField::TotalWithErrors),
 ];
 
+impl LedgerField {
+    /// Whether it is what the client run records of a job come to.
+    pub const fn is_total(&self) -> bool {
+        matches!(self, Self::TotalClients | Self::TotalWithErrors | Self::Total(_))
+    }
+}
+
 impl FromStr for LedgerField {
     type Err = UnknownLedgerField;
 

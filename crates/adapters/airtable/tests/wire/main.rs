@@ -7,6 +7,7 @@
 mod faults;
 mod hand;
 mod mapping;
+mod projection;
 mod reading;
 mod refusals;
 mod writing;

@@ -1,6 +1,7 @@
 //! The configuration: one file, the environment, the flags, in this order. A key that nobody knows is an error, never
 //! ignored; nothing outside this module and `main` reads the environment.
 
+mod airtable;
 mod broken;
 mod keys;
 mod layers;
@@ -19,6 +20,7 @@ use runledger_domain::{CreationPolicy, DeadlineAfter, Quotas, RecordKind, RunIdS
 use runledger_postgres::PostgresOptions;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use airtable::AirtableSettings;
 pub(crate) use layers::{Given, Loaded, Origin, load};
 pub(crate) use show::show;
 pub(crate) use span::Span;
@@ -81,6 +83,8 @@ pub(crate) struct Settings {
     // The library that merges the layers drops an empty list.
     #[serde(default)]
     pub(crate) webhooks: Vec<WebhookSettings>,
+    /// Where records are shown as rows.
+    pub(crate) airtable: AirtableSettings,
     /// What is logged, and how.
     pub(crate) log: Log,
     /// Where spans go.
@@ -305,6 +309,7 @@ impl Settings {
             },
             tls: TlsFiles::default(),
             webhooks: Vec::new(),
+            airtable: AirtableSettings::default(),
             log: Log {
                 level: LogLevel::Info,
                 format: LogFormat::Auto,
@@ -345,6 +350,7 @@ impl Settings {
         self.check_store()?;
         self.traces.check()?;
         self.configured_webhooks()?;
+        self.airtable.check()?;
         if self.creation.run_id_schemes.is_empty() {
             return Err(Failure::usage(
                 "creation.run_id_schemes is empty, so that no run could ever be created",

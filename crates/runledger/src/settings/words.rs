@@ -89,6 +89,26 @@ words! {
 }
 
 words! {
+    /// Which records are shown elsewhere when that begins.
+    ShownFrom {
+        /// All that there are.
+        Beginning = "beginning",
+        /// Those that change from then on.
+        Now = "now",
+    }
+}
+
+words! {
+    /// What to do with tables that have rows before the first one is made.
+    ExistingRows {
+        /// Nothing is shown until they are imported.
+        Refuse = "refuse",
+        /// Each row is looked for before it is made.
+        LookUp = "look_up",
+    }
+}
+
+words! {
     /// How severe a line is.
     LogLevel {
         /// Nothing at all.

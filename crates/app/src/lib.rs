@@ -3,6 +3,7 @@
 //! [`CreationPoint`] is the one place where records come into being: it alone holds the store's creating side and the
 //! policy (I2). [`RunService`] does everything else and holds nothing that could create (I3). Both share a
 //! [`Registry`], which saves reads of the store, and the counters.
+//! [`Duties`] has one server at a time do what is done for all of them.
 //! [`Tokens`] says who asks, [`Events`] follows the activity log, [`Webhooks`] sends it to receivers, [`Functions`] is what
 //! an older service offered.
 //!
@@ -11,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod creation_point;
+mod duties;
 mod events;
 mod functions;
 mod recent;
@@ -25,6 +27,7 @@ mod turns;
 mod webhooks;
 
 pub use creation_point::{CLIENTS_MAX, CreationError, CreationPoint, MINT_SECONDS, StartClient, StartJob, Started};
+pub use duties::{Duties, DutyFigures, DutyStatus, HeldLease, Terms};
 pub use events::{EventFilter, EventPage, Events, Refused};
 pub use functions::{Claimed, Existing, FunctionAnswer, FunctionCall, FunctionError, FunctionKind, Functions};
 pub use recent::{RECENT_READS, RecentRead};

@@ -6,6 +6,7 @@
 
 mod creation;
 mod doubt;
+mod duties;
 mod registry;
 mod sweeping;
 mod tokens;

@@ -21,6 +21,8 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// Whether it says that this was done before.
+    pub(crate) replayed: bool,
     pub(crate) body: Value,
 }
 
@@ -34,13 +36,23 @@ impl Connection {
         })
     }
 
+    /// Waits so long for each part of an answer.
+    pub(crate) fn with_patience(self, patience: Duration) -> io::Result<Self> {
+        self.stream.get_ref().set_read_timeout(Some(patience))?;
+        Ok(self)
+    }
+
     /// Asks, and waits for the whole answer. An error says that nothing is known about the effect.
     pub(crate) fn ask(&mut self, method: &str, path: &str, key: Option<&str>, body: &Value) -> io::Result<Answer> {
         let mut headers = vec![("Runledger-Source", "orchestrator")];
         headers.extend(key.map(|key| ("Idempotency-Key", key)));
-        let (status, text) = self.send(method, path, &headers, &body.to_string())?;
-        let body = serde_json::from_str(&text)?;
-        Ok(Answer { status, body })
+        self.request(method, path, &headers, &body.to_string())?;
+        let answer = self.answer()?;
+        Ok(Answer {
+            status: status(&answer)?,
+            replayed: answer.header("idempotency-replayed") == Some("true"),
+            body: serde_json::from_slice(&answer.body)?,
+        })
     }
 
     /// Sends these headers and this body, and waits for the whole answer: its status and its text.
@@ -51,6 +63,14 @@ impl Connection {
         headers: &[(&str, &str)],
         body: &str,
     ) -> io::Result<(u16, String)> {
+        self.request(method, path, headers, body)?;
+        let answer = self.answer()?;
+        let status = status(&answer)?;
+        let text = String::from_utf8(answer.body).map_err(|_| io::ErrorKind::InvalidData)?;
+        Ok((status, text))
+    }
+
+    fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<()> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
         for (name, value) in headers {
             write!(request, "{name}: {value}\r\n").map_err(io::Error::other)?;
@@ -58,15 +78,15 @@ impl Connection {
         let length = body.len();
         let rest = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
         request.push_str(&rest);
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        self.answer()
+        self.stream.get_mut().write_all(request.as_bytes())
     }
 
-    fn answer(&mut self) -> io::Result<(u16, String)> {
-        let answer = Message::read(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let status = answer.second_word().and_then(|status| status.parse().ok());
-        let status = status.ok_or(io::ErrorKind::InvalidData)?;
-        let text = String::from_utf8(answer.body).map_err(|_| io::ErrorKind::InvalidData)?;
-        Ok((status, text))
+    fn answer(&mut self) -> io::Result<Message> {
+        Ok(Message::read(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?)
     }
+}
+
+fn status(answer: &Message) -> io::Result<u16> {
+    let status = answer.second_word().and_then(|status| status.parse().ok());
+    Ok(status.ok_or(io::ErrorKind::InvalidData)?)
 }

@@ -18,6 +18,7 @@ mod configuration;
 mod cutting_proxy;
 mod demo;
 mod events;
+mod fail_over;
 mod foreign;
 mod http;
 mod import;

@@ -31,13 +31,15 @@ fn empty_database() -> Database {
 
 /// The program, with its ledger in the database.
 fn program(place: &Place, database: &Database) -> Command {
+    program_at(place, &database.url("postgres", "postgres:hidden-word"))
+}
+
+/// The program, with its ledger in the database of this address.
+pub(crate) fn program_at(place: &Place, url: &str) -> Command {
     let mut program = place.program();
     program
         .env("RUNLEDGER_STORE__KIND", "postgres")
-        .env(
-            "RUNLEDGER_POSTGRES__URL",
-            database.url("postgres", "postgres:hidden-word"),
-        )
+        .env("RUNLEDGER_POSTGRES__URL", url)
         .env("RUNLEDGER_POSTGRES__WRITE_TIME", "4s")
         .env("RUNLEDGER_POSTGRES__READ_TIME", "4s")
         .env("RUNLEDGER_SOURCE", "orchestrator");

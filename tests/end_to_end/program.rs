@@ -9,13 +9,18 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How often something is looked at that must become true, and how long between: half a minute in all.
-const LOOKS: u32 = 1_500;
+/// How long something is looked at that must become true, and how long between two looks.
+const LOOK_TIME: Duration = Duration::from_secs(30);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Looks until it is true.
-pub(crate) fn until(what: &str, mut is_true: impl FnMut() -> bool) {
-    for _ in 0..LOOKS {
+pub(crate) fn until(what: &str, is_true: impl FnMut() -> bool) {
+    until_in(LOOK_TIME, what, is_true);
+}
+
+/// Looks until it is true, about this long.
+pub(crate) fn until_in(time: Duration, what: &str, mut is_true: impl FnMut() -> bool) {
+    for _ in 0..time.as_millis() / LOOK_PAUSE.as_millis() {
         if is_true() {
             return;
         }
@@ -178,7 +183,14 @@ impl Server {
 
     /// Sends it SIGTERM.
     pub(crate) fn tell_to_end(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        self.signal("TERM");
+    }
+
+    /// Sends it this signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", signal, &self.pid().to_string()])
+            .status();
         assert!(sent.unwrap().success());
     }
 

@@ -144,6 +144,41 @@ impl Server {
         Ok(standby)
     }
 
+    /// Makes this server, which was killed or stopped, the standby of the one that took its place, and starts it. What it
+    /// has and the other has not is taken back. Both need `wal_log_hints = on` and `full_page_writes = on`, and a
+    /// `CHECKPOINT` on the other since it was promoted: without it nothing would be taken back.
+    ///
+    /// # Errors
+    /// What `pg_rewind` said, or the server when it does not start.
+    pub fn rejoin(&mut self, primary: &Self) -> io::Result<()> {
+        let source = format!("{}?application_name=standby", primary.url("postgres", "postgres"));
+        for asked in 1.. {
+            let rewound = as_server(&self.programs.join("pg_rewind"), self.home.path())
+                .args([
+                    "--no-sync",
+                    "--write-recovery-conf",
+                    "--source-server",
+                    &source,
+                    "--target-pgdata",
+                ])
+                .arg(self.data())
+                .output()?;
+            if rewound.status.success() {
+                break;
+            }
+            let said = String::from_utf8_lossy(&rewound.stderr).into_owned();
+            // Those that the killed server had started take a moment to see that it is gone.
+            if asked == ASKED_MAX || !said.contains("still in use") {
+                return Err(io::Error::other(format!("pg_rewind failed: {said}")));
+            }
+            sleep(ASK_EVERY);
+        }
+        // The configuration came along, with the address of the other.
+        let (port, sockets) = (self.port, self.home.path().display());
+        self.configure(&format!("port = {port}\nunix_socket_directories = '{sockets}'"))?;
+        self.run()
+    }
+
     /// The address of a database, for a user. Every user of the database may connect without a password.
     pub fn url(&self, database: &str, user: &str) -> String {
         format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)

@@ -17,6 +17,13 @@ const VERIFIED: &[&str] = &[
     "runledger-tests",
 ];
 
+/// The test of the fail-over.
+const FAIL_OVER_TEST: &str = "fail_over::nothing_acknowledged_is_lost_when_the_primary_is";
+/// By this variable the test of the fail-over is told how often to kill the primary.
+const FAIL_OVER_KILLS: &str = "RUNLEDGER_FAIL_OVER_KILLS";
+/// What it does in the long verification.
+const FAIL_OVER_KILLS_LONG: u32 = 20;
+
 /// `cargo xtask bench`.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     if !workspace::metadata()?
@@ -42,10 +49,22 @@ pub(crate) fn verify(cases: Option<u32>) -> Result<()> {
         command.args(["--package", package]);
     }
     command.env("RUNLEDGER_VERIFY", "long");
+    command.env(FAIL_OVER_KILLS, FAIL_OVER_KILLS_LONG.to_string());
     if let Some(cases) = cases {
         command.env("PROPTEST_CASES", cases.to_string());
     }
     let counts = test::count(&mut command)?;
     println!("\n{counts}");
     counts.verdict()
+}
+
+/// `cargo xtask verify failover`: the test of the fail-over alone, with its report. It waits for databases; a build in
+/// release would not be worth its time.
+pub(crate) fn fail_over(kills: u32) -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "--all-features", "--locked"]);
+    command.args(["--package", "runledger-tests", "--test", "end_to_end"]);
+    command.args(["--", "--nocapture", "--exact", FAIL_OVER_TEST]);
+    command.env(FAIL_OVER_KILLS, kills.to_string());
+    test::count(&mut command)?.verdict()
 }

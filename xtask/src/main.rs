@@ -85,10 +85,25 @@ enum Command {
         arguments: Vec<String>,
     },
     /// The long verification: the same tests with many more cases.
+    #[command(args_conflicts_with_subcommands = true)]
     Verify {
         /// How many cases each property test runs.
         #[arg(long)]
         cases: Option<u32>,
+        /// One of them alone.
+        #[command(subcommand)]
+        one: Option<Verified>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Verified {
+    /// Kills the primary of two database servers under load, again and again, and says what came of it.
+    #[command(name = "failover")]
+    FailOver {
+        /// How many times it is killed; about ten seconds each.
+        #[arg(long, default_value_t = 50)]
+        kills: u32,
     },
 }
 
@@ -112,7 +127,11 @@ fn main() -> ExitCode {
         Command::Page => page::run().map(|_ran| ()),
         Command::Dist => dist::run(),
         Command::Bench { arguments } => long::bench(&arguments),
-        Command::Verify { cases } => long::verify(cases),
+        Command::Verify { cases, one: None } => long::verify(cases),
+        Command::Verify {
+            one: Some(Verified::FailOver { kills }),
+            ..
+        } => long::fail_over(kills),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,9 @@
 //! remembered: "not there" always comes from the store. A creation may learn from here that its record is there already,
 //! because records are never deleted; it never learns here that the key is free.
 //!
+//! What a store of several writers shows may be lost yet: a database that fails over takes along what its standby never
+//! had. So of such a store only what it acknowledged to this process is remembered, and nothing that was merely read.
+//!
 //! What keeps it exact: a write to any record of a run is *announced* before it goes to the store. From then on no read
 //! of that run fills the registry, and a read that began before the write ended does not either. So nothing older than
 //! what the store has acknowledged can get in or stay in (I8).
@@ -69,8 +72,8 @@ pub(crate) enum Lookup {
 pub(crate) struct Ticket(Option<u64>);
 
 impl Registry {
-    /// A registry for about `capacity` records. With `single_writer`, all writes to the store go through this process
-    /// and open records are remembered too.
+    /// A registry for about `capacity` records. With `single_writer`, all writes to the store go through this process:
+    /// open records are remembered too, and what is read.
     pub fn new(capacity: usize, single_writer: bool) -> Self {
         let each = NonZeroUsize::new(capacity.div_ceil(SHARDS)).unwrap_or(NonZeroUsize::MIN);
         let shard = || {
@@ -121,9 +124,9 @@ impl Registry {
         self.shard(key.run()).records.peek(key).map(Arc::clone)
     }
 
-    /// Remembers what the store answered to a read, unless a write came in between.
+    /// Remembers what the store answered to a read, unless a write came in between, or others write as well.
     pub(crate) fn remember(&self, ticket: &Ticket, record: &Arc<RunRecord>) {
-        if !self.is_memorable(record) {
+        if !self.single_writer || !self.is_memorable(record) {
             return;
         }
         let mut shard = self.shard(record.key().run());

@@ -107,3 +107,47 @@ fn what_the_lost_primary_had_alone_was_answered_as_unknown() {
         .expect(0)
         .says(&["2 records", "nothing is wrong"]);
 }
+
+/// The primary shows an end that is not confirmed to whoever reads. A server that saw it must not go on telling of it when
+/// the standby, which never heard of it, has taken over.
+#[test]
+fn an_end_that_the_lost_primary_had_alone_is_not_remembered() {
+    let mut pair = Pair::start(make_ledger);
+    let [(_place, server), _other] = serve(&pair);
+    let run = json!({"run_id": "steady"});
+    assert_eq!(ask(&server, "POST", "/v1/runs", Some("attempt-1"), &run).status, 201);
+    pair.standby.kill().unwrap();
+    let complete = || {
+        ask(
+            &server,
+            "POST",
+            "/v1/runs/steady/complete",
+            None,
+            &json!({"status": "succeeded"}),
+        )
+    };
+    let show = || ask(&server, "GET", "/v1/runs/steady", None, &Value::Null);
+    let url = pair.primary.url("postgres", "postgres");
+    let answer = thread::scope(|scope| {
+        let asked = scope.spawn(complete);
+        cancel_until(&url, || asked.is_finished());
+        asked.join().unwrap()
+    });
+    assert_eq!(
+        (answer.status, &answer.body["code"]),
+        (503, &json!("in_doubt")),
+        "{answer:?}"
+    );
+    until("the primary to show the end", || show().body["status"] == "succeeded");
+
+    pair.primary.kill().unwrap();
+    pair.standby.run().unwrap();
+    pair.take_over();
+    pair.repair();
+    until("the server to show what there is", || {
+        show().body["status"] == "running"
+    });
+    let answer = complete();
+    assert_eq!((answer.status, answer.replayed), (200, false), "{answer:?}");
+    assert_eq!(show().body["status"], "succeeded");
+}

@@ -110,6 +110,36 @@ async fn without_the_single_writer_only_ended_records_are_remembered() {
     assert_eq!(ledger.runs.registry_stats().hits, 3);
 }
 
+/// A store that fails over may lose what it showed, but nothing that it acknowledged.
+#[tokio::test]
+async fn without_the_single_writer_nothing_that_was_merely_read_is_remembered() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at(NIGHT));
+    let of_another = ledger(&store, &clock);
+    let key = start(&of_another, &[]).await;
+    let done = Command::Complete(Completion {
+        outcome: Outcome::Succeeded,
+        note: None,
+        close_open: false,
+    });
+    let orchestrator = source("orchestrator");
+    let end = of_another.runs.change(&orchestrator, key.clone(), None, done.clone());
+    end.await.unwrap();
+    let ports = ports(&store, &clock);
+    let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, false));
+    for _ in 0..3 {
+        ledger.runs.get(&key).await.unwrap();
+    }
+    assert_eq!(ledger.runs.registry_stats().records, 0);
+    // The store acknowledges the same end again, and with it all that it stands on.
+    ledger
+        .runs
+        .change(&orchestrator, key.clone(), None, done)
+        .await
+        .unwrap();
+    ledger.runs.get(&key).await.unwrap();
+    assert_eq!(ledger.runs.registry_stats().hits, 1);
+}
+
 #[tokio::test]
 async fn absence_is_never_remembered() {
     let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at(NIGHT));

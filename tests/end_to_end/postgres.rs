@@ -229,7 +229,7 @@ fn a_server_refuses_a_schema_that_does_not_fit_at_once() {
             let url = database.url("postgres", "postgres");
             let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
             tokio::spawn(connection);
-            let set = format!("UPDATE schema_version SET version = {schema}");
+            let set = format!("UPDATE schema_version SET version = {schema}, serves_from = {schema}");
             client.batch_execute(&set).await.unwrap();
         });
         let refused = on(&place, &database, &["serve", "--listen", "127.0.0.1:0"])

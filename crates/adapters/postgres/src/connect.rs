@@ -105,7 +105,8 @@ pub(crate) fn settings(session: Session, within: Duration) -> String {
              SET plan_cache_mode = force_generic_plan; SET jit = off;"
         }
         Session::Read => "SET default_transaction_read_only = on; SET enable_seqscan = off; SET jit = off;",
-        Session::Migrate => "SET statement_timeout = 0; SET lock_timeout = 0;",
+        // It may take long, but while it waits for a table everybody else waits behind it.
+        Session::Migrate => "SET statement_timeout = 0; SET lock_timeout = 1500;",
     });
     settings
 }

@@ -38,6 +38,12 @@ pub enum OpenError {
         /// Which it has.
         found: String,
     },
+    /// Somebody holds what is to be changed.
+    #[error(
+        "the tables of the ledger are held by somebody else, perhaps a back-up; nothing was changed, try again when that \
+         is done"
+    )]
+    Locked,
     /// There is no ledger in the database.
     #[error(
         "there is no ledger in the database; make one with `runledger db migrate`, as a role that may create tables"
@@ -53,7 +59,7 @@ pub enum OpenError {
         /// What is needed.
         needed: i32,
     },
-    /// The schema is newer than this program knows (I17).
+    /// The schema is newer than this program knows, and does not serve it (I17).
     #[error(
         "the ledger in the database has schema {found}, this program knows schemas up to {known}; it was left alone. Use a \
          newer program"
@@ -69,12 +75,15 @@ pub enum OpenError {
 impl OpenError {
     /// Whether the database may come back by itself.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Database { .. })
+        matches!(self, Self::Database { .. } | Self::Locked)
     }
 }
 
 impl From<tokio_postgres::Error> for OpenError {
     fn from(error: tokio_postgres::Error) -> Self {
+        if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+            return Self::Locked;
+        }
         Self::Database {
             reason: text_of(&error),
         }

@@ -1,6 +1,10 @@
 //! The schema of the ledger in the database, and how an older one becomes a newer one.
 //!
 //! Only [`migrate`] changes it, as a role that may; the store itself only looks whether it fits.
+//!
+//! Servers of two versions work side by side while one after the other is replaced: the schema is brought forward first,
+//! and keeps what the servers before it call. How far back it serves is kept with its version. A migration that cannot
+//! serve those before it drops their write functions, so that the database itself refuses whoever is still at work.
 
 use std::time::Duration;
 
@@ -13,10 +17,26 @@ use crate::options::PostgresOptions;
 /// The newest schema: that of the last migration.
 pub const SCHEMA_VERSION: i32 = 2;
 
-/// Each schema version with the statements that lead to it from the one before.
-const MIGRATIONS: [(i32, &str); 2] = [
-    (1, include_str!("../migrations/0001_ledger.sql")),
-    (SCHEMA_VERSION, include_str!("../migrations/0002_delivery.sql")),
+/// A step from one schema to the next.
+struct Migration {
+    /// The schema that it makes.
+    leads_to: i32,
+    /// The oldest schema that a program may know and still work on this one.
+    serves_from: i32,
+    statements: &'static str,
+}
+
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        leads_to: 1,
+        serves_from: 1,
+        statements: include_str!("../migrations/0001_ledger.sql"),
+    },
+    Migration {
+        leads_to: SCHEMA_VERSION,
+        serves_from: 1,
+        statements: include_str!("../migrations/0002_delivery.sql"),
+    },
 ];
 
 /// The statements that make the three roles, for whoever administers the database.
@@ -24,6 +44,11 @@ pub const ROLES: &str = include_str!("../migrations/roles.sql");
 
 /// Held by whoever changes the schema, so that two do not at once.
 const LOCK: i64 = 0x524C_4447;
+
+/// How often it is tried to get the tables for oneself, and how long to wait in between. Whoever waits for them keeps
+/// servers waiting, so each try is short ([`Session::Migrate`]).
+const TRIES: u32 = 30;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What [`migrate`] did.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -42,11 +67,26 @@ pub struct Migrated {
 /// after it as `months_ahead` says.
 ///
 /// # Errors
-/// [`OpenError`]: not reached, not allowed, not in UTF-8, or newer than this program knows, and then it is left alone (I17).
+/// [`OpenError`]: not reached, not allowed, not in UTF-8, in use by somebody who keeps everybody away for long, or newer
+/// than this program knows, and then it is left alone (I17).
 pub async fn migrate(options: &PostgresOptions, months_ahead: u32) -> Result<Migrated, OpenError> {
     let connection = connect(options).await?;
     let client = &connection.client;
     check_encoding(client).await?;
+    for _ in 1..TRIES {
+        match migrate_at_once(client, months_ahead).await {
+            Err(OpenError::Locked) => {
+                client.batch_execute("ROLLBACK").await?;
+                tokio::time::sleep(PAUSE).await;
+            }
+            migrated => return migrated,
+        }
+    }
+    migrate_at_once(client, months_ahead).await
+}
+
+/// All of it, or nothing.
+async fn migrate_at_once(client: &Client, months_ahead: u32) -> Result<Migrated, OpenError> {
     client.batch_execute("BEGIN").await?;
     client.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     client
@@ -63,12 +103,18 @@ pub async fn migrate(options: &PostgresOptions, months_ahead: u32) -> Result<Mig
             known: SCHEMA_VERSION,
         });
     }
-    for (_, migration) in MIGRATIONS.iter().filter(|(leads_to, _)| *leads_to > from) {
-        client.batch_execute(migration).await?;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.leads_to > from) {
+        client.batch_execute(migration.statements).await?;
+        client
+            .batch_execute("ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS serves_from integer")
+            .await?;
+        client
+            .execute(
+                "UPDATE schema_version SET version = $1, serves_from = $2",
+                &[&migration.leads_to, &migration.serves_from],
+            )
+            .await?;
     }
-    client
-        .execute("UPDATE schema_version SET version = $1", &[&SCHEMA_VERSION])
-        .await?;
     let mut migrated = Migrated {
         from,
         to: SCHEMA_VERSION,
@@ -104,12 +150,19 @@ pub(crate) async fn check(client: &Client) -> Result<(), OpenError> {
             found,
             needed: SCHEMA_VERSION,
         }),
-        found if found > SCHEMA_VERSION => Err(OpenError::Newer {
+        found if found > SCHEMA_VERSION && !serves(client).await? => Err(OpenError::Newer {
             found,
             known: SCHEMA_VERSION,
         }),
         _ => Ok(()),
     }
+}
+
+/// Whether a schema that is newer than this program keeps what this program calls.
+async fn serves(client: &Client) -> Result<bool, OpenError> {
+    let rows = client.query("SELECT serves_from FROM schema_version", &[]).await?;
+    let from: Option<i32> = rows.first().map_or(Ok(None), |row| row.try_get(0))?;
+    Ok(from.is_some_and(|from| from <= SCHEMA_VERSION))
 }
 
 /// A database keeps its encoding for ever, and one that has a ledger got it from [`migrate`].

@@ -16,9 +16,12 @@ use crate::operation::{Answer, Operation, WantedOnce};
 
 /// Errors that pass by themselves: serialization, deadlock, a lock or a statement that took too long, a call that comes
 /// after its settlement, a database that is (still) a standby or is going down.
-const PASSING: [&str; 10] = [
-    "40001", "40P01", "55P03", "57014", "RL001", "25006", "57P01", "57P02", "57P03", "53300",
+const PASSING: [&str; 11] = [
+    "40001", "40P01", "55P03", "57014", "RL001", "25006", "57P01", "57P02", "57P03", "53300", GONE,
 ];
+/// The statement is gone, because the schema serves this program no longer. That does not pass, and is not the operations'
+/// fault: the next connection says which program is needed.
+const GONE: &str = "42883";
 
 /// What a call needs.
 pub(super) struct Round<'w> {
@@ -175,8 +178,8 @@ impl Round<'_> {
             if code == "RL001" {
                 self.sessions.forget_server();
             }
-            if code == "25006" {
-                // Another host may be the primary by now.
+            if matches!(code, "25006" | GONE) {
+                // Another host may be the primary by now; or the next connection says what the schema is.
                 self.sessions.lose(reason);
             }
             return failed(operations);

@@ -8,10 +8,22 @@ use runledger_postgres::{PostgresOptions, schema};
 use runledger_postgres_bed::{Options, Server};
 use tokio_postgres::{Client, NoTls};
 
+use crate::versions;
+
 /// A ledger in a database of its own, empty at first.
 pub(crate) struct Database {
     server: &'static Server,
     pub(crate) name: String,
+    schema: Schema,
+}
+
+/// Which schema a database has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Schema {
+    /// The one that this program knows.
+    Known,
+    /// One that comes after it, and serves this program as well.
+    Next,
 }
 
 /// The server of this test program.
@@ -21,8 +33,8 @@ pub(crate) fn server() -> &'static Server {
 }
 
 /// Databases that nobody uses any more.
-fn used() -> &'static Mutex<Vec<String>> {
-    static USED: OnceLock<Mutex<Vec<String>>> = OnceLock::new();
+fn used() -> &'static Mutex<Vec<(Schema, String)>> {
+    static USED: OnceLock<Mutex<Vec<(Schema, String)>>> = OnceLock::new();
     USED.get_or_init(Mutex::default)
 }
 
@@ -48,18 +60,25 @@ pub(crate) fn options(url: &str) -> PostgresOptions {
 impl Database {
     /// An empty ledger.
     pub(crate) async fn fresh() -> Self {
+        Self::fresh_with(Schema::Known).await
+    }
+
+    /// An empty ledger with this schema.
+    pub(crate) async fn fresh_with(schema: Schema) -> Self {
         let server = server();
-        let name = used().lock().unwrap().pop();
-        if let Some(name) = name {
-            let database = Self { server, name };
+        if let Some(name) = take_used(schema) {
+            let database = Self { server, name, schema };
             database.empty().await;
             return database;
         }
         let name = format!("ledger_{}", COUNT.fetch_add(1, Ordering::SeqCst));
         let admin = connect(&server.url("postgres", "postgres")).await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-        let database = Self { server, name };
+        let database = Self { server, name, schema };
         schema::migrate(&options(&database.url()), 0).await.unwrap();
+        if schema == Schema::Next {
+            versions::bring_forward(&database).await;
+        }
         database
     }
 
@@ -90,6 +109,13 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        used().lock().unwrap().push(std::mem::take(&mut self.name));
+        let name = std::mem::take(&mut self.name);
+        used().lock().unwrap().push((self.schema, name));
     }
+}
+
+fn take_used(schema: Schema) -> Option<String> {
+    let mut used = used().lock().unwrap();
+    let at = used.iter().position(|(has, _)| *has == schema)?;
+    Some(used.swap_remove(at).1)
 }

@@ -141,7 +141,7 @@ async fn a_schema_that_does_not_fit_is_refused_with_what_to_do() {
     let admin = connect(&database.url()).await;
     let open = || PostgresStore::open(options(&database.url()));
     admin
-        .batch_execute("UPDATE schema_version SET version = 99")
+        .batch_execute("UPDATE schema_version SET version = 99, serves_from = 99")
         .await
         .unwrap();
     assert!(matches!(open().await, Err(OpenError::Newer { found: 99, .. })));

@@ -10,3 +10,4 @@ mod doubt;
 mod proxy;
 mod several;
 mod tls;
+mod versions;

@@ -1,5 +1,6 @@
 //! One open store on the bench: what the rules do with it, and how they say what they saw.
 
+mod duties;
 mod reading;
 
 use std::fmt::Debug;
@@ -13,10 +14,11 @@ use runledger_domain::{
 use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Unavailable};
 use tokio::sync::Mutex;
 
+pub(crate) use self::duties::{DutyBench, LONG, SHORT, TARGET, mark};
 pub(crate) use self::reading::Everything;
 use crate::fixture::{intent, source};
 use crate::rules::Held;
-use crate::store::{AfterDoubt, Handles, OpenStore, StoreUnderTest, Support};
+use crate::store::{AfterDoubt, Handles, OpenStore, StoreUnderTest, Support, Writers};
 use crate::violation::Violation;
 
 /// How often a call is sent again when the store says that it is busy.
@@ -66,6 +68,11 @@ impl Bench {
     /// Makes the outcome of the next commit unknown. `false` when that cannot be done.
     pub(crate) async fn doubt(&self) -> bool {
         self.opened.lock().await.doubt().await == Support::Done
+    }
+
+    /// Who else can write what the store keeps.
+    pub(crate) async fn writers(&self) -> Writers {
+        self.opened.lock().await.writers()
     }
 
     /// What the store does after that.

@@ -71,6 +71,6 @@ mod violation;
 
 pub use histories::{assert_histories, check_histories};
 pub use rules::{RULES, Rule, assert_rule, run_all};
-pub use store::{AfterDoubt, Handles, OpenStore, StoreUnderTest, Support};
+pub use store::{AfterDoubt, Handles, OpenStore, StoreUnderTest, Support, Writers};
 pub use time::{CountingIds, FixedClock};
 pub use violation::Violation;

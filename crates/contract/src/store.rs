@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use runledger_ports::{ActivityLog, ActivityWatch, DeliveryStore, RunChanger, RunCreator, RunReader, TokenStore};
+use runledger_ports::{
+    ActivityLog, ActivityWatch, DeliveryStore, LeaseStore, OutboxStore, RunChanger, RunCreator, RunReader, TokenStore,
+};
 
 /// The capabilities of one open store.
 #[derive(Clone)]
@@ -24,6 +26,10 @@ pub struct Handles {
     pub tokens: Arc<dyn TokenStore>,
     /// Keeps how far the log was delivered.
     pub deliveries: Arc<dyn DeliveryStore>,
+    /// Gives a duty to one at a time.
+    pub leases: Option<Arc<dyn LeaseStore>>,
+    /// Remembers what is to be copied elsewhere.
+    pub outbox: Option<Arc<dyn OutboxStore>>,
 }
 
 impl Handles {
@@ -40,6 +46,18 @@ impl Handles {
             watch: Arc::clone(store) as Arc<dyn ActivityWatch>,
             tokens: Arc::clone(store) as Arc<dyn TokenStore>,
             deliveries: Arc::clone(store) as Arc<dyn DeliveryStore>,
+            leases: None,
+            outbox: None,
+        }
+    }
+
+    /// The same, and those that only some stores have yet.
+    #[must_use]
+    pub fn with_duties<S: LeaseStore + OutboxStore + 'static>(self, store: &Arc<S>) -> Self {
+        Self {
+            leases: Some(Arc::clone(store) as Arc<dyn LeaseStore>),
+            outbox: Some(Arc::clone(store) as Arc<dyn OutboxStore>),
+            ..self
         }
     }
 }
@@ -67,6 +85,15 @@ pub enum AfterDoubt {
     Stops,
     /// It asks whoever keeps its data what became of the commit, and goes on when it knows.
     GoesOn,
+}
+
+/// Who else can write what a store keeps.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Writers {
+    /// Nobody: whoever held something of it before it was opened is gone.
+    One,
+    /// Other processes, also while this one is closed.
+    Several,
 }
 
 /// One store that is open, with what must outlive its handles (a directory, a server).
@@ -97,6 +124,11 @@ pub trait OpenStore: Send + Sync {
     /// same is the author's choice. Handles are still held. Undone by [`reopen`](Self::reopen), which follows unless the
     /// store does not keep its data. [`Support::Missing`] when that cannot be done.
     async fn doubt(&mut self) -> Support;
+
+    /// Who else can write what the store keeps.
+    fn writers(&self) -> Writers {
+        Writers::One
+    }
 
     /// What the store does after [`doubt`](Self::doubt).
     fn after_doubt(&self) -> AfterDoubt {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,6 +29,26 @@ impl fmt::Display for Duty {
             Self::Sweep => f.write_str("sweep"),
             Self::Project => f.write_str("project"),
             Self::Deliver(webhook) => write!(f, "deliver:{webhook}"),
+        }
+    }
+}
+
+/// The text is not the name of a duty.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a duty is called sweep, project, or deliver: with the name of a webhook")]
+pub struct DutyError;
+
+impl FromStr for Duty {
+    type Err = DutyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "sweep" => Ok(Self::Sweep),
+            "project" => Ok(Self::Project),
+            _ => {
+                let webhook = text.strip_prefix("deliver:").ok_or(DutyError)?;
+                webhook.parse().map(Self::Deliver).map_err(|_| DutyError)
+            }
         }
     }
 }
@@ -120,4 +141,20 @@ pub trait LeaseStore: Send + Sync {
     /// # Errors
     /// [`Unavailable`] when the store cannot say.
     async fn leases(&self) -> Result<Vec<Lease>, Unavailable>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duties_are_read_as_they_are_written() {
+        let billing = "billing".parse().map(Duty::Deliver).ok();
+        for duty in [Some(Duty::Sweep), Some(Duty::Project), billing].into_iter().flatten() {
+            assert_eq!(duty.to_string().parse(), Ok(duty));
+        }
+        for text in ["", "Sweep", "deliver", "deliver:", "deliver:-a", "sweep "] {
+            assert_eq!(text.parse::<Duty>(), Err(DutyError), "{text}");
+        }
+    }
 }

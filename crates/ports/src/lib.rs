@@ -39,7 +39,7 @@ pub use creator::{CreateError, CreateOutcome, RunCreator};
 pub use deliveries::{DeliveryState, DeliveryStore, WebhookName, WebhookNameError};
 pub use error::Unavailable;
 pub use figures::{CommitMeter, Distribution, StoreFigures, StoreMeter};
-pub use lease::{Duty, Fence, FencedError, Lease, LeaseStore, Taken};
+pub use lease::{Duty, DutyError, Fence, FencedError, Lease, LeaseStore, Taken};
 pub use outbox::{
     Mark, OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, OutboxStore, RemovedRow, RowId, RowIdError, RowState,
     Step, StepKind,

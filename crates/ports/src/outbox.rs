@@ -4,6 +4,7 @@
 //! how far it was read, and one entry for each record that has, or is to have, a row elsewhere. An entry says what of the
 //! log the row shows already and what it is to show: so any number of changes collapse to the newest state.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -80,6 +81,23 @@ pub struct Mark {
     pub line: u64,
     /// When it is to be sent.
     pub due: Timestamp,
+}
+
+impl Mark {
+    /// One mark for each key: with the greatest line, and the earliest time.
+    pub fn folded(marks: Vec<Self>) -> Vec<Self> {
+        let mut folded: BTreeMap<RunKey, Self> = BTreeMap::new();
+        for mark in marks {
+            match folded.get_mut(&mark.key) {
+                Some(before) => {
+                    before.line = before.line.max(mark.line);
+                    before.due = before.due.min(mark.due);
+                }
+                None => drop(folded.insert(mark.key.clone(), mark)),
+            }
+        }
+        folded.into_values().collect()
+    }
 }
 
 /// The row of a record: what it is to show, what it shows, and what is being done about it.
@@ -170,7 +188,58 @@ pub enum StepKind {
     SetAside,
 }
 
+impl StepKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Idle, Self::Claimed, Self::Sending, Self::Unknown, Self::SetAside];
+
+    /// The number that stands for it in every store, for ever.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Idle => 0,
+            Self::Claimed => 1,
+            Self::Sending => 2,
+            Self::Unknown => 3,
+            Self::SetAside => 4,
+        }
+    }
+
+    /// The kind that a number stands for.
+    pub fn of_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| i64::from(kind.number()) == number)
+    }
+}
+
 impl Step {
+    /// The step of this kind with what belongs to it; nothing when some of that is missing. The rest is left out.
+    pub fn of(kind: StepKind, at: Option<Timestamp>, line: Option<u64>, why: Option<String>) -> Option<Self> {
+        Some(match kind {
+            StepKind::Idle => Self::Idle,
+            StepKind::Claimed => Self::Claimed { at: at? },
+            StepKind::Sending => Self::Sending { at: at?, line: line? },
+            StepKind::Unknown => Self::Unknown {
+                at: at?,
+                line: line?,
+                why: why?,
+            },
+            StepKind::SetAside => Self::SetAside {
+                at: at?,
+                line: line?,
+                why: why?,
+            },
+        })
+    }
+
+    /// Since when it is at this step, the line that is concerned, and why: each if the step has one. What
+    /// [`Step::of`] makes a step of, apart from its kind.
+    pub fn parts(&self) -> (Option<Timestamp>, Option<u64>, Option<&str>) {
+        match self {
+            Self::Idle => (None, None, None),
+            Self::Claimed { at } => (Some(*at), None, None),
+            Self::Sending { at, line } => (Some(*at), Some(*line), None),
+            Self::Unknown { at, line, why } | Self::SetAside { at, line, why } => (Some(*at), Some(*line), Some(why)),
+        }
+    }
+
     /// Which kind it is.
     pub const fn kind(&self) -> StepKind {
         match self {
@@ -225,12 +294,17 @@ pub struct RemovedRow {
 /// - Every write MUST be refused with [`FencedError::Lost`], and keep nothing, once the fence is not that of the last taking
 ///   of its duty (I13).
 /// - None of this MUST touch a record or the log (I3).
-/// - The position MUST NOT go back while the target stays the same; `wanted` and `shown` of an entry MUST NOT go back,
-///   whatever is kept later, until `begin_outbox` empties it all.
-/// - An entry MUST come into being by `mark_outbox` alone (I14): a row state for a key without one is left out.
+/// - A fence of any other duty than [`Duty::Project`](crate::Duty::Project) MUST be refused like one that is lost.
+/// - The position MUST NOT go back while the target stays the same; `wanted` of an entry MUST NOT go back, and `shown` MUST
+///   NOT go back but to 0, which says that the row is not known to show anything any more; until `begin_outbox` empties it
+///   all.
+/// - An entry MUST come into being by `mark_outbox` alone, and only for a key that has a record (I14): a mark without a
+///   record and a row state without an entry MUST be left out, and the rest of what came with them kept.
+/// - Entries MUST be answered as they were kept, byte for byte.
 /// - `due_entries` MUST answer those that [`OutboxEntry::is_waiting`] says of, earliest `due` first, then in the order in which
 ///   their records were created; its cost, like that of `outbox_counts` and `entries_in`, MUST NOT grow with the number of
 ///   entries that lack nothing.
+/// - Before the outbox was begun, `mark_outbox` and `stop_outbox` MUST answer [`Unavailable`] and keep nothing.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
     /// How far the log was read; nothing before the outbox was begun.
@@ -239,21 +313,24 @@ pub trait OutboxStore: Send + Sync {
     /// [`Unavailable`] when the store cannot say.
     async fn outbox(&self) -> Result<Option<OutboxHead>, Unavailable>;
 
-    /// Begins the outbox of a target at `position`, without any entry: what there was of another target is forgotten.
+    /// Begins the outbox of a target at `position`, without any entry and not stopped: what there was before is forgotten,
+    /// but for the rows that were [removed](Self::keep_removed).
     ///
     /// # Errors
     /// [`FencedError`].
     async fn begin_outbox(&self, fence: &Fence, target: &str, position: u64) -> Result<(), FencedError>;
 
-    /// Takes what the log says up to `position`: makes the entries that are missing, raises `wanted` to the line, and sets
-    /// `due` for those that lacked nothing; for others the earlier one stays. Marks come in any order, also several of one
-    /// key.
+    /// Takes what the log says up to `position`: makes the entries that are missing and raises `wanted` to the line. An
+    /// entry that lacked nothing, and lacks something now, is due when the mark says; one that lacked something already
+    /// stays due when it was, so that a try that is put off is not hastened by more changes. Marks come in any order; of
+    /// several of one key the greatest line counts, and the earliest `due`.
     ///
     /// # Errors
     /// [`FencedError`].
     async fn mark_outbox(&self, fence: &Fence, position: u64, marks: Vec<Mark>) -> Result<(), FencedError>;
 
     /// Keeps what is known of rows, and from when on they are to be sent if they lack something. `wanted` stays what it is.
+    /// Of several of one key the last counts.
     ///
     /// # Errors
     /// [`FencedError`].
@@ -282,7 +359,8 @@ pub trait OutboxStore: Send + Sync {
     /// [`Unavailable`] when the store cannot say.
     async fn entries(&self, keys: &[RunKey]) -> Result<Vec<Option<OutboxEntry>>, Unavailable>;
 
-    /// Those that are at a step, other than idle, in the order of their keys, after this key.
+    /// Those that are at a step, other than idle, in the order in which their records were created, after that of this key;
+    /// from the beginning when it has none. There are none that are idle.
     ///
     /// # Errors
     /// [`Unavailable`] when the store cannot say.
@@ -315,6 +393,14 @@ pub trait OutboxStore: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_of_steps_keep_their_numbers() {
+        let kinds: Vec<_> = (0..6).map(StepKind::of_number).collect();
+        let mut expected: Vec<_> = StepKind::ALL.into_iter().map(Some).collect();
+        expected.push(None);
+        assert_eq!(kinds, expected);
+    }
 
     #[test]
     fn names_of_rows_are_short_and_visible() {

@@ -11,6 +11,9 @@ use runledger_domain::{
 use runledger_ports::{DeliveryState, WebhookName};
 use tokio::sync::watch;
 
+use crate::lease::Leases;
+use crate::outbox::Outbox;
+
 /// The number of a record: 1 for the first that was created. Never used twice.
 pub(crate) type RecordNumber = u64;
 
@@ -23,6 +26,8 @@ pub(crate) struct Ledger {
     minted: BTreeMap<(Source, AttemptId), RecordNumber>,
     tokens: BTreeMap<TokenId, TokenRecord>,
     deliveries: BTreeMap<WebhookName, DeliveryState>,
+    pub(crate) leases: Leases,
+    pub(crate) outbox: Outbox,
     lines: Vec<Activity>,
     head: ChainHead,
     /// The number of the last line, for those who wait for the next one.
@@ -44,6 +49,8 @@ impl Default for Ledger {
             minted: BTreeMap::new(),
             tokens: BTreeMap::new(),
             deliveries: BTreeMap::new(),
+            leases: Leases::default(),
+            outbox: Outbox::default(),
             lines: Vec::new(),
             head: ChainHead::EMPTY,
             last_line: watch::Sender::new(0),
@@ -205,7 +212,8 @@ impl Ledger {
         self.last_line.subscribe()
     }
 
-    fn number(&self, key: &RunKey) -> Option<RecordNumber> {
+    /// The number of the record under a key.
+    pub(crate) fn number(&self, key: &RunKey) -> Option<RecordNumber> {
         let numbers = self.runs.get(key.run())?;
         match key {
             RunKey::Job(_) => numbers.job,

@@ -27,7 +27,9 @@
 
 mod change;
 mod create;
+mod lease;
 mod ledger;
+mod outbox;
 mod read;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

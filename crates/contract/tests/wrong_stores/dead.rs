@@ -1,17 +1,20 @@
 //! A store that answers nothing but errors.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use runledger_contract::{Handles, OpenStore, Support};
 use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
 use runledger_domain::{
-    AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
+    AttemptId, CreationPermit, JobSummary, NewActivity, RecordKind, RunId, RunKey, RunRecord, Source, Timestamp,
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
-    CreateOutcome, Cursor, DeliveryState, DeliveryStore, ListFilter, PageSize, RecordPage, RunChanger, RunCreator,
-    RunReader, StalledFilter, TokenStore, TokenStoreError, Unavailable, WebhookName,
+    CreateOutcome, Cursor, DeliveryState, DeliveryStore, Duty, Fence, FencedError, Lease, LeaseStore, ListFilter, Mark,
+    OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, OutboxStore, PageSize, RecordPage, RemovedRow, RowState,
+    RunChanger, RunCreator, RunReader, StalledFilter, StepKind, Taken, TokenStore, TokenStoreError, Unavailable,
+    WebhookName,
 };
 
 /// The store, and its own opening.
@@ -25,7 +28,8 @@ fn dead<T>() -> Result<T, Unavailable> {
 #[async_trait]
 impl OpenStore for DeadStore {
     fn handles(&self) -> Handles {
-        Handles::of(&Arc::new(Self))
+        let store = Arc::new(Self);
+        Handles::of(&store).with_duties(&store)
     }
 
     async fn reopen(&mut self) -> Support {
@@ -145,6 +149,72 @@ impl DeliveryStore for DeadStore {
         _: &Source,
         _: Timestamp,
     ) -> Result<Option<DeliveryState>, Unavailable> {
+        dead()
+    }
+}
+
+#[async_trait]
+impl LeaseStore for DeadStore {
+    async fn take_lease(&self, _: &Duty, _: &Source, _: Duration) -> Result<Taken, Unavailable> {
+        dead()
+    }
+
+    async fn keep_lease(&self, _: &Fence, _: Duration) -> Result<(), FencedError> {
+        Ok(dead()?)
+    }
+
+    async fn end_lease(&self, _: &Fence) -> Result<(), Unavailable> {
+        dead()
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>, Unavailable> {
+        dead()
+    }
+}
+
+#[async_trait]
+impl OutboxStore for DeadStore {
+    async fn outbox(&self) -> Result<Option<OutboxHead>, Unavailable> {
+        dead()
+    }
+
+    async fn begin_outbox(&self, _: &Fence, _: &str, _: u64) -> Result<(), FencedError> {
+        Ok(dead()?)
+    }
+
+    async fn mark_outbox(&self, _: &Fence, _: u64, _: Vec<Mark>) -> Result<(), FencedError> {
+        Ok(dead()?)
+    }
+
+    async fn keep_rows(&self, _: &Fence, _: Vec<(RunKey, Timestamp, RowState)>) -> Result<(), FencedError> {
+        Ok(dead()?)
+    }
+
+    async fn stop_outbox(&self, _: &Fence, _: Option<OutboxStop>) -> Result<(), FencedError> {
+        Ok(dead()?)
+    }
+
+    async fn due_entries(&self, _: RecordKind, _: Timestamp, _: PageSize) -> Result<Vec<OutboxEntry>, Unavailable> {
+        dead()
+    }
+
+    async fn entries(&self, _: &[RunKey]) -> Result<Vec<Option<OutboxEntry>>, Unavailable> {
+        dead()
+    }
+
+    async fn entries_in(&self, _: StepKind, _: Option<&RunKey>, _: PageSize) -> Result<Vec<OutboxEntry>, Unavailable> {
+        dead()
+    }
+
+    async fn outbox_counts(&self) -> Result<OutboxCounts, Unavailable> {
+        dead()
+    }
+
+    async fn keep_removed(&self, _: &Fence, _: Vec<RemovedRow>) -> Result<(), FencedError> {
+        Ok(dead()?)
+    }
+
+    async fn removed_rows(&self, _: u64, _: PageSize) -> Result<Vec<RemovedRow>, Unavailable> {
         dead()
     }
 }

@@ -141,7 +141,7 @@ impl WrongStore {
 
 const REASON: &str = "the commit failed, and nobody knows how";
 
-fn failed() -> Unavailable {
+pub(crate) fn failed() -> Unavailable {
     let reason = REASON.to_owned();
     Unavailable::Failed { reason }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runledger_contract::{AfterDoubt, Handles, OpenStore, Support};
+use runledger_contract::{AfterDoubt, Handles, OpenStore, Support, Writers};
 use runledger_domain::access::{TokenId, TokenRecord};
 use runledger_domain::{
     AttemptId, ChangeContext, Command, CreationIntent, CreationPermit, CreationPolicy, JobSummary, RunId, RunKey,
@@ -59,9 +59,20 @@ pub(crate) struct Shadow {
     pub(crate) deliveries: BTreeMap<WebhookName, DeliveryState>,
     /// The same of the one that was said last.
     pub(crate) last_delivery: Option<DeliveryState>,
+    /// What was said last of the outbox.
+    pub(crate) outbox: LastOutbox,
     pub(crate) restarted: bool,
     pub(crate) crashed: bool,
     pub(crate) state: State,
+}
+
+/// What was said last of an outbox.
+#[derive(Default)]
+pub(crate) struct LastOutbox {
+    pub(crate) begins: u32,
+    pub(crate) position: u64,
+    pub(crate) wanted: BTreeMap<RunKey, u64>,
+    pub(crate) shown: BTreeMap<RunKey, u64>,
 }
 
 /// Whether a wrong store takes writes.
@@ -216,10 +227,11 @@ impl OpenWrongStore {
 #[async_trait]
 impl OpenStore for OpenWrongStore {
     fn handles(&self) -> Handles {
-        Handles::of(&self.0)
+        Handles::of(&self.0).with_duties(&self.0)
     }
 
     async fn reopen(&mut self) -> Support {
+        self.0.end_leases_of_the_gone().await;
         let records = self.0.all().await;
         let lines = self.0.right_lines().await.len();
         let mut shadow = self.0.shadow();
@@ -249,6 +261,7 @@ impl OpenStore for OpenWrongStore {
         if self.0.flaw == Flaw::WritesAtTheClose {
             self.0 = Arc::new(WrongStore::new(self.0.flaw));
         }
+        self.0.end_leases_of_the_gone().await;
         let mut shadow = self.0.shadow();
         (shadow.state, shadow.crashed) = (State::Running, true);
         if self.0.flaw == Flaw::WritesChangesAtTheClose {
@@ -260,6 +273,13 @@ impl OpenStore for OpenWrongStore {
     async fn doubt(&mut self) -> Support {
         self.0.shadow().state = State::DoubtAhead;
         Support::Done
+    }
+
+    fn writers(&self) -> Writers {
+        match self.0.flaw {
+            Flaw::NoneButOutlivesDoubt | Flaw::EndsDutiesOfTheLiving => Writers::Several,
+            _ => Writers::One,
+        }
     }
 
     fn after_doubt(&self) -> AfterDoubt {

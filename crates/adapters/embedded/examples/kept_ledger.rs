@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::time::Duration;
 use std::{env, fs};
 
 use runledger_domain::access::{Grant, Scope, TokenChange, TokenRecord, TokenText};
@@ -15,14 +16,28 @@ use runledger_domain::{
 };
 use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
 use runledger_ports::{
-    ChangeRequest, DeliveryState, DeliveryStore as _, RunChanger as _, RunCreator as _, TokenStore as _,
+    ChangeRequest, DeliveryState, DeliveryStore as _, Duty, LeaseStore as _, Mark, OutboxStop, OutboxStore as _,
+    RemovedRow, RowState, RunChanger as _, RunCreator as _, Step, Taken, TokenStore as _,
 };
 use rusqlite::Connection;
 
 type Outcomes<T> = Result<T, Box<dyn Error>>;
 
-/// The first schema version that knows deliveries; the newest.
+/// The first schema version that knows deliveries.
 const SCHEMA_WITH_DELIVERIES: i64 = 5;
+/// The first schema version that knows duties and the outbox; the newest.
+const SCHEMA_WITH_DUTIES: i64 = 6;
+/// Which version brought which table.
+const SINCE: [(i64, &str); 8] = [
+    (2, "token"),
+    (3, "tally"),
+    (4, "client_load"),
+    (SCHEMA_WITH_DELIVERIES, "delivery"),
+    (SCHEMA_WITH_DUTIES, "lease"),
+    (SCHEMA_WITH_DUTIES, "outbox"),
+    (SCHEMA_WITH_DUTIES, "outbox_entry"),
+    (SCHEMA_WITH_DUTIES, "removed_row"),
+];
 const JOB: &str = "250925-231841";
 const CLIENT: &str = "250925-231841-Guy-Wilson";
 
@@ -33,7 +48,7 @@ fn main() -> Outcomes<()> {
 }
 
 async fn make_all(directory: &Path) -> Outcomes<()> {
-    for schema in [1, 2, 3, 4, SCHEMA_WITH_DELIVERIES] {
+    for schema in [1, 2, 3, 4, SCHEMA_WITH_DELIVERIES, SCHEMA_WITH_DUTIES] {
         let kept = directory.join(format!("ledger-schema-{schema}.db"));
         if kept.exists() {
             println!("{} is there already", kept.display());
@@ -49,12 +64,15 @@ async fn make_all(directory: &Path) -> Outcomes<()> {
         if schema >= SCHEMA_WITH_DELIVERIES {
             write_deliveries(&store).await?;
         }
+        if schema >= SCHEMA_WITH_DUTIES {
+            write_outbox(&store).await?;
+        }
         store.close();
         drop(store);
         let file = work.join(DATABASE_FILE);
         let connection = Connection::open(&file)?;
         // What that version did not have yet.
-        for (since, table) in [(2, "token"), (3, "tally"), (4, "client_load"), (5, "delivery")] {
+        for (since, table) in SINCE {
             if schema < since {
                 connection.execute_batch(&format!("DROP TABLE {table};"))?;
             }
@@ -187,5 +205,71 @@ async fn write_deliveries(store: &EmbeddedStore) -> Outcomes<()> {
     };
     store.keep_delivery(&"billing".parse()?, working).await?;
     store.keep_delivery(&"lineage".parse()?, disabled).await?;
+    Ok(())
+}
+
+/// A duty that was taken twice, an outbox with a row that is shown and one in doubt, and a row that was removed.
+async fn write_outbox(store: &EmbeddedStore) -> Outcomes<()> {
+    let holder: Source = "first_server".parse()?;
+    let mut last = None;
+    for _ in 0..2 {
+        if let Taken::Held(fence) = store
+            .take_lease(&Duty::Project, &holder, Duration::from_secs(60))
+            .await?
+        {
+            store.end_lease(&fence).await?;
+            last = Some(fence);
+        }
+    }
+    let Taken::Held(fence) = store
+        .take_lease(&Duty::Project, &holder, Duration::from_secs(60))
+        .await?
+    else {
+        return Err(format!("the duty is not free after {last:?}").into());
+    };
+    store.begin_outbox(&fence, "airtable appAAAAAAAAAAAAAA", 2).await?;
+    let mark = |key: &str, line| -> Outcomes<Mark> {
+        Ok(Mark {
+            key: key.parse()?,
+            line,
+            due: second(40)?,
+        })
+    };
+    store
+        .mark_outbox(&fence, 9, vec![mark(JOB, 1)?, mark(CLIENT, 9)?])
+        .await?;
+    let in_doubt = Step::Unknown {
+        at: second(41)?,
+        line: 8,
+        why: "the answer was cut".into(),
+    };
+    let row = |id: &str, shown, step| -> Outcomes<RowState> {
+        Ok(RowState {
+            id: Some(id.parse()?),
+            shown,
+            digest: Some([7; 32]),
+            step,
+            failures: 1,
+        })
+    };
+    let rows = vec![
+        (JOB.parse()?, second(40)?, row("recAAAAAAAAAAAAAA", 1, Step::Idle)?),
+        (CLIENT.parse()?, second(50)?, row("recBBBBBBBBBBBBBB", 2, in_doubt)?),
+    ];
+    store.keep_rows(&fence, rows).await?;
+    let stop = OutboxStop {
+        at: second(42)?,
+        until: Some(second(72)?),
+        reason: "asked to wait".into(),
+    };
+    store.stop_outbox(&fence, Some(stop)).await?;
+    let removed = RemovedRow {
+        key: JOB.parse()?,
+        id: "recCCCCCCCCCCCCCC".parse()?,
+        at: second(43)?,
+        by: "operator".into(),
+        cells: "{\"Run ID\":\"250925-231841\"}".into(),
+    };
+    store.keep_removed(&fence, vec![removed]).await?;
     Ok(())
 }

@@ -24,10 +24,12 @@
 
 mod columns;
 mod error;
+mod lease;
 mod listing;
 mod meter;
 mod open;
 mod operation;
+mod outbox;
 mod read;
 mod schema;
 mod store;

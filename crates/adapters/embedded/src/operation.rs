@@ -9,7 +9,7 @@ use runledger_ports::{
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
-use crate::transaction::{DeliveryOrder, Prepared, TokenOrder, Transaction};
+use crate::transaction::{DeliveryOrder, DutyDone, DutyOrder, Prepared, TokenOrder, Transaction};
 
 pub(crate) type Reply<T> = oneshot::Sender<T>;
 /// The outcomes, or why there are none. In doubt the caller, who kept the intents, hands them back.
@@ -34,6 +34,7 @@ pub(crate) enum Operation {
     Line(Box<NewActivity>, Reply<LineAnswer>),
     Token(Box<TokenOrder>, Reply<TokenAnswer>),
     Delivery(Box<DeliveryOrder>, Reply<DeliveryAnswer>),
+    Duty(Box<DutyOrder>, Reply<DutyDone>),
     /// Answered when every line that was waiting is written.
     Flush(Reply<()>),
     /// Lines began to wait: the thread is to look after them.
@@ -48,6 +49,7 @@ pub(crate) enum Done {
     Line(LineAnswer, Reply<LineAnswer>),
     Token(TokenAnswer, Reply<TokenAnswer>),
     Delivery(DeliveryAnswer, Reply<DeliveryAnswer>),
+    Duty(DutyDone, Reply<DutyDone>),
     Flush(Reply<()>),
 }
 
@@ -89,6 +91,13 @@ pub(crate) fn perform(transaction: &mut Transaction<'_>, operation: Operation) -
             };
             (Done::Delivery(answer, reply), error)
         }
+        Operation::Duty(order, reply) => {
+            let (answer, error) = match transaction.duty(*order) {
+                Ok(done) => (done, None),
+                Err(error) => (Err(failed(&error).into()), Some(error)),
+            };
+            (Done::Duty(answer, reply), error)
+        }
         Operation::Flush(reply) => (Done::Flush(reply), None),
         Operation::LookAfterDeferred | Operation::Stop => (Done::Flush(oneshot::channel().0), None),
     }
@@ -107,6 +116,7 @@ fn refuse(operation: Operation, why: &Unavailable) {
         Operation::Line(_, reply) => drop(reply.send(Err(why.clone()))),
         Operation::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Delivery(_, reply) => drop(reply.send(Err(why.clone()))),
+        Operation::Duty(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
     }
 }
@@ -120,6 +130,7 @@ impl Done {
             Self::Line(answer, reply) => drop(reply.send(answer)),
             Self::Token(answer, reply) => drop(reply.send(answer)),
             Self::Delivery(answer, reply) => drop(reply.send(answer)),
+            Self::Duty(answer, reply) => drop(reply.send(answer)),
             Self::Flush(reply) => drop(reply.send(())),
         }
     }
@@ -132,6 +143,7 @@ impl Done {
             Self::Line(_, reply) => drop(reply.send(Err(why.clone()))),
             Self::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Delivery(_, reply) => drop(reply.send(Err(why.clone()))),
+            Self::Duty(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Flush(_) => {}
         }
     }
@@ -148,6 +160,7 @@ impl Done {
             Self::Line(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }))),
             Self::Token(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
             Self::Delivery(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }))),
+            Self::Duty(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
             Self::Flush(_) => {}
         }
     }

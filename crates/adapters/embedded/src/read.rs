@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use runledger_domain::access::TokenRecord;
 use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source, Timestamp};
-use runledger_ports::{Counts, DeliveryState, STALLED_COUNTED_MAX, WebhookName};
+use runledger_ports::{Counts, DeliveryState, Fence, Lease, STALLED_COUNTED_MAX, WebhookName};
 use rusqlite::{Connection, Row, params};
 
 use crate::columns::{decode, decode_token, key_columns, status_of};
 use crate::error::{OpenError, StoreError};
 use crate::open::open_reader;
+use crate::transaction::epoch_of;
 
 /// The most idle connections that are kept.
 const IDLE_MAX: usize = 8;
@@ -140,6 +142,26 @@ pub(crate) fn summary(connection: &Connection, run: &RunId) -> Result<Option<Job
         summary.add(&record);
     }
     Ok(found.then_some(summary))
+}
+
+/// All duties that were ever taken, in the order of their names; for how long they are held yet is not in the file.
+pub(crate) fn leases(connection: &Connection) -> Result<Vec<Lease>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT duty, epoch, holder FROM lease ORDER BY duty")?;
+    let mut rows = statement.query([])?;
+    let mut leases = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (duty, holder): (String, String) = (row.get(0)?, row.get(2)?);
+        let unreadable = || StoreError::Inconsistent(format!("the duty {duty} is held by nobody readable"));
+        leases.push(Lease {
+            fence: Fence {
+                duty: duty.parse().map_err(|_| unreadable())?,
+                epoch: epoch_of(row.get(1)?)?,
+            },
+            holder: holder.parse().map_err(|_| unreadable())?,
+            left: Duration::ZERO,
+        });
+    }
+    Ok(leases)
 }
 
 const DELIVERY: &str = "name, position, failures, failing_since, disabled_at, last_error";

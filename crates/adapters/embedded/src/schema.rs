@@ -11,10 +11,10 @@ use crate::error::OpenError;
 /// Marks the file as a run ledger (`RLDG`).
 pub(crate) const APPLICATION_ID: i64 = 0x524C_4447;
 /// The newest schema: that of the last migration.
-pub(crate) const SCHEMA_VERSION: i64 = 5;
+pub(crate) const SCHEMA_VERSION: i64 = 6;
 
 /// Each schema version with the statements that lead to it from the one before.
-const MIGRATIONS: [(i64, &str); 5] = [(1, "
+const MIGRATIONS: [(i64, &str); 6] = [(1, "
 CREATE TABLE run(
   id        INTEGER PRIMARY KEY,       -- the order of creation: cursor of the listings
   run_id    TEXT    NOT NULL,
@@ -101,7 +101,7 @@ CREATE TABLE client_load(
 ) STRICT, WITHOUT ROWID;
 INSERT INTO client_load SELECT client_id, count(*), CAST(total(json_array_length(body, '$.notes')) AS INTEGER) FROM run
   WHERE client_id <> '' AND status < 2 GROUP BY client_id;
-"), (SCHEMA_VERSION, "
+"), (5, "
 -- How far the log was delivered to each webhook.
 CREATE TABLE delivery(
   name          TEXT PRIMARY KEY,
@@ -113,6 +113,54 @@ CREATE TABLE delivery(
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER delivery_goes_on BEFORE UPDATE ON delivery WHEN NEW.position < OLD.position
   BEGIN SELECT RAISE(ABORT, 'a delivery never goes back'); END;
+"), (SCHEMA_VERSION, "
+-- How often each duty was taken, and by whom last (I13). How long it is theirs is not kept: opening the file ends that.
+CREATE TABLE lease(
+  duty   TEXT PRIMARY KEY,
+  epoch  INTEGER NOT NULL,
+  holder TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER lease_is_kept BEFORE DELETE ON lease
+  BEGIN SELECT RAISE(ABORT, 'an epoch is never forgotten (I13)'); END;
+CREATE TRIGGER lease_goes_on BEFORE UPDATE ON lease WHEN NEW.epoch <= OLD.epoch
+  BEGIN SELECT RAISE(ABORT, 'each epoch is greater than all before it (I13)'); END;
+
+-- What is copied elsewhere: how far the log was read, and what is known of the row of each record (I14).
+CREATE TABLE outbox(
+  one            INTEGER PRIMARY KEY CHECK(one = 1),
+  target         TEXT    NOT NULL,
+  position       INTEGER NOT NULL,     -- all lines up to this one are in the outbox
+  stopped_at     INTEGER,              -- since when nothing is sent, until when, and why
+  stopped_until  INTEGER,
+  stopped_reason TEXT
+) STRICT;
+CREATE TABLE outbox_entry(
+  run       INTEGER PRIMARY KEY,       -- the record
+  is_client INTEGER NOT NULL,
+  wanted    INTEGER NOT NULL,          -- the last line that concerns the row
+  due       INTEGER NOT NULL,
+  row_id    TEXT,
+  shown     INTEGER NOT NULL,          -- the line up to which the row shows the record
+  digest    BLOB,
+  step      INTEGER NOT NULL,          -- 0 idle, 1 claimed, 2 sending, 3 unknown, 4 set aside
+  step_at   INTEGER,
+  step_line INTEGER,
+  step_why  TEXT,
+  failures  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outbox_due  ON outbox_entry(is_client, due, run) WHERE step = 0 AND wanted > shown;
+CREATE INDEX outbox_step ON outbox_entry(step, run) WHERE step <> 0;
+CREATE TABLE removed_row(
+  id        INTEGER PRIMARY KEY,       -- 1, 2, 3, ... without a gap
+  run_id    TEXT    NOT NULL,
+  client_id TEXT    NOT NULL,
+  row_id    TEXT    NOT NULL,
+  at        INTEGER NOT NULL,
+  by_whom   TEXT    NOT NULL,
+  cells     TEXT    NOT NULL           -- as they were, as JSON
+) STRICT;
+CREATE TRIGGER removed_row_is_kept BEFORE DELETE ON removed_row
+  BEGIN SELECT RAISE(ABORT, 'what was removed elsewhere is kept'); END;
 ")];
 
 /// Brings the file to the newest schema, or refuses it: newer files and foreign files are left alone (I17).

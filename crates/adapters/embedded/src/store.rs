@@ -1,6 +1,7 @@
 //! The store as the app sees it: the writer for what writes, the readers for what reads.
 
 mod delivery;
+mod duty;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use tokio::sync::oneshot;
 
 use crate::columns::{ACTIVITY, activity};
 use crate::error::{OpenError, StoreError};
+use crate::lease::Leases;
 use crate::listing;
 use crate::meter;
 use crate::open::open_writer;
@@ -52,6 +54,7 @@ impl Default for EmbeddedOptions {
 /// The store, held for writing by this process alone.
 pub struct EmbeddedStore {
     writer: Writer,
+    leases: Arc<Leases>,
     readers: Arc<Readers>,
     directory: PathBuf,
     queue_max: usize,
@@ -80,13 +83,17 @@ impl EmbeddedStore {
             },
         })?;
         let readers = Arc::new(Readers::open(directory)?);
-        let writer = Writer::start(connection, lock, head, options.queue).map_err(|source| OpenError::Io {
-            action: "start the writer thread for",
-            path: directory.to_owned(),
-            source,
+        let leases = Arc::new(Leases::default());
+        let writer = Writer::start(connection, lock, Arc::clone(&leases), head, options.queue).map_err(|source| {
+            OpenError::Io {
+                action: "start the writer thread for",
+                path: directory.to_owned(),
+                source,
+            }
         })?;
         Ok(Self {
             writer,
+            leases,
             readers,
             directory: directory.to_owned(),
             queue_max: options.queue,

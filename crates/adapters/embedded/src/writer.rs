@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use crate::error::StoreError;
+use crate::lease::Leases;
 use crate::meter::Meter;
 use crate::open::WriteLock;
 use crate::operation::{Operation, perform, refuse_all};
@@ -76,6 +77,7 @@ impl Writer {
     pub(crate) fn start(
         connection: Connection,
         lock: WriteLock,
+        leases: Arc<Leases>,
         head: ChainHead,
         queue: usize,
     ) -> std::io::Result<Self> {
@@ -85,6 +87,7 @@ impl Writer {
         let core = Core {
             connection: Some(connection),
             last_line: Some(told),
+            leases,
             head,
             deferred: Vec::new(),
             state: Arc::clone(&state),
@@ -275,6 +278,7 @@ struct Core {
     connection: Option<Connection>,
     /// Tells of lines that are on disk; `None` once the writer has ended.
     last_line: Option<watch::Sender<u64>>,
+    leases: Arc<Leases>,
     head: ChainHead,
     /// Lines of attempts without an effect, in their order; written before the next line.
     deferred: Vec<NewActivity>,
@@ -301,7 +305,7 @@ impl Core {
         }
         self.deferred.append(&mut self.state.handed_in().lines);
         let before = (self.head, self.deferred.len());
-        let mut transaction = Transaction::new(connection, &mut self.head, &mut self.deferred);
+        let mut transaction = Transaction::new(connection, &self.leases, &mut self.head, &mut self.deferred);
         let mut done = Vec::with_capacity(group.len());
         let mut flush = flush_deferred || before.1 >= DEFERRED_MAX;
         let mut failure = None;

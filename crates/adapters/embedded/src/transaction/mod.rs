@@ -6,7 +6,9 @@
 mod change;
 mod create;
 mod delivery;
+mod duty;
 mod load;
+mod outbox;
 mod token;
 
 use std::collections::BTreeMap;
@@ -16,9 +18,12 @@ use rusqlite::{Connection, params};
 
 pub(crate) use self::create::Prepared;
 pub(crate) use self::delivery::DeliveryOrder;
+pub(crate) use self::duty::{DutyDone, DutyOrder, epoch_of};
+pub(crate) use self::outbox::OutboxWrite;
 pub(crate) use self::token::TokenOrder;
 use crate::columns::{decode, key_columns, status_code, version_column};
 use crate::error::StoreError;
+use crate::lease::Leases;
 
 const INSERT_ACTIVITY: &str =
     "INSERT INTO activity(seq, at, action, source, run_id, client_id, verdict, code, version, detail, hash)
@@ -30,6 +35,7 @@ const INSERT_REFERENCE: &str = "INSERT INTO reference(system, external, run) VAL
 /// One transaction under way.
 pub(crate) struct Transaction<'a> {
     connection: &'a Connection,
+    leases: &'a Leases,
     head: &'a mut ChainHead,
     /// Lines of attempts without an effect; they may wait for the next transaction that writes.
     deferred: &'a mut Vec<NewActivity>,
@@ -45,9 +51,15 @@ struct Stored {
 }
 
 impl<'a> Transaction<'a> {
-    pub(crate) fn new(connection: &'a Connection, head: &'a mut ChainHead, deferred: &'a mut Vec<NewActivity>) -> Self {
+    pub(crate) fn new(
+        connection: &'a Connection,
+        leases: &'a Leases,
+        head: &'a mut ChainHead,
+        deferred: &'a mut Vec<NewActivity>,
+    ) -> Self {
         Self {
             connection,
+            leases,
             head,
             deferred,
             deferred_written: 0,

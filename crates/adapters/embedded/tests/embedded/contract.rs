@@ -8,6 +8,24 @@ use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+/// What a commit in doubt may have written.
+const WRITES: [&str; 7] = [
+    "INSERT ON activity",
+    "UPDATE ON delivery",
+    "UPDATE ON lease",
+    "UPDATE ON outbox",
+    "INSERT ON outbox_entry",
+    "UPDATE ON outbox_entry",
+    "INSERT ON removed_row",
+];
+
+/// The same statement for each of them.
+fn each_doubt(statement: &str) -> String {
+    let each = WRITES.iter().enumerate();
+    each.map(|(number, write)| statement.replace("NUMBER", &number.to_string()).replace("WRITE", write))
+        .collect()
+}
+
 struct OnDisk {
     directory: TempDir,
     store: Option<Arc<EmbeddedStore>>,
@@ -34,7 +52,8 @@ impl OnDisk {
 #[async_trait::async_trait]
 impl OpenStore for OnDisk {
     fn handles(&self) -> Handles {
-        Handles::of(self.store.as_ref().expect("it is open"))
+        let store = self.store.as_ref().expect("it is open");
+        Handles::of(store).with_duties(store)
     }
 
     async fn reopen(&mut self) -> Support {
@@ -43,7 +62,10 @@ impl OpenStore for OnDisk {
         drop(store);
         if std::mem::take(&mut self.doubts) {
             self.beside()
-                .execute_batch("DROP TRIGGER doubt; DROP TRIGGER doubt_of_deliveries; DROP TABLE unproven")
+                .execute_batch(&format!(
+                    "{} DROP TABLE unproven;",
+                    each_doubt("DROP TRIGGER doubt_NUMBER;")
+                ))
                 .unwrap();
         }
         self.store = Some(Arc::new(
@@ -65,14 +87,12 @@ impl OpenStore for OnDisk {
     }
 
     async fn doubt(&mut self) -> Support {
-        // Every line, and every state of a delivery, owes a proof that nobody can give, and SQLite asks for it in the
-        // commit: that is what fails, after all statements of the transaction succeeded.
+        // Whatever is written owes a proof that nobody can give, and SQLite asks for it in the commit: that is what fails,
+        // after all statements of the transaction succeeded.
+        let table = "CREATE TABLE unproven(seq INTEGER REFERENCES activity(seq) DEFERRABLE INITIALLY DEFERRED) STRICT;";
+        let trigger = "CREATE TRIGGER doubt_NUMBER AFTER WRITE BEGIN INSERT INTO unproven VALUES(-1); END;";
         self.beside()
-            .execute_batch(
-                "CREATE TABLE unproven(seq INTEGER REFERENCES activity(seq) DEFERRABLE INITIALLY DEFERRED) STRICT;
-                 CREATE TRIGGER doubt AFTER INSERT ON activity BEGIN INSERT INTO unproven VALUES(-1); END;
-                 CREATE TRIGGER doubt_of_deliveries AFTER UPDATE ON delivery BEGIN INSERT INTO unproven VALUES(-1); END;",
-            )
+            .execute_batch(&format!("{table} {}", each_doubt(trigger)))
             .unwrap();
         self.doubts = true;
         Support::Done

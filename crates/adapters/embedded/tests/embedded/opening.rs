@@ -31,7 +31,7 @@ fn a_file_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(&file).unwrap();
     assert!(matches!(
         open(directory.path()),
-        Err(OpenError::Newer { found: 99, known: 5 })
+        Err(OpenError::Newer { found: 99, known: 6 })
     ));
     assert!(matches!(
         EmbeddedStore::open_read_only(directory.path()),
@@ -55,12 +55,13 @@ async fn i17_an_older_file_is_brought_forward_and_keeps_its_records_and_chain() 
     Connection::open(&file)
         .unwrap()
         .execute_batch(
-            "DROP TABLE token; DROP TABLE tally; DROP TABLE client_load; DROP TABLE delivery; PRAGMA user_version = 1;",
+            "DROP TABLE token; DROP TABLE tally; DROP TABLE client_load; DROP TABLE delivery;
+             DROP TABLE lease; DROP TABLE outbox; DROP TABLE outbox_entry; DROP TABLE removed_row; PRAGMA user_version = 1;",
         )
         .unwrap();
     assert!(matches!(
         EmbeddedStore::open_read_only(directory.path()),
-        Err(OpenError::Older { found: 1, known: 5 })
+        Err(OpenError::Older { found: 1, known: 6 })
     ));
     let store = open(directory.path()).unwrap();
     let report = store.verify().await.unwrap();

@@ -20,6 +20,7 @@ mod demo;
 mod events;
 mod fail_over;
 mod foreign;
+mod gateway;
 mod http;
 mod import;
 mod kill;

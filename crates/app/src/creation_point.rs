@@ -197,6 +197,26 @@ impl CreationPoint {
         self.create_all(intents.collect()).await
     }
 
+    /// Creates records of whatever runs and kinds: all of them, or none.
+    ///
+    /// # Errors
+    /// [`CreationError`] of the first record that stands against it; every record leaves a line (I6).
+    pub async fn start_all(
+        &self,
+        source: &Source,
+        attempt: &AttemptId,
+        records: Vec<(RunKey, CreationContent)>,
+    ) -> Result<Vec<Started>, CreationError> {
+        if records.is_empty() || records.len() > CLIENTS_MAX {
+            return Err(CreationError::BatchSize { count: records.len() });
+        }
+        let at = self.shared.clock.now();
+        let intents = records
+            .into_iter()
+            .map(|(key, content)| CreationIntent::new(key, source.clone(), attempt.clone(), at).with_content(content));
+        self.create_all(intents.collect()).await
+    }
+
     /// Creates records that have a history, as many as possible at once. The policy allows it to the import command
     /// alone.
     ///

@@ -5,7 +5,7 @@
 //! [`Registry`], which saves reads of the store, and the counters.
 //! [`Duties`] has one server at a time do what is done for all of them.
 //! [`Tokens`] says who asks, [`Events`] follows the activity log, [`Webhooks`] sends it to receivers, [`Functions`] is what
-//! an older service offered.
+//! an older service offered, [`Gateway`] how programs of a foreign API reach the ledger.
 //!
 //! Nothing here knows a database, a socket or a file; a clock and an id source come in as ports. [`system`] has the
 //! real ones.
@@ -15,6 +15,7 @@ mod creation_point;
 mod duties;
 mod events;
 mod functions;
+mod gateway;
 mod recent;
 mod registry;
 mod run_service;
@@ -30,6 +31,7 @@ pub use creation_point::{CLIENTS_MAX, CreationError, CreationPoint, MINT_SECONDS
 pub use duties::{Duties, DutyFigures, DutyStatus, HeldLease, Terms};
 pub use events::{EventFilter, EventPage, Events, Refused};
 pub use functions::{Claimed, Existing, FunctionAnswer, FunctionCall, FunctionError, FunctionKind, Functions};
+pub use gateway::{Gateway, GatewayAnswer, GatewayKind, GatewayRequest, TurnedAway};
 pub use recent::{RECENT_READS, RecentRead};
 pub use registry::{Registry, RegistryStats};
 pub use run_service::{Attempt, ReadError, RunService};

@@ -55,9 +55,21 @@ impl Api {
 
     /// The same, of an attempt whose source is known by other means.
     pub(crate) async fn refuse_as(&self, source: &str, action: Action, problem: Problem) -> Response {
+        match self.keep_line(source, action, &problem).await {
+            Ok(()) => problem.into_response(),
+            Err(unavailable) => unavailable.into_response(),
+        }
+    }
+
+    /// Keeps the line of an attempt that failed before it reached the app. Whoever names neither themselves nor a record
+    /// leaves none.
+    ///
+    /// # Errors
+    /// The line could not be kept; then this is what is to be answered.
+    pub(crate) async fn keep_line(&self, source: &str, action: Action, problem: &Problem) -> Result<(), Problem> {
         let source = printable(source);
         if source.is_empty() && problem.subject().is_none() {
-            return problem.into_response();
+            return Ok(());
         }
         let (code, detail) = problem.logged();
         let attempt = Attempt {
@@ -67,10 +79,7 @@ impl Api {
             code,
             detail: detail.into(),
         };
-        match self.ledger.runs.refuse(attempt).await {
-            Ok(()) => problem.into_response(),
-            Err(unavailable) => Problem::from(unavailable).into_response(),
-        }
+        Ok(self.ledger.runs.refuse(attempt).await?)
     }
 }
 

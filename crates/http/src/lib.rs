@@ -18,6 +18,7 @@ mod create;
 mod describe;
 mod events;
 mod functions;
+mod gateway;
 mod guard;
 mod identity;
 mod incoming;
@@ -43,7 +44,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use runledger_app::Ledger;
 
 pub use describe::openapi;
@@ -124,6 +125,7 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/webhooks/{webhook}/enable", post(webhooks::enable))
         .route("/v1/webhooks/{webhook}/test", post(webhooks::test))
         .route("/compat/v2/{function}", post(functions::call))
+        .route("/airtable/{*path}", any(gateway::answer))
         .route("/v1/stats", get(meta::stats))
         .route("/metrics", get(metrics::metrics))
         .route("/livez", get(meta::livez))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_app::Functions;
+use runledger_app::{Functions, Gateway};
 
 use crate::events::Closing;
 use crate::identity::Callers;
@@ -38,11 +38,13 @@ pub struct Options {
     pub spans: Option<Arc<dyn Spans>>,
     /// What is offered under `/compat/v2`; `None`: nothing.
     pub functions: Option<Arc<dyn Functions>>,
+    /// What is offered under `/airtable`; `None`: nothing.
+    pub gateway: Option<Arc<dyn Gateway>>,
 }
 
 impl Default for Options {
-    /// Loopback only, 1 MiB, 30 seconds for a body, 256 streams that say something every 15 seconds, no spans, no
-    /// functions beside the API.
+    /// Loopback only, 1 MiB, 30 seconds for a body, 256 streams that say something every 15 seconds, no spans,
+    /// nothing beside the API.
     fn default() -> Self {
         Self {
             callers: Callers::Bearers,
@@ -56,6 +58,7 @@ impl Default for Options {
             closing: Closing::new(),
             spans: None,
             functions: None,
+            gateway: None,
         }
     }
 }

@@ -119,6 +119,20 @@ impl Problem {
         }
     }
 
+    /// What is said of it, for whoever says it in another shape: status, code, detail, and after how many seconds to try
+    /// again.
+    pub(crate) fn said(&self) -> (StatusCode, &'static str, &str, Option<u64>) {
+        let details = &*self.0;
+        let status = details.kind.status;
+        let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        (
+            status,
+            details.kind.code,
+            &details.detail,
+            details.retry_after.or(unavailable),
+        )
+    }
+
     pub(crate) const fn subject(&self) -> Option<&Subject> {
         self.0.subject.as_ref()
     }

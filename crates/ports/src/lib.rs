@@ -7,8 +7,9 @@
 //!
 //! [`ActivityWatch`] says that the activity log has grown. [`StoreMeter`] lets a store say how its own work goes.
 //! [`TokenStore`] keeps what is to be known of tokens, [`DeliveryStore`] how far the log was delivered, [`OutboxStore`] what
-//! is to be copied elsewhere; [`ProjectionTarget`] is the place where it is copied to. [`LeaseStore`] gives a duty to one server at a time. [`Clock`], [`IdSource`] and
-//! [`SecretSource`] are the only doors to time and randomness.
+//! is to be copied elsewhere; [`ProjectionTarget`] is the place where it is copied to. [`LeaseStore`] gives a duty to one
+//! server at a time. [`Upstream`] is the service that a gateway stands before. [`Clock`], [`IdSource`] and [`SecretSource`]
+//! are the only doors to time and randomness.
 //!
 //! # Writing a store
 //!
@@ -31,6 +32,7 @@ mod reader;
 mod sender;
 mod time;
 mod tokens;
+mod upstream;
 mod watch;
 
 pub use activity::ActivityLog;
@@ -54,4 +56,5 @@ pub use reader::{
 pub use sender::{EventSender, SendError};
 pub use time::{Clock, IdSource, SecretSource};
 pub use tokens::{TokenStore, TokenStoreError};
+pub use upstream::{Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};
 pub use watch::ActivityWatch;

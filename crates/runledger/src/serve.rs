@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_app::{Ledger, Sweeper};
+use runledger_app::{Gateway, Ledger, Sweeper};
 use runledger_http::{Bounds, Callers, OperatorKey, Tls};
 use runledger_ports::SecretSource as _;
 use runledger_postgres::PostgresStore;
@@ -148,6 +148,7 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
     let collecting = Collecting::start(&settings.traces)?;
     let mut options = api_options(settings, callers);
+    options.gateway = settings.gateway.gateway()?.map(|gateway| gateway as Arc<dyn Gateway>);
     options.spans = collecting.as_ref().map(Collecting::spans);
     let closing = options.closing.clone();
     let router = runledger_http::router(Arc::clone(&open.ledger), options);

@@ -108,6 +108,29 @@ impl Formula {
         names
     }
 
+    /// The text that this field must hold for the formula to hold, where the formula says so plainly: by `{field} = 'text'`,
+    /// alone or as a part of `AND`. It lets whoever lists by a key look the key up.
+    ///
+    /// ```
+    /// use runledger_airtable_formula::Formula;
+    ///
+    /// let formula = Formula::parse("AND({Run ID} = 'a', OR({N} = 1, {N} = 2))")?;
+    /// assert_eq!(formula.demands("Run ID"), Some("a"));
+    /// assert_eq!(Formula::parse("OR({Run ID} = 'a', {N} = 1)")?.demands("Run ID"), None);
+    /// # Ok::<(), runledger_airtable_formula::FormulaError>(())
+    /// ```
+    pub fn demands(&self, field: &str) -> Option<&str> {
+        self.expression.demands(field)
+    }
+
+    /// The same formula with other texts where this field is compared with a text by `=` or `!=`: for a field whose values
+    /// have several spellings. `spell` answers the text to compare with; `None` leaves it.
+    #[must_use]
+    pub fn respelled(mut self, field: &str, spell: &dyn Fn(&str) -> Option<String>) -> Self {
+        self.expression.respell(field, spell);
+        self
+    }
+
     /// What it comes to on a record, at a time in milliseconds since 1970.
     pub fn evaluate(&self, row: &dyn Row, now_ms: i64) -> Value {
         evaluate::evaluate(&self.expression, &evaluate::Scene { row, now_ms })
@@ -134,6 +157,46 @@ impl Expression {
                 }
             }
             Self::Call(_, arguments) => arguments.iter().for_each(|argument| argument.collect_fields(names)),
+        }
+    }
+
+    fn demands(&self, field: &str) -> Option<&str> {
+        match self {
+            Self::Chain(left, rest) => match (&**left, &rest[..]) {
+                (Self::Field(name), [(Operator::Equal, Self::Text(text))])
+                | (Self::Text(text), [(Operator::Equal, Self::Field(name))])
+                    if name == field =>
+                {
+                    Some(text)
+                }
+                _ => None,
+            },
+            Self::Call(Function::And, arguments) => arguments.iter().find_map(|argument| argument.demands(field)),
+            _ => None,
+        }
+    }
+
+    fn respell(&mut self, field: &str, spell: &dyn Fn(&str) -> Option<String>) {
+        match self {
+            Self::Number(_) | Self::Text(_) | Self::Field(_) => {}
+            Self::Negation(inner) => inner.respell(field, spell),
+            Self::Call(_, arguments) => arguments.iter_mut().for_each(|argument| argument.respell(field, spell)),
+            Self::Chain(left, rest) => {
+                left.respell(field, spell);
+                rest.iter_mut().for_each(|(_, next)| next.respell(field, spell));
+                // In a longer chain the left side is no field any more, but what the comparison before came to.
+                let [(Operator::Equal | Operator::Unequal, right)] = &mut rest[..] else {
+                    return;
+                };
+                match (&mut **left, right) {
+                    (Self::Field(name), Self::Text(text)) | (Self::Text(text), Self::Field(name)) if name == field => {
+                        if let Some(other) = spell(text) {
+                            *text = other;
+                        }
+                    }
+                    _ => {}
+                }
+            }
         }
     }
 }

@@ -243,3 +243,43 @@ fn a_filter_drops_zero_false_nothing_nan_and_errors() {
         assert_eq!(formula.keeps(&row(), NOW_MS), kept, "{formula:?}");
     }
 }
+
+#[test]
+fn a_text_that_a_field_must_hold_is_known_where_the_formula_says_so_plainly() {
+    for (formula, expected) in [
+        ("{Run ID} = 'a'", Some("a")),
+        ("'a' = {Run ID}", Some("a")),
+        ("AND({N} = 1, AND({Run ID} = \"a\"))", Some("a")),
+        ("{Run ID} = 1", None),
+        ("{Run ID} != 'a'", None),
+        ("NOT({Run ID} = 'a')", None),
+        ("OR({Run ID} = 'a', {Run ID} = 'b')", None),
+        ("{Run ID} = 'a' = 0", None),
+        ("IF({Run ID} = 'a', 1, 1)", None),
+        ("{Other} = 'a'", None),
+    ] {
+        assert_eq!(
+            Formula::parse(formula).unwrap().demands("Run ID"),
+            expected,
+            "{formula}"
+        );
+    }
+}
+
+#[test]
+fn texts_that_a_field_is_compared_with_are_respelled_and_no_others() {
+    let spell = |text: &str| (text == "a").then(|| "b".to_owned());
+    for (formula, expected) in [
+        ("{Run ID} = 'a'", "{Run ID} = 'b'"),
+        ("'a' != {Run ID}", "'b' != {Run ID}"),
+        ("OR({N} = 1, NOT({Run ID} = 'a'))", "OR({N} = 1, NOT({Run ID} = 'b'))"),
+        ("-({Run ID} = 'a')", "-({Run ID} = 'b')"),
+        ("{Other} = 'a'", "{Other} = 'a'"),
+        ("{Run ID} = 'c'", "{Run ID} = 'c'"),
+        ("{Run ID} > 'a'", "{Run ID} > 'a'"),
+        ("'a' & {Run ID} = 'a'", "'a' & {Run ID} = 'a'"),
+    ] {
+        let respelled = Formula::parse(formula).unwrap().respelled("Run ID", &spell);
+        assert_eq!(respelled, Formula::parse(expected).unwrap(), "{formula}");
+    }
+}

@@ -53,6 +53,8 @@ pub enum TransportError {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// What the body is, if that was said.
+    pub(crate) content_type: Option<String>,
     pub(crate) body: Vec<u8>,
     pub(crate) retry_after: Option<Duration>,
 }
@@ -133,16 +135,49 @@ impl Http {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Answer, TransportError> {
-        let whole = self.attempt(method, path, body);
+        self.send_as(method, path, body, None).await
+    }
+
+    /// The same with a body that is something else than JSON, if that is said.
+    ///
+    /// # Errors
+    /// [`TransportError`] when no whole answer came.
+    pub(crate) async fn send_as(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        content_type: Option<&str>,
+    ) -> Result<Answer, TransportError> {
+        let whole = self.attempt(method, path, body, content_type);
         tokio::time::timeout(self.within, whole)
             .await
             .unwrap_or(Err(TransportError::TimedOut(self.within)))
     }
 
-    async fn attempt(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Answer, TransportError> {
+    async fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        content_type: Option<&str>,
+    ) -> Result<Answer, TransportError> {
         let url = Url::parse(&format!("{}{path}", self.endpoint))
             .map_err(|error| TransportError::NotReached(error.to_string()))?;
-        let request = self.client.request(method, url).headers(self.headers.clone());
+        // A path with dots or backslashes in it would be another one on its way.
+        let (asked, _) = path.split_once('?').unwrap_or((path, ""));
+        if !url.path().ends_with(asked) {
+            return Err(TransportError::NotReached(format!("{asked:?} is no path as it stands")));
+        }
+        let mut headers = self.headers.clone();
+        if let Some(content_type) = content_type {
+            let value = HeaderValue::from_str(content_type);
+            headers.insert(
+                CONTENT_TYPE,
+                value.map_err(|error| TransportError::NotReached(error.to_string()))?,
+            );
+        }
+        let request = self.client.request(method, url).headers(headers);
         let request = match body {
             Some(body) => request.body(body),
             None => request,
@@ -150,6 +185,8 @@ impl Http {
         let mut response = request.send().await.map_err(|error| self.failed(&error))?;
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
+        let content_type = response.headers().get(CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| self.failed(&error))? {
             if body.len() + piece.len() > ANSWER_BYTES_MAX {
@@ -159,6 +196,7 @@ impl Http {
         }
         Ok(Answer {
             status,
+            content_type,
             body,
             retry_after,
         })

@@ -8,12 +8,13 @@
 //!
 //! What else is here: formulas that no text can break out of ([`Formula`]), pacing ([`Pace`]), and the mapping of the
 //! ledger's fields to those of a table ([`mapping`]), which is data. [`AirtableTarget`] puts all of it behind the port of
-//! the projection.
+//! the projection. [`HandOn`] hands on what others ask of Airtable, for the gateway.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod client;
 mod formula;
+mod hand_on;
 mod http;
 mod ids;
 pub mod mapping;
@@ -28,6 +29,7 @@ mod tls;
 pub use answer::{FieldSchema, Page, Record, SelectOption, TableSchema, Whoami};
 pub use client::{Airtable, Connection};
 pub use formula::{FieldName, Formula, FormulaError};
+pub use hand_on::HandOn;
 pub use http::{SetUpError, TransportError};
 pub use ids::{BaseId, IdError, RecordId, TableRef};
 pub use outcome::{Doubt, NotSent, Outcome, ReadError, Verdict, Written, classify};

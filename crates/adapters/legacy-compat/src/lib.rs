@@ -11,6 +11,7 @@
 //! | the names that older callers gave as their source | [`source`] |
 //! | the import of exported tables | [`import`] |
 //! | the functions of the older services | [`LegacyService`] |
+//! | their tables, for programs that speak to Airtable | [`AirtableGateway`] |
 //!
 //! ```
 //! use runledger_legacy::{Form, LegacyId};
@@ -24,11 +25,13 @@
 #![forbid(unsafe_code)]
 
 pub mod fields;
+mod gateway;
 pub mod import;
 mod run_id;
 mod service;
 pub mod source;
 pub mod status;
 
+pub use gateway::{AirtableGateway, Deletes, RunTable, RunTableError, RunTableSpec};
 pub use run_id::{Form, LegacyId, LegacyIdError, RefusedForm};
 pub use service::{LegacyService, record_id};

@@ -10,6 +10,7 @@ mod create;
 mod described;
 mod events;
 mod functions;
+mod gateway;
 mod guard;
 mod identity;
 mod isolation;

@@ -3,6 +3,7 @@
 
 mod airtable;
 mod broken;
+mod gateway;
 mod keys;
 mod layers;
 mod show;
@@ -21,6 +22,7 @@ use runledger_postgres::PostgresOptions;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use airtable::AirtableSettings;
+pub(crate) use gateway::GatewaySettings;
 pub(crate) use layers::{Given, Loaded, Origin, load};
 pub(crate) use show::show;
 pub(crate) use span::Span;
@@ -73,6 +75,8 @@ pub(crate) struct Settings {
     // An empty list is lost on its way through the layers.
     #[serde(default)]
     pub(crate) legacy: Legacy,
+    /// Airtable's API in front of the ledger.
+    pub(crate) gateway: GatewaySettings,
     /// Bounds of the server.
     pub(crate) limits: Limits,
     /// How much one client may hold at once.
@@ -294,6 +298,7 @@ impl Settings {
                 keep_alive: Span::from_secs(15),
             },
             legacy: Legacy::default(),
+            gateway: GatewaySettings::default(),
             limits: Limits {
                 body_bytes: 1024 * 1024,
                 body_time: Span::from_secs(30),
@@ -349,6 +354,7 @@ impl Settings {
         self.policy()?;
         self.check_store()?;
         self.traces.check()?;
+        self.gateway.check()?;
         self.configured_webhooks()?;
         self.airtable.check()?;
         if self.creation.run_id_schemes.is_empty() {

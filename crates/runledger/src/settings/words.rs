@@ -109,6 +109,16 @@ words! {
 }
 
 words! {
+    /// What becomes of requests to delete rows of a run table.
+    GatewayDeletes {
+        /// They are refused.
+        Refuse = "refuse",
+        /// The records end as cancelled, and stay.
+        Cancel = "cancel",
+    }
+}
+
+words! {
     /// How severe a line is.
     LogLevel {
         /// Nothing at all.

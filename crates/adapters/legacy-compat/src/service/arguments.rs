@@ -24,7 +24,7 @@ fn kind_of(value: &RawValue) -> &'static str {
 
 /// The members of an object, in their order. A member that stands twice is kept twice, so that it can be refused.
 #[derive(Debug, Default)]
-pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -213,7 +213,7 @@ fn within<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> Result<T, 
 }
 
 /// Reads a text; anything else is refused by its kind, as a template would have turned it into `[object Object]`.
-pub(super) fn string(name: &str, value: &RawValue) -> Result<String, Failure> {
+pub(crate) fn string(name: &str, value: &RawValue) -> Result<String, Failure> {
     if kind_of(value) == "string" {
         return within(name, value);
     }
@@ -222,7 +222,7 @@ pub(super) fn string(name: &str, value: &RawValue) -> Result<String, Failure> {
 }
 
 /// A string, or a number as its text: for values that the older tables took in either form.
-pub(super) fn string_or_number(name: &str, value: &RawValue) -> Result<String, Failure> {
+pub(crate) fn string_or_number(name: &str, value: &RawValue) -> Result<String, Failure> {
     if kind_of(value) == "number" {
         return Ok(value.get().into());
     }

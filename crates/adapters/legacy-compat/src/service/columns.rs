@@ -21,7 +21,7 @@ const OVERWRITTEN: &str = "Profiles Submitted for Post Harvesting";
 
 /// How numbers are taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Numbers {
+pub(crate) enum Numbers {
     /// As they are: `updateRunRecord`.
     Set,
     /// The higher of the present and the new one counts, and nothing else than numbers, notes and references is taken: an
@@ -31,16 +31,16 @@ pub(super) enum Numbers {
 
 /// What an update comes to.
 #[derive(Debug, Default)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     /// What changes the contents; its note is that of the end, when there is one.
-    pub(super) update: Update,
+    pub(crate) update: Update,
     /// How the record is to end, if it is.
-    pub(super) end: Option<Outcome>,
+    pub(crate) end: Option<Outcome>,
 }
 
 impl Columns {
     /// Reads the columns of an update to this record.
-    pub(super) fn read(members: &[(String, &RawValue)], key: &RunKey, numbers: Numbers) -> Result<Self, Failure> {
+    pub(crate) fn read(members: &[(String, &RawValue)], key: &RunKey, numbers: Numbers) -> Result<Self, Failure> {
         let mut read = Self::default();
         let mut end_time = false;
         let mut texts = Vec::new();
@@ -124,7 +124,7 @@ impl Columns {
     }
 
     /// Whether there is anything to update but a note for the end.
-    pub(super) fn has_contents(&self) -> bool {
+    pub(crate) fn has_contents(&self) -> bool {
         !self.update.metrics.is_empty()
             || !self.update.external_ids.is_empty()
             || (self.update.note.is_some() && self.end.is_none())
@@ -138,12 +138,12 @@ fn rounded(column: &str, text: &str) -> Result<MetricValue, Failure> {
 }
 
 /// Reads a word for a status.
-pub(super) fn status_word(field: &str, text: &str) -> Result<Status, Failure> {
+pub(crate) fn status_word(field: &str, text: &str) -> Result<Status, Failure> {
     status::said(text).map_err(|error| Failure::new("value_invalid", error.to_string()).at(field))
 }
 
 /// Reads a value of the domain.
-pub(super) fn parsed<T>(field: &str, text: &str) -> Result<T, Failure>
+pub(crate) fn parsed<T>(field: &str, text: &str) -> Result<T, Failure>
 where
     T: FromStr<Err: fmt::Display>,
 {
@@ -152,7 +152,7 @@ where
 }
 
 /// A note, if there is a text.
-pub(super) fn note(field: &str, text: Option<String>) -> Result<Option<NoteText>, Failure> {
+pub(crate) fn note(field: &str, text: Option<String>) -> Result<Option<NoteText>, Failure> {
     text.filter(|text| !text.is_empty())
         .map(|text| parsed(field, &text))
         .transpose()

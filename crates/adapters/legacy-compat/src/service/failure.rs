@@ -11,7 +11,7 @@ use crate::LegacyIdError;
 
 /// What a call failed with.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     code: &'static str,
     detail: String,
     field: Option<String>,
@@ -22,7 +22,7 @@ pub(super) struct Failure {
 
 impl Failure {
     /// A call that failed before it was aimed at a record.
-    pub(super) fn new(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             code,
             detail: detail.into(),
@@ -33,7 +33,7 @@ impl Failure {
     }
 
     /// Names the argument.
-    pub(super) fn at(mut self, field: &str) -> Self {
+    pub(crate) fn at(mut self, field: &str) -> Self {
         self.field = Some(field.into());
         self
     }
@@ -51,27 +51,37 @@ impl Failure {
     }
 
     /// A record of a client that the caller may not know of: answered like one that is not there (I12).
-    pub(super) fn unseen(detail: String) -> Self {
+    pub(crate) fn unseen(detail: String) -> Self {
         Self {
             line: Some(("client_not_granted", Some("The token is limited to other clients"))),
             ..Self::new("not_found", detail)
         }
     }
 
+    /// Says it in other words.
+    pub(crate) fn saying(mut self, detail: String) -> Self {
+        self.detail = detail;
+        self
+    }
+
+    /// Why, and what to do.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A stable word for programs.
-    #[cfg(test)]
-    pub(super) const fn code(&self) -> &'static str {
+    pub(crate) const fn code(&self) -> &'static str {
         self.code
     }
 
     /// The code and the detail of the line that is still to be kept.
-    pub(super) fn line(&self) -> Option<(&'static str, &str)> {
+    pub(crate) fn line(&self) -> Option<(&'static str, &str)> {
         let (code, detail) = self.line?;
         Some((code, detail.unwrap_or(&self.detail)))
     }
 
     /// The error that is answered.
-    pub(super) fn answer(self, subject: Subject) -> FunctionError {
+    pub(crate) fn answer(self, subject: Subject) -> FunctionError {
         let subject = self
             .existing
             .as_ref()
@@ -86,7 +96,7 @@ impl Failure {
     }
 
     /// What a creation failed with, in the older words where callers match on them.
-    pub(super) fn of_creation(error: CreationError, older: &CreationWords) -> Self {
+    pub(crate) fn of_creation(error: CreationError, older: &CreationWords) -> Self {
         let words = error.to_string();
         // These are decided before any key is aimed at, so the app has kept no line of them.
         let unaimed = matches!(
@@ -126,7 +136,7 @@ impl Failure {
     }
 
     /// What a change failed with; `missing` is the older text for a record that is not there.
-    pub(super) fn of_change(error: ChangeError, missing: &str) -> Self {
+    pub(crate) fn of_change(error: ChangeError, missing: &str) -> Self {
         let words = error.to_string();
         match error {
             ChangeError::NotFound { .. } => Self::new("not_found", format!("{missing}. {words}")),
@@ -142,11 +152,11 @@ impl Failure {
 }
 
 /// The texts that older callers match on when they create.
-pub(super) struct CreationWords {
+pub(crate) struct CreationWords {
     /// The key is taken.
-    pub(super) exists: String,
+    pub(crate) exists: String,
     /// The source may not create.
-    pub(super) unauthorised: String,
+    pub(crate) unauthorised: String,
 }
 
 impl From<LegacyIdError> for Failure {

@@ -9,7 +9,7 @@ use crate::{LegacyId, RefusedForm};
 ///
 /// Older spellings lead to their one key. A name, a ULID or a UUID is taken exactly as it stands, as the ledger itself takes
 /// it, unless it has a form that the older services used for something else, such as an Apify run id (I15).
-pub(super) fn key(text: &str, client: Option<&ClientId>) -> Result<RunKey, Failure> {
+pub(crate) fn key(text: &str, client: Option<&ClientId>) -> Result<RunKey, Failure> {
     let error = match LegacyId::parse(text, client) {
         Ok(id) => return Ok(id.into_key()),
         Err(error) => error,

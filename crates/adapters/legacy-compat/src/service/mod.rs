@@ -3,14 +3,14 @@
 //! They keep their names, both their call forms, the shape of their answers and the texts that callers match on. What they
 //! did by guessing is refused: `docs/legacy.md` lists every difference with its reason.
 
-mod arguments;
+pub(crate) mod arguments;
 mod asker;
-mod columns;
-mod failure;
+pub(crate) mod columns;
+pub(crate) mod failure;
 mod function;
-mod key;
+pub(crate) mod key;
 mod reading;
-mod record;
+pub(crate) mod record;
 mod writing;
 
 use std::collections::BTreeSet;

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use crate::{fields, status};
 
 /// The word in an external id for Apify.
-pub(super) const APIFY: &str = "apify";
+pub(crate) const APIFY: &str = "apify";
 
 /// The counters that a client's row had from the start; the others came when they were first written.
 const FROM_THE_START: [&str; 5] = [
@@ -32,9 +32,10 @@ pub fn record_id(key: &RunKey) -> String {
 }
 
 /// The values of a row, in the order of its columns. Numbers stand as their own text, never as a float.
-struct Fields(Vec<(&'static str, Box<RawValue>)>);
+#[derive(Debug, Default)]
+pub(crate) struct Cells(Vec<(&'static str, Box<RawValue>)>);
 
-impl Serialize for Fields {
+impl Serialize for Cells {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (column, value) in &self.0 {
@@ -44,8 +45,14 @@ impl Serialize for Fields {
     }
 }
 
-impl Fields {
-    fn put(&mut self, column: &'static str, value: &impl Serialize) -> Result<(), Failure> {
+impl Cells {
+    /// The value in a column.
+    pub(crate) fn get(&self, column: &str) -> Option<&RawValue> {
+        let (_, value) = self.0.iter().find(|(known, _)| *known == column)?;
+        Some(value)
+    }
+
+    pub(crate) fn put(&mut self, column: &'static str, value: &impl Serialize) -> Result<(), Failure> {
         self.0
             .push((column, to_raw_value(value).map_err(|error| unwritable(&error))?));
         Ok(())
@@ -57,7 +64,16 @@ impl Fields {
         Ok(())
     }
 
-    fn put_counters(&mut self, metrics: &Metrics) -> Result<(), Failure> {
+    /// The column was a number; a label that is none is shown as it is.
+    pub(crate) fn put_stream(&mut self, record: &RunRecord) -> Result<(), Failure> {
+        let Some(label) = record.batch() else { return Ok(()) };
+        match label.as_str().parse::<u64>() {
+            Ok(stream) => self.put(fields::STREAM, &stream),
+            Err(_) => self.put(fields::STREAM, &label.as_str()),
+        }
+    }
+
+    pub(crate) fn put_counters(&mut self, metrics: &Metrics) -> Result<(), Failure> {
         for (column, metric) in fields::METRICS {
             match metrics.get(metric) {
                 Some(value) => self.put_number(column, value.to_string())?,
@@ -68,7 +84,7 @@ impl Fields {
         Ok(())
     }
 
-    fn put_totals(&mut self, summary: &JobSummary) -> Result<(), Failure> {
+    pub(crate) fn put_totals(&mut self, summary: &JobSummary) -> Result<(), Failure> {
         for (column, total) in fields::JOB_TOTALS {
             let text = match total {
                 "clients" => summary.clients.to_string(),
@@ -86,19 +102,19 @@ fn unwritable(error: &serde_json::Error) -> Failure {
 }
 
 /// Writes any answer as JSON.
-pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| unwritable(&error))
 }
 
 /// Writes a record. The totals of a job are derived (I19), and left out when they are not known now.
-pub(super) fn record_json(record: &RunRecord, summary: Option<&JobSummary>) -> Result<String, Failure> {
+pub(crate) fn record_json(record: &RunRecord, summary: Option<&JobSummary>) -> Result<String, Failure> {
     #[derive(Serialize)]
     struct Row {
         id: String,
-        fields: Fields,
+        fields: Cells,
     }
     let key = record.key();
-    let mut row = Fields(Vec::new());
+    let mut row = Cells::default();
     row.put(fields::RUN_ID, &key.to_string())?;
     if let Some(client) = key.client() {
         row.put(fields::CLIENT_ID, &client.as_str())?;
@@ -107,13 +123,7 @@ pub(super) fn record_json(record: &RunRecord, summary: Option<&JobSummary>) -> R
         }
     }
     row.put(fields::STATUS, &status::write(record.status()))?;
-    if let Some(label) = record.batch() {
-        // The column was a number; a label that is none is shown as it is.
-        match label.as_str().parse::<u64>() {
-            Ok(stream) => row.put(fields::STREAM, &stream)?,
-            Err(_) => row.put(fields::STREAM, &label.as_str())?,
-        }
-    }
+    row.put_stream(record)?;
     let started_at = record.state().started_at().unwrap_or(record.creation().at);
     row.put(fields::START_TIME, &started_at.to_string())?;
     if let Some(ended_at) = record.state().ending().and_then(|ending| ending.ended_at) {

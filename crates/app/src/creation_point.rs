@@ -185,16 +185,10 @@ impl CreationPoint {
         attempt: Option<AttemptId>,
         clients: Vec<StartClient>,
     ) -> Result<Vec<Started>, CreationError> {
-        if clients.is_empty() || clients.len() > CLIENTS_MAX {
-            return Err(CreationError::BatchSize { count: clients.len() });
-        }
-        let at = self.shared.clock.now();
         let attempt = attempt.unwrap_or_else(|| self.ids.attempt());
-        let intents = clients.into_iter().map(|StartClient { client, content }| {
-            let key = RunKey::Client(run.clone(), client);
-            CreationIntent::new(key, source.clone(), attempt.clone(), at).with_content(content)
-        });
-        self.create_all(intents.collect()).await
+        let record = |StartClient { client, content }| (RunKey::Client(run.clone(), client), content);
+        let records = clients.into_iter().map(record).collect();
+        self.start_all(source, &attempt, records).await
     }
 
     /// Creates records of whatever runs and kinds: all of them, or none.

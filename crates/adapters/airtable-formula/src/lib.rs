@@ -183,7 +183,9 @@ impl Expression {
             Self::Call(_, arguments) => arguments.iter_mut().for_each(|argument| argument.respell(field, spell)),
             Self::Chain(left, rest) => {
                 left.respell(field, spell);
-                rest.iter_mut().for_each(|(_, next)| next.respell(field, spell));
+                for (_, next) in rest.iter_mut() {
+                    next.respell(field, spell);
+                }
                 // In a longer chain the left side is no field any more, but what the comparison before came to.
                 let [(Operator::Equal | Operator::Unequal, right)] = &mut rest[..] else {
                     return;

@@ -69,7 +69,7 @@ impl Upstream for HandOn {
             content_type,
             body,
             retry_after,
-        } = answered.map_err(failed)?;
+        } = answered.map_err(|error| failed(&error))?;
         if let (429, Some(base)) = (status, &base) {
             let refusal = Refusal::read(status, &body, retry_after);
             if refusal.kind == RefusalKind::RateLimited {
@@ -85,7 +85,7 @@ impl Upstream for HandOn {
     }
 }
 
-fn failed(error: TransportError) -> UpstreamError {
+fn failed(error: &TransportError) -> UpstreamError {
     let reason = error.to_string();
     match error {
         TransportError::NotReached(_) => UpstreamError::NotReached { reason },

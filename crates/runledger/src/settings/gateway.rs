@@ -211,16 +211,16 @@ mod tests {
         };
         check("write app", |settings| settings.tables[0].base = "Base".into());
         check("names two things", |settings| {
-            settings.tables.push(settings.tables[0].clone())
+            settings.tables.push(settings.tables[0].clone());
         });
         check("is not the address", |settings| settings.upstream = "ftp://x".into());
         check("token is empty or holds", |settings| {
-            settings.pat = Secret("pat S3CRET".into())
+            settings.pat = Secret("pat S3CRET".into());
         });
         check("gateway.base_rate", |settings| settings.base_rate = 0.0);
         check("gateway.wait_time", |settings| settings.wait_time = Span::from_secs(0));
         check("gateway.request_time", |settings| {
-            settings.request_time = Span::from_secs(301)
+            settings.request_time = Span::from_secs(301);
         });
         assert!(settings().check().is_ok());
     }

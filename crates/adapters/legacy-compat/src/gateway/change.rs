@@ -79,13 +79,11 @@ pub(super) async fn delete(asked: &Asked<'_>, claimed: &mut Subject) -> Result<A
     dry_run(asked, &source, &targets, claimed).await?;
     let (_, came_to) = carry_out(asked, &source, targets, claimed).await?;
     let deleted = |id: &String| serde_json::json!({ "id": id, "deleted": true });
-    match (&asked.row, &ids[..]) {
-        (Some(_), [id]) => Answered::of(&deleted(id), came_to),
-        _ => {
-            let records: Vec<_> = ids.iter().map(deleted).collect();
-            Answered::of(&serde_json::json!({ "records": records }), came_to)
-        }
+    if let (Some(_), [id]) = (&asked.row, &ids[..]) {
+        return Answered::of(&deleted(id), came_to);
     }
+    let records: Vec<_> = ids.iter().map(deleted).collect();
+    Answered::of(&serde_json::json!({ "records": records }), came_to)
 }
 
 /// A record, and what is to happen to it.

@@ -43,6 +43,13 @@ pub(super) async fn find(asked: &Asked<'_>, id: &str) -> Result<Answered, Failur
     Answered::of(&row.shown(&form), "read")
 }
 
+#[derive(Serialize)]
+struct Page<R> {
+    records: Vec<R>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<String>,
+}
+
 /// A page of rows.
 pub(super) async fn list(asked: &Asked<'_>, query: Query) -> Result<Answered, Failure> {
     asked.access.allow(Scope::Read)?;
@@ -69,12 +76,6 @@ pub(super) async fn list(asked: &Asked<'_>, query: Query) -> Result<Answered, Fa
     let is_full = query.most.is_some_and(|most| given >= most);
     let next = next.filter(|_| !is_full);
     let offset = next.map(|place| offset_text(given, place));
-    #[derive(Serialize)]
-    struct Page<R> {
-        records: Vec<R>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        offset: Option<String>,
-    }
     let records = shown.iter().map(|row| row.shown(&query.form)).collect();
     Answered::of(&Page { records, offset }, "read")
 }
@@ -114,7 +115,7 @@ impl Filter {
             && (names_totals || query.sort.iter().any(|(older, _)| is_total(older)));
         let scope = formula
             .as_ref()
-            .map_or_else(|| Ok(whole(asked)), |formula| reach(asked, formula))?;
+            .map_or_else(|| whole(asked), |formula| reach(asked, formula));
         Ok(Self {
             needs_totals,
             scope,
@@ -230,19 +231,19 @@ fn readable(table: &RunTable, text: &str) -> Result<Formula, Failure> {
 }
 
 /// Where the records that a formula may hold for are to be looked for.
-fn reach(asked: &Asked<'_>, formula: &Formula) -> Result<Reach, Failure> {
+fn reach(asked: &Asked<'_>, formula: &Formula) -> Reach {
     let table = asked.table;
     let run = formula.demands(table.name_of(RUN_ID));
     let client = match (table.kind, formula.demands(table.name_of(CLIENT_ID))) {
         (RecordKind::Client, Some(text)) => match text.parse::<ClientId>() {
             Ok(client) => Some(client),
             // No record has such a client, the empty one included.
-            Err(_) => return Ok(Reach::Nothing),
+            Err(_) => return Reach::Nothing,
         },
         _ => None,
     };
     let Some(run) = run else {
-        return Ok(among(asked, None, client));
+        return among(asked, None, client);
     };
     let key = match (table.kind, &client) {
         (RecordKind::Job, _) => key::key(run, None).ok(),
@@ -250,11 +251,11 @@ fn reach(asked: &Asked<'_>, formula: &Formula) -> Result<Reach, Failure> {
         // The client stands behind the run id, where ids are shown so; a bare one is that of a whole run.
         (RecordKind::Client, None) => match run.parse::<RunKey>() {
             Ok(key @ RunKey::Client(..)) if table.run_id_with_client => Some(key),
-            Ok(RunKey::Job(run)) if !table.run_id_with_client => return Ok(among(asked, Some(run), None)),
+            Ok(RunKey::Job(run)) if !table.run_id_with_client => return among(asked, Some(run), None),
             _ => None,
         },
     };
-    Ok(key.map_or(Reach::Nothing, Reach::One))
+    key.map_or(Reach::Nothing, Reach::One)
 }
 
 fn whole(asked: &Asked<'_>) -> Reach {

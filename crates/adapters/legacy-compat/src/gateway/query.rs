@@ -129,7 +129,7 @@ impl Raw {
                 return Err(Failure::new("body_invalid", detail).at(name));
             }
             "returnFieldsByFieldId" => {
-                self.by_id = value == &Value::Bool(true) || matches!(value.as_str(), Some("true" | "1"))
+                self.by_id = value == &Value::Bool(true) || matches!(value.as_str(), Some("true" | "1"));
             }
             // What clients send along: zones and locales, the method, the number of comments.
             _ => {}

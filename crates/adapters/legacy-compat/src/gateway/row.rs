@@ -37,9 +37,7 @@ impl Form {
     /// Whether the totals of a job are among what is shown.
     pub(super) fn shows_totals(&self) -> bool {
         let is_total = |column: &&'static str| fields::JOB_TOTALS.iter().any(|(total, _)| total == column);
-        self.only
-            .as_ref()
-            .is_none_or(|only| only.iter().any(|column| is_total(&column)))
+        self.only.as_ref().is_none_or(|only| only.iter().any(is_total))
     }
 }
 

@@ -10,13 +10,13 @@ use crate::{Said, World, limited, token};
 
 const OTHER: &str = "/v0/appGateway0000001/Leads";
 
-fn answered(status: u16, body: &str) -> Result<UpstreamAnswer, UpstreamError> {
-    Ok(UpstreamAnswer {
+fn answered(status: u16, body: &str) -> UpstreamAnswer {
+    UpstreamAnswer {
         status,
         content_type: Some("application/json".into()),
         body: body.into(),
         retry_after: None,
-    })
+    }
 }
 
 async fn hand_on(world: &World, answer: Result<UpstreamAnswer, UpstreamError>) -> Said {
@@ -31,7 +31,7 @@ async fn a_request_goes_on_as_it_came_and_its_answer_comes_back_as_it_was() {
         "orchestrator",
         &[Scope::Change, Scope::Read, Scope::Admin, Scope::Create],
     );
-    *world.upstream.answer.lock().unwrap() = Some(answered(200, r#"{ "records" : [ ] }"#));
+    *world.upstream.answer.lock().unwrap() = Some(Ok(answered(200, r#"{ "records" : [ ] }"#)));
     for (method, target) in [
         ("POST", "/v0/appGateway0000001/Lead%20s/?"),
         (
@@ -65,7 +65,7 @@ async fn a_request_goes_on_as_it_came_and_its_answer_comes_back_as_it_was() {
         );
     }
     let error = r#"{"error":"NOT_FOUND"}"#;
-    let said = hand_on(&world, answered(404, error)).await;
+    let said = hand_on(&world, Ok(answered(404, error))).await;
     assert_eq!((said.0.status, &*said.0.body), (404, error.as_bytes()));
     assert!(world.lines().await.is_empty());
 }
@@ -98,7 +98,7 @@ async fn no_spelling_of_a_run_table_is_handed_on() {
 #[tokio::test]
 async fn i12_whoever_is_limited_to_clients_or_lacks_the_scope_is_handed_nothing() {
     let mut world = World::new();
-    *world.upstream.answer.lock().unwrap() = Some(answered(200, "{}"));
+    *world.upstream.answer.lock().unwrap() = Some(Ok(answered(200, "{}")));
     let (read, change) = (token("a1", &[Scope::Read]), token("a1", &[Scope::Change]));
     let clients = limited("a1", &[Scope::Read, Scope::Change], "acme");
     for (access, method, target, may) in [
@@ -130,7 +130,7 @@ async fn no_answer_goes_through_that_would_break_or_mislead_a_client() {
         (307, ""),
         (101, ""),
     ] {
-        let message = hand_on(&world, answered(status, body))
+        let message = hand_on(&world, Ok(answered(status, body)))
             .await
             .refused(502, "UPSTREAM_ANSWER_UNUSABLE");
         assert!(message.contains(&status.to_string()), "{message}");
@@ -140,11 +140,15 @@ async fn no_answer_goes_through_that_would_break_or_mislead_a_client() {
         r#"{"error":{"type":"PUBLIC_API_BILLING_LIMIT_EXCEEDED"}}"#,
         r#"{"error":"PUBLIC_API_BILLING_LIMIT_EXCEEDED"}"#,
     ] {
-        let said = hand_on(&world, answered(429, body)).await;
+        let said = hand_on(&world, Ok(answered(429, body))).await;
         assert_eq!(said.0.retry_after, None);
         said.refused(402, "PUBLIC_API_BILLING_LIMIT_EXCEEDED");
     }
-    let said = hand_on(&world, answered(429, r#"{"errors":[{"error":"RATE_LIMIT_REACHED"}]}"#)).await;
+    let said = hand_on(
+        &world,
+        Ok(answered(429, r#"{"errors":[{"error":"RATE_LIMIT_REACHED"}]}"#)),
+    )
+    .await;
     assert_eq!(said.0.retry_after, Some(30));
     said.refused(429, "RATE_LIMIT_REACHED");
     let reason = || "told to".to_owned();

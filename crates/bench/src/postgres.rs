@@ -4,18 +4,21 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use runledger_domain::CreationPolicy;
-use runledger_ports::{CreateOutcome, RunCreator as _, RunReader as _};
+use runledger_ports::{ActivityWatch as _, CreateOutcome, RunCreator as _, RunReader as _};
 use runledger_postgres::{PostgresOptions, PostgresStore, schema};
 use runledger_postgres_bed::{Options, Server};
 use tokio_postgres::{Client, NoTls};
 
-use crate::load::{Plan, closed_loop, median, median_ratio};
+use crate::load::{Plan, closed_loop, median, median_ratio, now};
 use crate::store::permit;
 
 const CALLERS: [usize; 3] = [1, 16, 64];
+/// How many lines are followed for one median.
+const LINES_FOLLOWED: usize = 50;
 
 /// One creation by the statement of the store. Each client of pgbench is a server of its own, and time numbers its calls.
 const ONE_CREATION: &str = "\\set n random(1, 1000000000000)
@@ -84,6 +87,32 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
         );
     }
     for callers in CALLERS {
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        for _ in 0..plan.rounds {
+            with.push(runtime.block_on(measure_followed_creates(plan, &noticed(&options, true), callers))?);
+            without.push(runtime.block_on(measure_followed_creates(plan, &noticed(&options, false), callers))?);
+        }
+        println!(
+            "postgres create, followed at another server, {callers:>3} callers: {:>7.0}/s with notices, {:>7.0}/s without, \
+             ratio {:.2}",
+            median(&with),
+            median(&without),
+            median_ratio(&with, &without),
+        );
+    }
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..plan.rounds {
+        with.push(runtime.block_on(measure_following(&noticed(&options, true)))?);
+        without.push(runtime.block_on(measure_following(&noticed(&options, false)))?);
+    }
+    println!(
+        "postgres, from the answer to a creation until another server tells of it, median: {:.2} ms with notices, {:.2} ms \
+         without, ratio {:.1}",
+        median(&with),
+        median(&without),
+        median_ratio(&without, &with),
+    );
+    for callers in CALLERS {
         let mut reads = Vec::new();
         for _ in 0..plan.rounds {
             reads.push(runtime.block_on(measure_reads(plan, &options, callers))?);
@@ -113,6 +142,57 @@ async fn measure_creates(plan: &Plan, options: &PostgresOptions, callers: usize)
     .await;
     store.close().await;
     Ok(rate)
+}
+
+fn noticed(options: &PostgresOptions, notices: bool) -> PostgresOptions {
+    PostgresOptions {
+        notices,
+        ..options.clone()
+    }
+}
+
+/// Creations a second at one server, while somebody follows the log at another.
+async fn measure_followed_creates(plan: &Plan, options: &PostgresOptions, callers: usize) -> anyhow::Result<f64> {
+    let other = Arc::new(PostgresStore::open(options.clone()).await?);
+    let mut after = other.last_line().await?;
+    let following = tokio::spawn({
+        let other = Arc::clone(&other);
+        async move {
+            while let Ok(line) = other.grown(after).await {
+                after = line;
+            }
+        }
+    });
+    let rate = measure_creates(plan, options, callers).await;
+    following.abort();
+    other.close().await;
+    rate
+}
+
+/// The median time in milliseconds from the answer to a creation until another server tells of its line.
+async fn measure_following(options: &PostgresOptions) -> anyhow::Result<f64> {
+    let (one, other) = (
+        PostgresStore::open(options.clone()).await?,
+        Arc::new(PostgresStore::open(options.clone()).await?),
+    );
+    let policy = CreationPolicy::default();
+    let mut took = Vec::new();
+    for _ in 0..LINES_FOLLOWED {
+        let after = other.last_line().await?;
+        let following = tokio::spawn({
+            let other = Arc::clone(&other);
+            async move { other.grown(after).await.map(|_| now()) }
+        });
+        // Whoever follows has been waiting for a while, and looks at no particular moment.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let _created = one.create(vec![permit(&policy)]).await?;
+        let answered = now();
+        let told = following.await??;
+        took.push(told.saturating_duration_since(answered).as_secs_f64() * 1_000.0);
+    }
+    one.close().await;
+    other.close().await;
+    Ok(median(&took))
 }
 
 async fn measure_reads(plan: &Plan, options: &PostgresOptions, callers: usize) -> anyhow::Result<f64> {

@@ -62,7 +62,10 @@ impl OpenLedger {
     /// # Errors
     /// The database is not reached, or holds no ledger that this program can use.
     pub(crate) async fn open_shared(settings: &Settings, usage: Use, policy: CreationPolicy) -> Outcome<Self> {
-        let store = PostgresStore::open(settings.postgres.options()?).await;
+        let mut options = settings.postgres.options()?;
+        // A command is over before a connection for notices would have paid.
+        options.notices &= usage == Use::Server;
+        let store = PostgresStore::open(options).await;
         Self::over_shared(
             store.map_err(|error| failure_of_database(&error))?,
             settings,

@@ -11,6 +11,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config};
 
 use crate::error::{OpenError, StoreError};
+use crate::notice::LISTEN;
 use crate::options::PostgresOptions;
 use crate::tls::Tls;
 
@@ -30,6 +31,8 @@ pub(crate) enum Session {
     Read,
     /// One that changes the schema.
     Migrate,
+    /// One for notices.
+    Notices,
 }
 
 impl Connector {
@@ -63,6 +66,16 @@ impl Connector {
 
     /// Connects, within this time.
     pub(crate) async fn connect(&self, session: Session, within: Duration) -> Result<Connection, StoreError> {
+        self.connect_hearing(session, within, |_| ()).await
+    }
+
+    /// Connects, within this time, and says what notices the session hears.
+    pub(crate) async fn connect_hearing(
+        &self,
+        session: Session,
+        within: Duration,
+        heard: impl Fn(&str) + Send + 'static,
+    ) -> Result<Connection, StoreError> {
         let connecting = async {
             let (client, mut driver) = self.config.connect(self.tls.clone()).await?;
             let warned = Arc::new(AtomicBool::new(false));
@@ -72,11 +85,13 @@ impl Connector {
                 // The warning of a cancelled wait comes between the answer and the end of the statement: it is noted
                 // before whoever waits is told.
                 while let Some(Ok(message)) = messages.next().await {
-                    if let AsyncMessage::Notice(notice) = message
-                        && notice.code() == &SqlState::WARNING
-                    {
-                        tracing::warn!(notice = notice.message(), "the database warns about a commit");
-                        noted.store(true, Ordering::SeqCst);
+                    match message {
+                        AsyncMessage::Notice(notice) if notice.code() == &SqlState::WARNING => {
+                            tracing::warn!(notice = notice.message(), "the database warns about a commit");
+                            noted.store(true, Ordering::SeqCst);
+                        }
+                        AsyncMessage::Notification(notice) => heard(notice.payload()),
+                        _ => {}
                     }
                 }
             });
@@ -106,6 +121,7 @@ pub(crate) fn settings(session: Session, within: Duration) -> String {
         }
         Session::Read => "SET default_transaction_read_only = on; SET enable_seqscan = off; SET jit = off;",
         // It may take long, but while it waits for a table everybody else waits behind it.
+        Session::Notices => LISTEN,
         Session::Migrate => "SET statement_timeout = 0; SET lock_timeout = 1500;",
     });
     settings
@@ -122,6 +138,11 @@ impl Connection {
     /// Whether a warning came since this was asked last: then what was answered may not be safe.
     pub(crate) fn was_warned(&self) -> bool {
         self.warned.swap(false, Ordering::SeqCst)
+    }
+
+    /// Waits until the connection is lost.
+    pub(crate) async fn lost(&mut self) {
+        let _ = (&mut self.task).await;
     }
 }
 

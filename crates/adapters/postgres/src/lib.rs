@@ -18,6 +18,7 @@ mod error;
 mod evidence;
 mod follow;
 mod listing;
+mod notice;
 mod operation;
 mod options;
 mod pool;

@@ -49,10 +49,16 @@ pub struct PostgresOptions {
     pub write_time: Duration,
     /// How long a read may take.
     pub read_time: Duration,
+    /// Whether notices go to other servers and come from them, on one connection more. Without, whoever follows the log
+    /// sees what others write a moment later.
+    pub notices: bool,
+    /// How often it is looked whether others have written, while somebody follows the log.
+    pub look_every: Duration,
 }
 
 impl PostgresOptions {
-    /// The database at this address: 8 connections that read, 8192 operations, 10 s for a write, 10 s for a read.
+    /// The database at this address: 8 connections that read, 8192 operations, 10 s for a write, 10 s for a read, with notices, and a
+    /// look ten times a second.
     pub const fn new(url: DatabaseUrl) -> Self {
         Self {
             url,
@@ -61,6 +67,8 @@ impl PostgresOptions {
             queue: 8_192,
             write_time: Duration::from_secs(10),
             read_time: Duration::from_secs(10),
+            notices: true,
+            look_every: Duration::from_millis(100),
         }
     }
 }

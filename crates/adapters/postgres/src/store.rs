@@ -22,7 +22,7 @@ use crate::operation::{Asked, NotCreated};
 use crate::options::PostgresOptions;
 use crate::pool::Readers;
 use crate::writer::{Shared, Writer};
-use crate::{listing, read, schema};
+use crate::{listing, notice, read, schema};
 
 /// The store over a PostgreSQL database, beside any number of others.
 pub struct PostgresStore {
@@ -49,12 +49,17 @@ impl PostgresStore {
         let readers = Readers::new(&connector, &options)?;
         let last_line = read::last_line(&readers).await.map_err(as_open_error)?;
         let shared = Arc::new(Shared::new(last_line));
+        if options.notices {
+            let (connector, shared) = (connector.clone(), Arc::clone(&shared));
+            tokio::spawn(notice::exchange(connector, shared, options.write_time / 2));
+        }
+        let follower = Follower::new(&shared, options.look_every);
         let writer = Writer::start(connector, Arc::clone(&shared), options.queue, options.write_time);
         Ok(Self {
             writer,
             readers,
             shared,
-            follower: Follower::default(),
+            follower,
         })
     }
 

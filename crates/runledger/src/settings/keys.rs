@@ -25,6 +25,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("postgres.connections", Kind::Plain),
     key("postgres.write_time", Kind::Plain),
     key("postgres.read_time", Kind::Plain),
+    key("postgres.notices", Kind::Plain),
     key("creation.creators", Kind::Structured),
     key("creation.require_job", Kind::Plain),
     key("creation.run_id_schemes", Kind::Structured),

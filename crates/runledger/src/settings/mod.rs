@@ -129,6 +129,8 @@ pub(crate) struct Postgres {
     pub(crate) write_time: Span,
     /// How long a read may take.
     pub(crate) read_time: Span,
+    /// Whether a server tells others at once that it wrote.
+    pub(crate) notices: bool,
 }
 
 impl Postgres {
@@ -144,6 +146,7 @@ impl Postgres {
             pool: self.connections,
             write_time: self.write_time.duration(),
             read_time: self.read_time.duration(),
+            notices: self.notices,
             ..PostgresOptions::new(url)
         })
     }
@@ -279,6 +282,7 @@ impl Settings {
                 connections: 8,
                 write_time: Span::from_secs(10),
                 read_time: Span::from_secs(10),
+                notices: true,
             },
             creation: Creation {
                 creators: creators.collect(),

@@ -55,6 +55,10 @@ pub(crate) struct Shared {
     pub(crate) unsettled: AtomicBool,
     /// The number of the last line that is known to be written.
     pub(crate) last_line: watch::Sender<u64>,
+    /// The number of the last line that this server wrote, or the last one before it began to.
+    pub(crate) written: watch::Sender<u64>,
+    /// Grows whenever another server says that it wrote.
+    pub(crate) heard: watch::Sender<u64>,
     /// Nothing more will come.
     pub(crate) closed: watch::Sender<bool>,
 }
@@ -231,21 +235,37 @@ impl Shared {
             meter: CommitMeter::default(),
             unsettled: AtomicBool::new(false),
             last_line: watch::Sender::new(last_line),
+            written: watch::Sender::new(last_line),
+            heard: watch::Sender::new(0),
             closed: watch::Sender::new(false),
         }
     }
 
     /// Tells of a line that can be read.
     pub(crate) fn tell(&self, line: u64) {
-        self.last_line.send_if_modified(|last| {
-            let newer = line > *last;
-            *last = line.max(*last);
-            newer
-        });
+        raise(&self.last_line, line);
+    }
+
+    /// Has other servers told of a line that this one wrote.
+    pub(crate) fn say_written(&self, line: u64) {
+        raise(&self.written, line);
+    }
+
+    /// Notes that another server may have written.
+    pub(crate) fn hear(&self) {
+        self.heard.send_modify(|times| *times = times.wrapping_add(1));
     }
 
     /// Whether what is not found may be there all the same.
     pub(crate) fn is_unsettled(&self) -> bool {
         self.unsettled.load(Ordering::SeqCst)
     }
+}
+
+fn raise(to: &watch::Sender<u64>, line: u64) {
+    to.send_if_modified(|last| {
+        let newer = line > *last;
+        *last = line.max(*last);
+        newer
+    });
 }

@@ -167,6 +167,8 @@ impl Round<'_> {
                 operation.answer(answer);
             }
         }
+        // After the answers: other servers can wait for a moment, callers cannot.
+        self.shared.say_written(done.last_seq);
         left
     }
 

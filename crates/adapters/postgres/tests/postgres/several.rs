@@ -10,7 +10,7 @@ use runledger_ports::{
     ActivityFilter, ActivityWatch as _, ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Cursor,
     PageSize, RunChanger as _, RunCreator as _, RunReader as _,
 };
-use runledger_postgres::PostgresStore;
+use runledger_postgres::{PostgresOptions, PostgresStore};
 
 use crate::bed::{Database, connect, options};
 
@@ -51,6 +51,15 @@ pub(crate) fn add(of: &str, update_id: Option<&str>) -> ChangeRequest {
 
 pub(crate) async fn open(url: &str) -> Arc<PostgresStore> {
     Arc::new(PostgresStore::open(options(url)).await.unwrap())
+}
+
+/// A store without notices.
+async fn silent(url: &str) -> Arc<PostgresStore> {
+    let options = PostgresOptions {
+        notices: false,
+        ..options(url)
+    };
+    Arc::new(PostgresStore::open(options).await.unwrap())
 }
 
 /// Reads the whole log and checks its chain; answers the number of lines.
@@ -240,7 +249,7 @@ async fn a_job_never_ends_beside_a_client_that_another_server_creates() {
 #[tokio::test]
 async fn whoever_follows_on_one_server_is_told_of_lines_of_another() {
     let database = Database::fresh().await;
-    let (one, other) = (open(&database.url()).await, open(&database.url()).await);
+    let (one, other) = (silent(&database.url()).await, silent(&database.url()).await);
     let waiting = tokio::spawn({
         let one = Arc::clone(&one);
         async move { one.grown(0).await }

@@ -5,7 +5,8 @@
 //! [`Registry`], which saves reads of the store, and the counters.
 //! [`Duties`] has one server at a time do what is done for all of them.
 //! [`Tokens`] says who asks, [`Events`] follows the activity log, [`Webhooks`] sends it to receivers, [`Functions`] is what
-//! an older service offered, [`Gateway`] how programs of a foreign API reach the ledger.
+//! an older service offered, [`Gateway`] how programs of a foreign API reach the ledger, [`Projection`] shows records
+//! elsewhere.
 //!
 //! Nothing here knows a database, a socket or a file; a clock and an id source come in as ports. [`system`] has the
 //! real ones.
@@ -16,6 +17,7 @@ mod duties;
 mod events;
 mod functions;
 mod gateway;
+mod projection;
 mod recent;
 mod registry;
 mod run_service;
@@ -32,6 +34,7 @@ pub use duties::{Duties, DutyFigures, DutyStatus, HeldLease, Terms};
 pub use events::{EventFilter, EventPage, Events, Refused};
 pub use functions::{Claimed, Existing, FunctionAnswer, FunctionCall, FunctionError, FunctionKind, Functions};
 pub use gateway::{Gateway, GatewayAnswer, GatewayKind, GatewayRequest, TurnedAway};
+pub use projection::{Projection, ProjectionError, ProjectionOptions, ProjectionStatus, SET_ASIDE_SHOWN, Shown};
 pub use recent::{RECENT_READS, RecentRead};
 pub use registry::{Registry, RegistryStats};
 pub use run_service::{Attempt, ReadError, RunService};

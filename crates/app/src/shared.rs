@@ -84,6 +84,7 @@ pub struct Ledger {
     pub events: Arc<Events>,
     /// Sends it to receivers.
     pub webhooks: Webhooks,
+    shared: Arc<Shared>,
 }
 
 impl Ledger {
@@ -128,8 +129,13 @@ impl Ledger {
             creation: CreationPoint::new(Arc::clone(&shared), creator, policy, ids),
             webhooks: Webhooks::new(Arc::clone(&shared), Arc::clone(&events), deliveries),
             events,
-            tokens: Tokens::new(shared, tokens, secrets),
+            tokens: Tokens::new(Arc::clone(&shared), tokens, secrets),
+            shared,
         }
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 

@@ -41,11 +41,15 @@ pub enum Action {
     EnableWebhook,
     /// Send a webhook an event to try it.
     TestWebhook,
+    /// Let a row elsewhere that was set aside go on, or all of them.
+    RetryRow,
+    /// Let a projection that was stopped go on.
+    ResumeProjection,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Create,
         Self::Import,
         Self::Update,
@@ -58,6 +62,8 @@ impl Action {
         Self::EndToken,
         Self::EnableWebhook,
         Self::TestWebhook,
+        Self::RetryRow,
+        Self::ResumeProjection,
     ];
 
     /// The word for the action.
@@ -75,6 +81,8 @@ impl Action {
             Self::EndToken => "end_token",
             Self::EnableWebhook => "enable_webhook",
             Self::TestWebhook => "test_webhook",
+            Self::RetryRow => "retry_row",
+            Self::ResumeProjection => "resume_projection",
         }
     }
 }
@@ -96,7 +104,7 @@ impl FromStr for Action {
                 what: "an action",
                 text: clip(text),
                 allowed: "create, import, update, start_stage, finish_stage, heartbeat, complete, declare_lost, \
-                          create_token, end_token, enable_webhook, test_webhook",
+                          create_token, end_token, enable_webhook, test_webhook, retry_row, resume_projection",
             })
     }
 }

@@ -99,9 +99,13 @@ fn event_type(activity: &Activity) -> &'static str {
         },
         Action::DeclareLost => "FAIL",
         Action::Update | Action::StartStage | Action::FinishStage | Action::Heartbeat => "RUNNING",
-        Action::Import | Action::CreateToken | Action::EndToken | Action::EnableWebhook | Action::TestWebhook => {
-            "OTHER"
-        }
+        Action::Import
+        | Action::CreateToken
+        | Action::EndToken
+        | Action::EnableWebhook
+        | Action::TestWebhook
+        | Action::RetryRow
+        | Action::ResumeProjection => "OTHER",
     }
 }
 

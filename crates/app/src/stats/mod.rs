@@ -52,6 +52,8 @@ pub enum Operation {
     Token,
     /// A webhook enabled or tried.
     Webhook,
+    /// Letting rows elsewhere go on, or all of them.
+    Projection,
 }
 
 /// Counters since the start of the process.
@@ -108,6 +110,8 @@ pub struct SourceStats {
     pub tokens: Vec<Counted>,
     /// Webhooks enabled and tried, by what came of it.
     pub webhooks: Vec<Counted>,
+    /// Rows elsewhere let go on, by what came of it.
+    pub projection: Vec<Counted>,
 }
 
 /// What the sweeper did.
@@ -156,6 +160,7 @@ impl Operation {
             | Action::DeclareLost => Self::Change,
             Action::CreateToken | Action::EndToken => Self::Token,
             Action::EnableWebhook | Action::TestWebhook => Self::Webhook,
+            Action::RetryRow | Action::ResumeProjection => Self::Projection,
         }
     }
 }
@@ -232,6 +237,7 @@ impl Stats {
         for source in self.sources() {
             let counted = source.creates.iter().chain(&source.changes);
             let counted = counted.chain(&source.tokens).chain(&source.webhooks);
+            let counted = counted.chain(&source.projection);
             for Counted { effect, count, .. } in counted {
                 let total = match effect {
                     Effect::Created => &mut all.created,

@@ -37,6 +37,7 @@ pub(super) struct OfSource {
     changes: Tally,
     tokens: Tally,
     webhooks: Tally,
+    projection: Tally,
 }
 
 impl Sources {
@@ -74,6 +75,7 @@ impl Sources {
                 changes: of.changes.list(),
                 tokens: of.tokens.list(),
                 webhooks: of.webhooks.list(),
+                projection: of.projection.list(),
             })
             .collect()
     }
@@ -87,6 +89,7 @@ impl OfSource {
             changes: Tally::new(OF_CHANGES),
             tokens: Tally::new(&[]),
             webhooks: Tally::new(&[]),
+            projection: Tally::new(&[]),
         }
     }
 
@@ -96,6 +99,7 @@ impl OfSource {
             Operation::Change => &self.changes,
             Operation::Token => &self.tokens,
             Operation::Webhook => &self.webhooks,
+            Operation::Projection => &self.projection,
         }
     }
 }

@@ -21,7 +21,8 @@ pub(crate) struct ActivityOut<'a> {
     #[schema(value_type = String, format = DateTime)]
     at: Time,
     /// What was tried: `create`, `import`, `update`, `start_stage`, `finish_stage`, `heartbeat`, `complete`,
-    /// `declare_lost`, `create_token`, `end_token`, `enable_webhook`, `test_webhook`.
+    /// `declare_lost`, `create_token`, `end_token`, `enable_webhook`, `test_webhook`,
+    /// `retry_row`, `resume_projection`.
     #[schema(example = "create")]
     action: &'static str,
     /// By whom, as it was sent.

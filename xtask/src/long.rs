@@ -11,6 +11,7 @@ const BENCH: &str = "runledger-bench";
 
 /// The crates whose tests search: more cases find more.
 const VERIFIED: &[&str] = &[
+    "runledger-app",
     "runledger-contract",
     "runledger-memory",
     "runledger-embedded",

@@ -19,8 +19,9 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 const WAIT_MIN: Duration = Duration::from_millis(200);
 /// The longest one: the next mark ends it before that.
 const WAIT_MAX: Duration = Duration::from_mins(1);
-/// After how many rows in a row that were refused alone nothing is sent any more.
-const REFUSED_MAX: u32 = 20;
+/// After how many requests in a row that were refused for their rows nothing is sent any more. Ten rows that are all to
+/// blame are alone after 18 requests.
+const REFUSED_MAX: u32 = 30;
 
 /// How the sending of a group goes.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Going {
         );
     }
 
-    /// Counts a row that was refused although it was alone.
+    /// Counts a request that was refused for its rows.
     pub(super) fn is_refused_too_often(&mut self) -> bool {
         self.refusals = self.refusals.saturating_add(1);
         self.refusals.is_multiple_of(REFUSED_MAX)

@@ -133,16 +133,15 @@ impl Session<'_> {
                 (claim.key, now, row)
             })
             .collect();
-        if is_alone && of != RefusedFor::RowGone && !may_fit {
-            add(&self.projection.counts.set_aside, 1);
-            if going.is_refused_too_often() {
-                let why = format!(
-                    "one row of {} records after the other is refused, the last one so: {why}; mend the table or the \
-                     mapping, then `runledger airtable resume` and `runledger airtable retry --all-set-aside`",
-                    kind.as_str()
-                );
-                self.stop_sending(&why, None).await?;
-            }
+        let aside = rows.iter().filter(|(_, _, row)| row.step.kind() == StepKind::SetAside);
+        add(&self.projection.counts.set_aside, aside.count());
+        if of != RefusedFor::RowGone && going.is_refused_too_often() {
+            let why = format!(
+                "one request for rows of {} records after the other is refused, the last one so: {why}; mend the table or \
+                 the mapping, then `runledger airtable resume` and `runledger airtable retry --all-set-aside`",
+                kind.as_str()
+            );
+            self.stop_sending(&why, None).await?;
         }
         Ok(rows)
     }

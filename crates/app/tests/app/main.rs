@@ -7,6 +7,7 @@
 mod creation;
 mod doubt;
 mod duties;
+mod projection;
 mod registry;
 mod sweeping;
 mod tokens;

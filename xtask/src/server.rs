@@ -53,6 +53,12 @@ impl Ledger {
         command
     }
 
+    /// Writes its configuration.
+    pub(crate) fn write_settings(&self, toml: &str) -> Result<()> {
+        fs::create_dir_all(self.data()).context("could not make the data directory")?;
+        fs::write(self.data().join("runledger.toml"), toml).context("could not write the configuration")
+    }
+
     /// Makes a token that may do everything as one source.
     pub(crate) fn token(&self) -> Result<String> {
         let scopes = ["create", "change", "read", "admin"];
@@ -156,6 +162,11 @@ impl Fake {
         fake.url = text_of(&greeting, "url")?;
         fake.control = text_of(&greeting, "control_url")?;
         Ok(fake)
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Tells a program where the fake is.

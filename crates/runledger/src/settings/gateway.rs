@@ -30,6 +30,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) pat: Secret,
     /// How many requests a second are sent to one base.
     pub(crate) base_rate: f64,
+    /// How many requests a second are sent with the token, over all bases.
+    pub(crate) token_rate: f64,
     /// How long a request may wait for its turn.
     pub(crate) wait_time: Span,
     /// How long Airtable may take for a request.
@@ -81,6 +83,7 @@ impl Default for GatewaySettings {
             upstream: "https://api.airtable.com".into(),
             pat: Secret::default(),
             base_rate: PaceSettings::default().base_per_second,
+            token_rate: PaceSettings::default().token_per_second,
             wait_time: Span::from_secs(10),
             request_time: Span::from_secs(60),
         }
@@ -98,11 +101,12 @@ impl GatewaySettings {
     /// # Errors
     /// A rate that is none, a time that is none.
     pub(super) fn check(&self) -> Outcome {
-        if !(self.base_rate > 0.0 && self.base_rate.is_finite()) {
-            return Err(Failure::usage(format_args!(
-                "gateway.base_rate is {}; give how many requests a second a base takes, such as 4",
-                self.base_rate
-            )));
+        for (name, rate) in [("base_rate", self.base_rate), ("token_rate", self.token_rate)] {
+            if !(rate > 0.0 && rate.is_finite()) {
+                return Err(Failure::usage(format_args!(
+                    "gateway.{name} is {rate}; give how many requests a second may be sent, such as 4"
+                )));
+            }
         }
         for (name, time) in [("wait_time", self.wait_time), ("request_time", self.request_time)] {
             if time.as_secs() == 0 || time > TIME_MAX {
@@ -143,7 +147,7 @@ impl GatewaySettings {
         };
         let rates = PaceSettings {
             base_per_second: self.base_rate,
-            ..PaceSettings::default()
+            token_per_second: self.token_rate,
         };
         let pace = Pace::new(rates, Arc::new(TokioTime::default()));
         let way = HandOn::new(&connection, pace, self.wait_time.duration())?;
@@ -218,6 +222,7 @@ mod tests {
             settings.pat = Secret("pat S3CRET".into());
         });
         check("gateway.base_rate", |settings| settings.base_rate = 0.0);
+        check("gateway.token_rate", |settings| settings.token_rate = f64::NAN);
         check("gateway.wait_time", |settings| settings.wait_time = Span::from_secs(0));
         check("gateway.request_time", |settings| {
             settings.request_time = Span::from_secs(301);

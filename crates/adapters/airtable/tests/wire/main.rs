@@ -6,6 +6,7 @@
 
 mod faults;
 mod hand;
+mod handing_on;
 mod mapping;
 mod projection;
 mod reading;

@@ -5,6 +5,7 @@
 mod client;
 mod fair;
 mod floor;
+mod gateway;
 mod http;
 mod load;
 mod postgres;
@@ -50,6 +51,12 @@ enum What {
         #[arg(long)]
         binary: Option<PathBuf>,
     },
+    /// What the gateway adds to a request that it hands on, against the same one sent straight to the fake Airtable.
+    Gateway {
+        /// The binary to measure; `target/release/runledger` unless given.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+    },
     /// Memory, start and growth of the server process.
     Process {
         /// The binary to measure; `target/release/runledger` unless given.
@@ -85,6 +92,7 @@ fn main() -> anyhow::Result<()> {
         What::Postgres => postgres::run(&plan),
         What::Http { binary: given } => http::run(&plan, &binary(given)),
         What::Fair { binary: given } => fair::run(&plan, &binary(given)),
+        What::Gateway { binary: given } => gateway::run(&plan, &binary(given)),
         What::Process { binary: given, records } => process::run(&plan, &binary(given), records),
         What::Soak { binary: given, minutes } => soak::run(&plan, &binary(given), minutes),
     }

@@ -110,14 +110,14 @@ fn delta(key: &RunKey) -> ChangeRequest {
         add: one,
         ..MetricChange::default()
     };
-    ChangeRequest {
-        key: key.clone(),
-        context: ChangeContext::new("post_scoring".parse().expect("a source"), Timestamp::EPOCH),
-        command: Command::Update(Update {
+    ChangeRequest::new(
+        key.clone(),
+        ChangeContext::new("post_scoring".parse().expect("a source"), Timestamp::EPOCH),
+        Command::Update(Update {
             metrics,
             ..Update::default()
         }),
-    }
+    )
 }
 
 fn control(directory: &Path, mut acks: File, count: usize) -> Result<(), String> {

@@ -179,11 +179,7 @@ impl RunService {
             expected,
             quotas: self.quotas,
         };
-        let request = ChangeRequest {
-            key: key.clone(),
-            context,
-            command,
-        };
+        let request = ChangeRequest::new(key.clone(), context, command);
         let result = self.change_in_turn(request, whole_run).await;
         let word = self.count_change(source, &result);
         self.shared.trace(action.as_str(), &key, source.as_str(), word, at);
@@ -214,6 +210,11 @@ impl RunService {
             Err(ChangeError::Refused { refusal, .. }) => {
                 stats.count_refused(Operation::Change, source, refusal.code());
                 return refusal.code();
+            }
+            Err(ChangeError::Fenced { .. }) => {
+                let code = "fenced";
+                stats.count_refused(Operation::Change, source, code);
+                return code;
             }
             Err(ChangeError::Unavailable(unavailable)) => {
                 stats.count_unavailable(Operation::Change, source, unavailable);

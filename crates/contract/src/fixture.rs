@@ -83,11 +83,11 @@ pub(crate) fn noted(note: &str) -> CreationContent {
 
 /// A request of `batch_process`, `seconds` after the beginning, on whatever version there is.
 pub(crate) fn request(of: &str, seconds: i64, command: Command) -> ChangeRequest {
-    ChangeRequest {
-        key: key(of),
-        context: ChangeContext::new(source("batch_process"), at(seconds)),
+    ChangeRequest::new(
+        key(of),
+        ChangeContext::new(source("batch_process"), at(seconds)),
         command,
-    }
+    )
 }
 
 /// A request like this one, for the record at this version only.

@@ -118,8 +118,8 @@ macro_rules! each_rule_of_the_contract {
             only_marks_of_records_make_entries in outbox ["I3", "I14"];
             rows_are_kept_as_they_are in outbox ["I14"];
             what_a_row_shows_never_goes_back in outbox ["I14"];
-            due_are_those_that_wait_earliest_first in outbox ["I14"];
-            entries_at_a_step_are_found_and_counted in outbox ["I14"];
+            due_are_those_that_wait_earliest_first in due ["I14"];
+            entries_at_a_step_are_found_and_counted in due ["I14"];
             why_nothing_is_sent_is_kept in outbox ["I14"];
             removed_rows_are_kept_as_they_were in outbox ["I14"];
             the_outbox_touches_no_record_and_no_line in outbox ["I3"];
@@ -127,6 +127,9 @@ macro_rules! each_rule_of_the_contract {
             nothing_is_written_past_a_taking in projecting ["I13", "I14"];
             an_outbox_outlives_its_store in projecting ["I4", "I14"];
             an_outbox_in_doubt_is_kept_whole_or_not in projecting ["I10", "I14"];
+            a_lost_fence_changes_nothing_but_the_log in fences ["I6", "I11", "I13"];
+            a_lost_fence_keeps_no_delivery in fences ["I13"];
+            nothing_is_changed_past_a_taking in fences ["I13"];
             a_stopped_store_never_says_not_there in restarts ["I10"];
             a_crash_takes_back_no_creation_and_no_change in crashes ["I1", "I4", "I6"];
             a_crash_takes_back_no_refusal in crashes ["I4", "I6"];

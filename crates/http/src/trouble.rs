@@ -251,6 +251,8 @@ pub(crate) fn of_change(error: ChangeError, now: Timestamp) -> Problem {
             &problem::IN_DOUBT,
             format!("{detail}; read the record, or send the same change again with the same update id"),
         ),
+        // No request that comes from outside goes with a duty.
+        ChangeError::Fenced { .. } => Unavailable::Failed { reason: detail }.into(),
         ChangeError::Unavailable(unavailable) => unavailable.into(),
     }
 }

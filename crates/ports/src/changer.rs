@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use runledger_domain::{ChangeContext, ChangeRefusal, Command, RunKey, RunRecord};
+use runledger_domain::{ChangeContext, ChangeRefusal, Command, NewActivity, RunKey, RunRecord, Verdict};
 
 use crate::error::Unavailable;
+use crate::lease::{Duty, Fence};
 
 /// A change that somebody asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,6 +17,31 @@ pub struct ChangeRequest {
     pub context: ChangeContext,
     /// What is to happen.
     pub command: Command,
+    /// With which duty it is made, if with any: only for as long as nobody else has taken that since.
+    pub fence: Option<Fence>,
+}
+
+impl ChangeRequest {
+    /// A request that goes with no duty.
+    pub const fn new(key: RunKey, context: ChangeContext, command: Command) -> Self {
+        Self {
+            key,
+            context,
+            command,
+            fence: None,
+        }
+    }
+
+    /// The refusal of a request whose duty is no longer the caller's, and its line. What the record is plays no part in
+    /// it, so the line tells no version.
+    pub fn fenced(&self, duty: &Duty) -> (ChangeError, NewActivity) {
+        let error = ChangeError::Fenced { duty: duty.clone() };
+        let verdict = Verdict::Refused("fenced".into());
+        let line = self
+            .context
+            .line(self.command.action(), &self.key, verdict, None, error.to_string());
+        (error, line)
+    }
 }
 
 /// A change that is durable, or that had no effect.
@@ -58,6 +84,12 @@ pub enum ChangeError {
         /// The record as it stands.
         current: Arc<RunRecord>,
     },
+    /// The request goes with a duty that is no longer the caller's. The record is untouched (I11, I13).
+    #[error("nothing was changed: the duty {duty} is no longer this server's, another one does it now")]
+    Fenced {
+        /// The duty.
+        duty: Duty,
+    },
     /// It is not known whether the change was made. Read the record, or send the same change with the same update id.
     #[error("it is not known whether the record was changed: {reason}")]
     Indeterminate {
@@ -80,6 +112,8 @@ pub enum ChangeError {
 ///   [`close_with_job`](runledger_domain::change::close_with_job) in it, each with a line of its own.
 /// - When [`ChangeContext::needs_load`] says so, what the client's open records come to, of whatever run, MUST be counted
 ///   in the same transaction (I8, I12).
+/// - A request with a fence MUST be refused as [`ChangeRequest::fenced`] says, whatever there is under its key, once the
+///   duty was taken again or ended; the look at the epoch and the write MUST be one step (I11, I13).
 /// - The new version and its line MUST become durable together, before `Applied` is answered (I4, I6).
 /// - A refused or unknown-key attempt MUST be answered only after its line is durable, and change nothing else (I6, I11).
 /// - When the outcome is not known, also that of a refusal, it MUST be `Indeterminate` (I10). From then on a store of which

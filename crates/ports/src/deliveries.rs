@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use runledger_domain::{Action, NewActivity, Source, Subject, Timestamp, Verdict};
 
 use crate::error::Unavailable;
+use crate::lease::{Fence, FencedError};
 
 /// The longest name of a webhook, in bytes.
 const NAME_MAX: usize = 64;
@@ -107,6 +108,9 @@ impl DeliveryState {
 /// - What `keep_delivery` has answered MUST be there for ever, also after a restart and a crash (I4).
 /// - The position of a webhook MUST NOT go back, whatever is kept later; the rest of the state is the one that was kept
 ///   last.
+/// - With a fence, `keep_delivery` MUST be refused with [`FencedError::Lost`], and keep nothing, unless the fence is that of
+///   the last taking of [`Duty::Deliver`](crate::Duty::Deliver) of this very name, and that was not ended; the look at the
+///   epoch and the write MUST be one step (I13).
 /// - Keeping a state MUST NOT touch that of another name, any record, or the log (I3, I12).
 /// - `enable_delivery` MUST decide by the state of that moment, keep what [`DeliveryState::enabled`] makes of it, and leave
 ///   one line, whatever comes of it, together with its effect ([`WebhookName::line_of_enabling`]; I6). It MUST NOT make a
@@ -119,11 +123,18 @@ pub trait DeliveryStore: Send + Sync {
     /// [`Unavailable`] when the store cannot say.
     async fn deliveries(&self) -> Result<Vec<(WebhookName, DeliveryState)>, Unavailable>;
 
-    /// Keeps the state of one webhook; answers it as it is kept, once that is durable.
+    /// Keeps the state of one webhook, for whoever has the duty to deliver to it; answers it as it is kept, once that is
+    /// durable.
     ///
     /// # Errors
-    /// [`Unavailable`] when it may not have been kept.
-    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable>;
+    /// [`FencedError::Lost`] when somebody else delivers to it now, [`FencedError::Unavailable`] when it may not have been
+    /// kept.
+    async fn keep_delivery(
+        &self,
+        fence: Option<&Fence>,
+        name: &WebhookName,
+        state: DeliveryState,
+    ) -> Result<DeliveryState, FencedError>;
 
     /// Lets a webhook that was disabled go on where it was, as `by` wants it; answers how it stood, once what
     /// [`DeliveryState::enabled`] makes of that is durable with its line, and nothing when there is no state under this

@@ -164,7 +164,7 @@ async fn change(store: &EmbeddedStore, key: &str, at: i64, command: Command) -> 
     let context = ChangeContext::new("batch_process".parse()?, second(at)?);
     let key = key.parse()?;
     // Some are refused, so that the log holds refusals.
-    let _outcome = store.change(ChangeRequest { key, context, command }).await;
+    let _outcome = store.change(ChangeRequest::new(key, context, command)).await;
     Ok(())
 }
 
@@ -203,8 +203,8 @@ async fn write_deliveries(store: &EmbeddedStore) -> Outcomes<()> {
         disabled_at: Some(second(86_430)?),
         last_error: Some("answered 500".into()),
     };
-    store.keep_delivery(&"billing".parse()?, working).await?;
-    store.keep_delivery(&"lineage".parse()?, disabled).await?;
+    store.keep_delivery(None, &"billing".parse()?, working).await?;
+    store.keep_delivery(None, &"lineage".parse()?, disabled).await?;
     Ok(())
 }
 
@@ -214,7 +214,7 @@ async fn write_outbox(store: &EmbeddedStore) -> Outcomes<()> {
     let mut last = None;
     for _ in 0..2 {
         if let Taken::Held(fence) = store
-            .take_lease(&Duty::Project, &holder, Duration::from_secs(60))
+            .take_lease(&Duty::Project, &holder, Duration::from_mins(1))
             .await?
         {
             store.end_lease(&fence).await?;
@@ -222,7 +222,7 @@ async fn write_outbox(store: &EmbeddedStore) -> Outcomes<()> {
         }
     }
     let Taken::Held(fence) = store
-        .take_lease(&Duty::Project, &holder, Duration::from_secs(60))
+        .take_lease(&Duty::Project, &holder, Duration::from_mins(1))
         .await?
     else {
         return Err(format!("the duty is not free after {last:?}").into());

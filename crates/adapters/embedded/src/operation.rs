@@ -4,7 +4,7 @@
 use runledger_domain::NewActivity;
 use runledger_domain::access::TokenRecord;
 use runledger_ports::{
-    ChangeError, ChangeRequest, Changed, CreateOutcome, DeliveryState, TokenStoreError, Unavailable,
+    ChangeError, ChangeRequest, Changed, CreateOutcome, DeliveryState, FencedError, TokenStoreError, Unavailable,
 };
 use tokio::sync::oneshot;
 
@@ -17,7 +17,7 @@ pub(crate) type CreateAnswer = Result<Vec<CreateOutcome>, NotCreated>;
 pub(crate) type ChangeAnswer = Result<Changed, ChangeError>;
 pub(crate) type LineAnswer = Result<(), Unavailable>;
 /// The state as it is kept, or as it stood before it was enabled; nothing when there is none to enable.
-pub(crate) type DeliveryAnswer = Result<Option<DeliveryState>, Unavailable>;
+pub(crate) type DeliveryAnswer = Result<Option<DeliveryState>, FencedError>;
 /// The record of the token, added or ended.
 pub(crate) type TokenAnswer = Result<TokenRecord, TokenStoreError>;
 
@@ -86,8 +86,8 @@ pub(crate) fn perform(transaction: &mut Transaction<'_>, operation: Operation) -
         }
         Operation::Delivery(order, reply) => {
             let (answer, error) = match transaction.delivery(&order) {
-                Ok(kept) => (Ok(kept), None),
-                Err(error) => (Err(failed(&error)), Some(error)),
+                Ok(answer) => (answer, None),
+                Err(error) => (Err(failed(&error).into()), Some(error)),
             };
             (Done::Delivery(answer, reply), error)
         }
@@ -115,7 +115,7 @@ fn refuse(operation: Operation, why: &Unavailable) {
         Operation::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Line(_, reply) => drop(reply.send(Err(why.clone()))),
         Operation::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
-        Operation::Delivery(_, reply) => drop(reply.send(Err(why.clone()))),
+        Operation::Delivery(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Duty(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
     }
@@ -142,7 +142,7 @@ impl Done {
             Self::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Line(_, reply) => drop(reply.send(Err(why.clone()))),
             Self::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
-            Self::Delivery(_, reply) => drop(reply.send(Err(why.clone()))),
+            Self::Delivery(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Duty(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Flush(_) => {}
         }
@@ -159,7 +159,7 @@ impl Done {
             Self::Change(_, reply) => drop(reply.send(Err(ChangeError::Indeterminate { reason }))),
             Self::Line(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }))),
             Self::Token(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
-            Self::Delivery(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }))),
+            Self::Delivery(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
             Self::Duty(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
             Self::Flush(_) => {}
         }

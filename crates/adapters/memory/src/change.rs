@@ -11,6 +11,13 @@ use runledger_ports::{ChangeError, ChangeRequest, Changed};
 use crate::ledger::Ledger;
 
 pub(crate) fn change(ledger: &mut Ledger, request: ChangeRequest) -> Result<Changed, ChangeError> {
+    if let Some(fence) = &request.fence
+        && ledger.leases.check(fence, &fence.duty).is_err()
+    {
+        let (error, line) = request.fenced(&fence.duty);
+        ledger.log(line);
+        return Err(error);
+    }
     let Some(current) = ledger.get(&request.key).cloned() else {
         return Err(not_found(ledger, request));
     };

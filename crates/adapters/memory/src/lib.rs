@@ -41,8 +41,8 @@ use runledger_domain::{
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
-    CreateOutcome, Cursor, DeliveryState, DeliveryStore, ListFilter, PageSize, RecordPage, RunChanger, RunCreator,
-    RunReader, StalledFilter, TokenStore, TokenStoreError, Unavailable, WebhookName,
+    CreateOutcome, Cursor, DeliveryState, DeliveryStore, Duty, Fence, FencedError, ListFilter, PageSize, RecordPage,
+    RunChanger, RunCreator, RunReader, StalledFilter, TokenStore, TokenStoreError, Unavailable, WebhookName,
 };
 
 use crate::ledger::Ledger;
@@ -185,8 +185,17 @@ impl DeliveryStore for MemoryStore {
         Ok(states.map(|(name, state)| (name.clone(), state.clone())).collect())
     }
 
-    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
-        Ok(self.transaction().keep_delivery(name, state))
+    async fn keep_delivery(
+        &self,
+        fence: Option<&Fence>,
+        name: &WebhookName,
+        state: DeliveryState,
+    ) -> Result<DeliveryState, FencedError> {
+        let mut ledger = self.transaction();
+        if let Some(fence) = fence {
+            ledger.leases.check(fence, &Duty::Deliver(name.clone()))?;
+        }
+        Ok(ledger.keep_delivery(name, state))
     }
 
     async fn enable_delivery(

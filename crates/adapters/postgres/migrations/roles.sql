@@ -9,10 +9,16 @@ CREATE ROLE runledger_reader NOLOGIN;
 CREATE ROLE runledger_changer NOLOGIN;
 CREATE ROLE runledger_writer NOLOGIN;
 
-GRANT SELECT ON run, minted, reference, activity, token, tally, client_load, head, opening, delivery, schema_version
+GRANT SELECT ON run, minted, reference, activity, token, tally, client_load, head, opening, delivery, lease, outbox,
+    outbox_entry, removed_row, schema_version
   TO runledger_reader, runledger_changer, runledger_writer;
 
-GRANT UPDATE ON run, tally, client_load, head, opening, token, delivery TO runledger_changer, runledger_writer;
-GRANT INSERT ON reference, activity, client_load, opening, token, delivery TO runledger_changer, runledger_writer;
+GRANT UPDATE ON run, tally, client_load, head, opening, token, delivery, lease, outbox, outbox_entry
+  TO runledger_changer, runledger_writer;
+GRANT INSERT ON reference, activity, client_load, opening, token, delivery, lease, outbox, outbox_entry, removed_row
+  TO runledger_changer, runledger_writer;
+
+-- An outbox that is begun anew forgets what it knew of rows elsewhere, and nothing of the ledger.
+GRANT TRUNCATE ON outbox_entry TO runledger_changer, runledger_writer;
 
 GRANT INSERT ON run, minted TO runledger_writer;

@@ -20,6 +20,12 @@ pub(crate) const WRITE_DELIVERIES: &str = "SELECT stale, last_seq, first_record 
   $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50,
   $51, $52, $53, $54, $55, $56, $57, $58)";
 
+/// The same, with something that goes with a duty.
+pub(crate) const WRITE_FENCED: &str = "SELECT stale, last_seq, first_record FROM ledger_write_v3(
+  $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
+  $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50,
+  $51, $52, $53, $54, $55, $56, $57, $58, $59, $60, $61)";
+
 /// The statement that says what became of a call.
 pub(crate) const SETTLE: &str = "SELECT stale, last_seq, first_record, known, done FROM ledger_settle_v1($1, $2)";
 
@@ -34,6 +40,7 @@ pub(crate) struct Call {
     pub(crate) tokens: Tokens,
     pub(crate) lines: Lines,
     pub(crate) deliveries: Deliveries,
+    pub(crate) fences: Fences,
     /// The records that it writes: first those that it inserts, in their order.
     pub(crate) written: Vec<Written>,
 }
@@ -135,6 +142,25 @@ pub(crate) struct Deliveries {
     last_error: Vec<Option<String>>,
 }
 
+/// Of what goes with a duty, which taking of it that has to be yet.
+#[derive(Debug, Default)]
+pub(crate) struct Fences {
+    pub(crate) group: Vec<i32>,
+    pub(crate) duty: Vec<String>,
+    pub(crate) epoch: Vec<i64>,
+}
+
+/// By which of the write statements a call goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum WrittenBy {
+    /// [`WRITE`].
+    Plain,
+    /// [`WRITE_DELIVERIES`].
+    Deliveries,
+    /// [`WRITE_FENCED`].
+    Fenced,
+}
+
 impl Deliveries {
     /// Adds the state of one webhook, decided on this version of it, 0 for none.
     pub(crate) fn push(&mut self, group: i32, name: &WebhookName, version_was: i64, state: DeliveryState) {
@@ -187,9 +213,15 @@ impl Call {
         self.lines.group.is_empty() && self.deliveries.group.is_empty()
     }
 
-    /// Whether it keeps deliveries: then it goes by [`WRITE_DELIVERIES`].
-    pub(crate) const fn keeps_deliveries(&self) -> bool {
-        !self.deliveries.group.is_empty()
+    /// By which statement it goes.
+    pub(crate) const fn written_by(&self) -> WrittenBy {
+        if !self.fences.group.is_empty() {
+            WrittenBy::Fenced
+        } else if !self.deliveries.group.is_empty() {
+            WrittenBy::Deliveries
+        } else {
+            WrittenBy::Plain
+        }
     }
 
     /// Sends the call by its statement, as this one of this server. What comes back was committed.
@@ -201,8 +233,13 @@ impl Call {
         number: i64,
     ) -> Result<Done, tokio_postgres::Error> {
         let mut columns = self.columns(&server, &number).to_vec();
-        if self.keeps_deliveries() {
+        let written_by = self.written_by();
+        if written_by != WrittenBy::Plain {
             columns.extend(self.delivery_columns());
+        }
+        if written_by == WrittenBy::Fenced {
+            let Fences { group, duty, epoch } = &self.fences;
+            columns.extend([group as &(dyn ToSql + Sync), duty, epoch]);
         }
         let rows = client.query(write, &columns).await?;
         // A function with OUT parameters gives one row.
@@ -242,6 +279,7 @@ impl Call {
             tokens,
             lines,
             deliveries: _,
+            fences: _,
             written: _,
         } = self;
         [

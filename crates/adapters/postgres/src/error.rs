@@ -162,6 +162,20 @@ fn fate_of(error: &DbError) -> Fate {
     }
 }
 
+/// Errors that pass by themselves: serialization, deadlock, a lock or a statement that took too long, a call that comes
+/// after its settlement, a database that is (still) a standby or is going down.
+const PASSING: [&str; 11] = [
+    "40001", "40P01", "55P03", "57014", "RL001", "25006", "57P01", "57P02", "57P03", "53300", GONE,
+];
+/// The statement is gone, because the schema serves this program no longer. That does not pass, and is not the operations'
+/// fault: the next connection says which program is needed.
+pub(crate) const GONE: &str = "42883";
+
+/// Whether an error with this code passes by itself.
+pub(crate) fn passes(code: &str) -> bool {
+    PASSING.contains(&code)
+}
+
 /// What happened, with what caused it. Values of rows are left out.
 pub(crate) fn text_of(error: &tokio_postgres::Error) -> String {
     if let Some(error) = error.as_db_error() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use runledger_domain::access::{TokenId, TokenRecord};
 use runledger_domain::{AttemptId, ClientId, ClientLoad, RunId, RunKey, RunRecord, Source};
-use runledger_ports::{DeliveryState, WebhookName};
+use runledger_ports::{DeliveryState, Duty, WebhookName};
 use tokio_postgres::{Client, Statement};
 
 use crate::columns::{decode, decode_token, delivery, delivery_column, key_columns};
@@ -30,7 +30,9 @@ UNION ALL SELECT 4, k.place, 0, t.body
 UNION ALL SELECT 5, k.place, d.version, ",
     delivery_column!(),
     "
-  FROM unnest($8::text[]) WITH ORDINALITY AS k(name, place) JOIN delivery d ON d.name = k.name"
+  FROM unnest($8::text[]) WITH ORDINALITY AS k(name, place) JOIN delivery d ON d.name = k.name
+UNION ALL SELECT 6, k.place, l.epoch, ''
+  FROM unnest($9::text[]) WITH ORDINALITY AS k(duty, place) JOIN lease l ON l.duty = k.duty AND l.until IS NOT NULL"
 );
 
 /// A record as it is stored.
@@ -50,6 +52,7 @@ pub(crate) struct Wanted {
     pub(crate) loads: Vec<ClientId>,
     pub(crate) tokens: Vec<TokenId>,
     pub(crate) deliveries: Vec<WebhookName>,
+    pub(crate) duties: Vec<Duty>,
 }
 
 impl Wanted {
@@ -60,6 +63,7 @@ impl Wanted {
             && self.loads.is_empty()
             && self.tokens.is_empty()
             && self.deliveries.is_empty()
+            && self.duties.is_empty()
     }
 }
 
@@ -87,6 +91,8 @@ pub(crate) struct Evidence {
     pub(crate) loads: HashMap<ClientId, ClientLoad>,
     pub(crate) tokens: HashMap<TokenId, Option<SeenToken>>,
     pub(crate) deliveries: HashMap<WebhookName, Option<SeenDelivery>>,
+    /// The last taking of each duty, unless it was given up.
+    pub(crate) duties: HashMap<Duty, Option<i64>>,
 }
 
 impl Evidence {
@@ -102,10 +108,13 @@ impl Evidence {
         let loads: Vec<_> = wanted.loads.iter().map(ClientId::as_str).collect();
         let tokens: Vec<_> = wanted.tokens.iter().map(TokenId::as_str).collect();
         let webhooks: Vec<_> = wanted.deliveries.iter().map(WebhookName::as_str).collect();
+        let duties: Vec<_> = wanted.duties.iter().map(Duty::to_string).collect();
         let rows = client
             .query(
                 read,
-                &[&runs, &clients, &sources, &attempts, &open, &loads, &tokens, &webhooks],
+                &[
+                    &runs, &clients, &sources, &attempts, &open, &loads, &tokens, &webhooks, &duties,
+                ],
             )
             .await?;
         let mut evidence = Self {
@@ -123,6 +132,7 @@ impl Evidence {
                 .collect(),
             tokens: wanted.tokens.iter().map(|id| (id.clone(), None)).collect(),
             deliveries: wanted.deliveries.iter().map(|name| (name.clone(), None)).collect(),
+            duties: wanted.duties.iter().map(|duty| (duty.clone(), None)).collect(),
         };
         for row in rows {
             let (what, place, number): (i32, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
@@ -157,6 +167,10 @@ impl Evidence {
                         state: delivery(body)?,
                     };
                     evidence.deliveries.insert(name.clone(), Some(seen));
+                }
+                6 => {
+                    let duty = wanted.duties.get(place).ok_or_else(unasked)?;
+                    evidence.duties.insert(duty.clone(), Some(number));
                 }
                 _ => {
                     let id = wanted.tokens.get(place).ok_or_else(unasked)?;

@@ -7,7 +7,8 @@ use std::hash::Hash;
 use runledger_domain::access::{TokenId, TokenRecord};
 use runledger_domain::{AttemptId, ClientId, NewActivity, RecordKind, RunId, RunKey, Source};
 use runledger_ports::{
-    ChangeError, ChangeRequest, Changed, CreateOutcome, DeliveryState, TokenStoreError, Unavailable, WebhookName,
+    ChangeError, ChangeRequest, Changed, CreateOutcome, DeliveryState, Duty, FencedError, TokenStoreError, Unavailable,
+    WebhookName,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ pub(crate) type LineAnswer = Result<(), Unavailable>;
 pub(crate) type TokenAnswer = Result<TokenRecord, TokenStoreError>;
 
 /// The state as it is kept; nothing when there is none to enable.
-pub(crate) type DeliveryAnswer = Result<Option<DeliveryState>, Unavailable>;
+pub(crate) type DeliveryAnswer = Result<Option<DeliveryState>, FencedError>;
 
 /// Why a creation has no outcome.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ pub(crate) enum Answer {
     Change(ChangeAnswer),
     Line,
     Token(TokenAnswer),
-    Delivery(Option<DeliveryState>),
+    Delivery(DeliveryAnswer),
 }
 
 impl Operation {
@@ -105,7 +106,15 @@ impl Operation {
                 }
             }
             Asked::Change(request, _) => {
-                let ChangeRequest { key, context, command } = &**request;
+                let ChangeRequest {
+                    key,
+                    context,
+                    command,
+                    fence,
+                } = &**request;
+                if let Some(fence) = fence {
+                    wanted.duty(&fence.duty);
+                }
                 let ends_job = command.ends_record() && key.kind() == RecordKind::Job;
                 if self.look_first || ends_job || cache.peek(key).is_none() {
                     wanted.record(key);
@@ -119,7 +128,12 @@ impl Operation {
             }
             Asked::Line(..) => {}
             Asked::Token(order, _) => wanted.token(order.id()),
-            Asked::Delivery(order, _) => wanted.delivery(order.name()),
+            Asked::Delivery(order, _) => {
+                wanted.delivery(order.name());
+                if let Some(fence) = order.fence() {
+                    wanted.duty(&fence.duty);
+                }
+            }
         }
     }
 
@@ -158,7 +172,7 @@ impl Operation {
             (Asked::Change(_, reply), Answer::Change(answer)) => drop(reply.send(answer)),
             (Asked::Line(_, reply), Answer::Line) => drop(reply.send(Ok(()))),
             (Asked::Token(_, reply), Answer::Token(answer)) => drop(reply.send(answer)),
-            (Asked::Delivery(_, reply), Answer::Delivery(kept)) => drop(reply.send(Ok(kept))),
+            (Asked::Delivery(_, reply), Answer::Delivery(answer)) => drop(reply.send(answer)),
             // Answers are made by `draft`, of the same kind; without one the caller learns that it is in doubt.
             (_, _) => {}
         }
@@ -171,7 +185,7 @@ impl Operation {
             Asked::Change(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Asked::Line(_, reply) => drop(reply.send(Err(why.clone()))),
             Asked::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
-            Asked::Delivery(_, reply) => drop(reply.send(Err(why.clone()))),
+            Asked::Delivery(_, reply) => drop(reply.send(Err(why.clone().into()))),
         }
     }
 
@@ -183,7 +197,7 @@ impl Operation {
             Asked::Change(_, reply) => drop(reply.send(Err(ChangeError::Indeterminate { reason }))),
             Asked::Line(_, reply) => drop(reply.send(Err(Unavailable::Failed { reason }))),
             Asked::Token(_, reply) => drop(reply.send(Err(Unavailable::Failed { reason }.into()))),
-            Asked::Delivery(_, reply) => drop(reply.send(Err(Unavailable::Failed { reason }))),
+            Asked::Delivery(_, reply) => drop(reply.send(Err(Unavailable::Failed { reason }.into()))),
         }
     }
 }
@@ -207,6 +221,7 @@ pub(crate) struct WantedOnce {
     clients: HashSet<ClientId>,
     tokens: HashSet<TokenId>,
     deliveries: HashSet<WebhookName>,
+    duties: HashSet<Duty>,
 }
 
 impl WantedOnce {
@@ -240,6 +255,10 @@ impl WantedOnce {
 
     fn delivery(&mut self, name: &WebhookName) {
         once(&mut self.deliveries, &mut self.wanted.deliveries, name);
+    }
+
+    fn duty(&mut self, duty: &Duty) {
+        once(&mut self.duties, &mut self.wanted.duties, duty);
     }
 }
 

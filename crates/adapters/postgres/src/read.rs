@@ -1,13 +1,15 @@
 //! Reading single things. Nothing here can write.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use runledger_domain::access::TokenRecord;
 use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source, Timestamp};
-use runledger_ports::{Counts, DeliveryState, STALLED_COUNTED_MAX, WebhookName};
+use runledger_ports::{Counts, DeliveryState, Fence, Lease, STALLED_COUNTED_MAX, WebhookName};
 use tokio_postgres::Row;
 
 use crate::columns::{big, decode, decode_token, delivery, delivery_column, key_columns, status_of};
+use crate::duty::epoch_of;
 use crate::error::StoreError;
 use crate::pool::Readers;
 
@@ -108,4 +110,28 @@ pub(crate) async fn summary(readers: &Readers, run: &RunId) -> Result<Option<Job
         summary.add(&*record(row)?);
     }
     Ok(Some(summary))
+}
+
+/// All duties that were ever taken, in the order of their names. One that a newer program does, and this one does not
+/// know, is left out.
+pub(crate) async fn leases(readers: &Readers) -> Result<Vec<Lease>, StoreError> {
+    const LEASES: &str = "SELECT duty, epoch, holder,
+        coalesce(greatest(0, extract(epoch FROM until - clock_timestamp()) * 1000000), 0)::bigint FROM lease ORDER BY duty";
+    let mut leases = Vec::new();
+    for row in readers.query(LEASES, &[]).await? {
+        let (duty, holder): (&str, &str) = (row.try_get(0)?, row.try_get(2)?);
+        let Ok(duty) = duty.parse() else { continue };
+        let left: i64 = row.try_get(3)?;
+        leases.push(Lease {
+            fence: Fence {
+                duty,
+                epoch: epoch_of(row.try_get(1)?)?,
+            },
+            holder: holder
+                .parse()
+                .map_err(|_| StoreError::Inconsistent("a duty is held by nobody readable".into()))?,
+            left: Duration::from_micros(left.unsigned_abs()),
+        });
+    }
+    Ok(leases)
 }

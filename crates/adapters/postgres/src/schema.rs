@@ -15,7 +15,7 @@ use crate::error::{OpenError, StoreError};
 use crate::options::PostgresOptions;
 
 /// The newest schema: that of the last migration.
-pub const SCHEMA_VERSION: i32 = 2;
+pub const SCHEMA_VERSION: i32 = 3;
 
 /// A step from one schema to the next.
 struct Migration {
@@ -26,16 +26,21 @@ struct Migration {
     statements: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         leads_to: 1,
         serves_from: 1,
         statements: include_str!("../migrations/0001_ledger.sql"),
     },
     Migration {
-        leads_to: SCHEMA_VERSION,
+        leads_to: 2,
         serves_from: 1,
         statements: include_str!("../migrations/0002_delivery.sql"),
+    },
+    Migration {
+        leads_to: SCHEMA_VERSION,
+        serves_from: 1,
+        statements: include_str!("../migrations/0003_duties.sql"),
     },
 ];
 

@@ -1,5 +1,7 @@
 //! The store as the app sees it: the writer for what writes, the pool for what reads.
 
+mod duty;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,16 +11,18 @@ use runledger_domain::{
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
-    CreateOutcome, Cursor, DeliveryState, DeliveryStore, ListFilter, PageSize, RecordPage, RunChanger, RunCreator,
-    RunReader, StalledFilter, StoreFigures, StoreMeter, TokenStore, TokenStoreError, Unavailable, WebhookName,
+    CreateOutcome, Cursor, DeliveryState, DeliveryStore, Fence, FencedError, ListFilter, PageSize, RecordPage,
+    RunChanger, RunCreator, RunReader, StalledFilter, StoreFigures, StoreMeter, TokenStore, TokenStoreError,
+    Unavailable, WebhookName,
 };
 use tokio::sync::oneshot;
 
 use crate::connect::{Connector, Session};
 use crate::draft::{DeliveryOrder, Prepared, TokenOrder};
+use crate::duty::Duties;
 use crate::error::{OpenError, StoreError};
 use crate::follow::Follower;
-use crate::operation::{Asked, NotCreated};
+use crate::operation::{Asked, DeliveryAnswer, NotCreated};
 use crate::options::PostgresOptions;
 use crate::pool::Readers;
 use crate::writer::{Shared, Writer};
@@ -29,6 +33,7 @@ pub struct PostgresStore {
     writer: Writer,
     readers: Readers,
     shared: Arc<Shared>,
+    duties: Duties,
     follower: Follower,
 }
 
@@ -54,11 +59,13 @@ impl PostgresStore {
             tokio::spawn(notice::exchange(connector, shared, options.write_time / 2));
         }
         let follower = Follower::new(&shared, options.look_every);
+        let duties = Duties::new(connector.clone(), options.write_time);
         let writer = Writer::start(connector, Arc::clone(&shared), options.queue, options.write_time);
         Ok(Self {
             writer,
             readers,
             shared,
+            duties,
             follower,
         })
     }
@@ -67,6 +74,7 @@ impl PostgresStore {
     /// [`Unavailable::Stopped`] from then on.
     pub async fn close(&self) {
         self.writer.close().await;
+        self.duties.close().await;
         self.shared.closed.send_replace(true);
         self.readers.close();
     }
@@ -95,10 +103,10 @@ impl PostgresStore {
         answer.await.unwrap_or_else(|_| Err(gone().into()))
     }
 
-    async fn order_delivery(&self, order: DeliveryOrder) -> Result<Option<DeliveryState>, Unavailable> {
+    async fn order_delivery(&self, order: DeliveryOrder) -> DeliveryAnswer {
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Asked::Delivery(Box::new(order), reply))?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        answer.await.unwrap_or_else(|_| Err(gone().into()))
     }
 }
 
@@ -201,10 +209,15 @@ impl DeliveryStore for PostgresStore {
         Ok(read::deliveries(&self.readers).await?)
     }
 
-    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
-        let name = name.clone();
-        let kept = self.order_delivery(DeliveryOrder::Keep { name, state }).await?;
-        kept.ok_or_else(gone)
+    async fn keep_delivery(
+        &self,
+        fence: Option<&Fence>,
+        name: &WebhookName,
+        state: DeliveryState,
+    ) -> Result<DeliveryState, FencedError> {
+        let (fence, name) = (fence.cloned(), name.clone());
+        let kept = self.order_delivery(DeliveryOrder::Keep { fence, name, state }).await?;
+        kept.ok_or_else(|| gone().into())
     }
 
     async fn enable_delivery(
@@ -214,7 +227,12 @@ impl DeliveryStore for PostgresStore {
         at: Timestamp,
     ) -> Result<Option<DeliveryState>, Unavailable> {
         let (name, by) = (name.clone(), by.clone());
-        self.order_delivery(DeliveryOrder::Enable { name, by, at }).await
+        match self.order_delivery(DeliveryOrder::Enable { name, by, at }).await {
+            Ok(stood) => Ok(stood),
+            Err(FencedError::Unavailable(why)) => Err(why),
+            // It goes with no duty.
+            Err(FencedError::Lost { .. }) => Err(gone()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runledger_domain::Activity;
-use runledger_ports::{DeliveryState, PageSize, SendError, Unavailable};
+use runledger_ports::{DeliveryState, FencedError, PageSize, SendError, Unavailable};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -52,7 +52,11 @@ impl<'a> Delivery<'a> {
                 position,
                 ..DeliveryState::default()
             };
-            webhooks.store.keep_delivery(&webhook.name, state).await?
+            webhooks
+                .store
+                .keep_delivery(None, &webhook.name, state)
+                .await
+                .map_err(not_kept)?
         };
         Ok(Self {
             webhooks,
@@ -188,10 +192,19 @@ impl<'a> Delivery<'a> {
         let kept = self
             .webhooks
             .store
-            .keep_delivery(&self.webhook.name, self.state.clone());
-        self.kept = kept.await?.position;
+            .keep_delivery(None, &self.webhook.name, self.state.clone());
+        self.kept = kept.await.map_err(not_kept)?.position;
         self.unkept = 0;
         Ok(())
+    }
+}
+
+fn not_kept(error: FencedError) -> Unavailable {
+    match error {
+        FencedError::Unavailable(why) => why,
+        lost @ FencedError::Lost { .. } => Unavailable::Failed {
+            reason: lost.to_string(),
+        },
     }
 }
 

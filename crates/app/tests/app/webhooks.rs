@@ -226,7 +226,7 @@ async fn a_delivery_goes_on_behind_that_of_another_server() {
         position: 3,
         ..DeliveryState::default()
     };
-    store.keep_delivery(&name, further.clone()).await.unwrap();
+    store.keep_delivery(None, &name, further.clone()).await.unwrap();
     for _ in 0..4 {
         start_job(&here).await;
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;

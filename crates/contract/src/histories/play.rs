@@ -91,6 +91,7 @@ async fn send(bench: &Bench, model: &mut Model, operation: &Operation) -> Held {
                     ..ChangeContext::new(source(SOURCES[*by]), at(model.now))
                 },
                 command: command(order),
+                fence: None,
             };
             let before = model.verdicts.len();
             model.change(*key, order, expected);

@@ -1,7 +1,7 @@
 //! Deliveries: how far the log was delivered to each webhook is kept, and never goes back.
 
 use runledger_domain::Timestamp;
-use runledger_ports::{DeliveryState, Unavailable, WebhookName};
+use runledger_ports::{DeliveryState, FencedError, WebhookName};
 
 use crate::bench::Bench;
 use crate::fixture::{at, source, text};
@@ -32,7 +32,7 @@ fn working(position: u64) -> DeliveryState {
 }
 
 async fn keep(bench: &Bench, webhook: &str, state: DeliveryState) -> Held<DeliveryState> {
-    match bench.store.deliveries.keep_delivery(&name(webhook), state).await {
+    match bench.store.deliveries.keep_delivery(None, &name(webhook), state).await {
         Ok(kept) => Ok(kept),
         Err(error) => bench.broken(format!("a healthy store must keep a state: {error}")),
     }
@@ -248,11 +248,14 @@ enum Asked {
 }
 
 impl Asked {
-    async fn of(self, bench: &Bench) -> Result<Option<DeliveryState>, Unavailable> {
+    async fn of(self, bench: &Bench) -> Result<Option<DeliveryState>, FencedError> {
         let (deliveries, webhook) = (&bench.store.deliveries, name("billing"));
         match self {
-            Self::Keep => deliveries.keep_delivery(&webhook, self.done()).await.map(Some),
-            Self::Enable => deliveries.enable_delivery(&webhook, &source("operator"), at(5)).await,
+            Self::Keep => deliveries.keep_delivery(None, &webhook, self.done()).await.map(Some),
+            Self::Enable => {
+                let enabled = deliveries.enable_delivery(&webhook, &source("operator"), at(5)).await;
+                Ok(enabled?)
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! The outbox: what is to be copied elsewhere is kept as it is said, and never goes back (I14).
 
-use runledger_domain::{RecordKind, RunKey, Timestamp};
+use runledger_domain::{RecordKind, Timestamp};
 use runledger_ports::{
-    FencedError, OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, PageSize, RemovedRow, RowState, Step, StepKind,
+    FencedError, OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, PageSize, RemovedRow, RowState, Step,
 };
 
 use crate::bench::{DutyBench, TARGET, mark};
@@ -20,7 +20,7 @@ pub(crate) async fn with_records(bench: &DutyBench) -> Held {
     bench.job_with(&ALL).await
 }
 
-fn entry(of: &str, wanted: u64, due: i64, row: RowState) -> OutboxEntry {
+pub(crate) fn entry(of: &str, wanted: u64, due: i64, row: RowState) -> OutboxEntry {
     OutboxEntry {
         key: key(of),
         wanted,
@@ -44,7 +44,7 @@ fn stepping(step: Step) -> RowState {
 }
 
 /// One row of each step, with something in every field, and one with nothing.
-fn every_row() -> Vec<RowState> {
+pub(crate) fn every_row() -> Vec<RowState> {
     let steps = [
         Step::Idle,
         Step::Claimed { at: at(-1) },
@@ -66,18 +66,6 @@ fn every_row() -> Vec<RowState> {
         ..stepping(step)
     }));
     rows
-}
-
-fn keys(entries: &[OutboxEntry]) -> Vec<String> {
-    entries.iter().map(|entry| entry.key.to_string()).collect()
-}
-
-async fn due(bench: &DutyBench, kind: RecordKind, now: i64, entries: u32) -> Held<Vec<OutboxEntry>> {
-    let size = PageSize::new(entries).unwrap_or_default();
-    match bench.outbox.due_entries(kind, at(now), size).await {
-        Ok(due) => Ok(due),
-        Err(error) => bench.broken(format!("due_entries of a healthy store: {error}")),
-    }
 }
 
 /// An outbox begins without entries; begun again it is empty again, whatever the target, and the rows that were removed
@@ -295,124 +283,6 @@ pub async fn what_a_row_shows_never_goes_back(store: &dyn StoreUnderTest) -> Hel
     Ok(())
 }
 
-/// Due are those of a kind that are idle, lack something and whose time has come: the earliest first, then in the order of
-/// creation, as many as are asked for.
-///
-/// # Errors
-/// [`Violation`](crate::Violation) when the store breaks the rule.
-pub async fn due_are_those_that_wait_earliest_first(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("due_are_those_that_wait_earliest_first", store).await else {
-        return Ok(());
-    };
-    let clients: Vec<String> = (0..6).map(|number| format!("{JOB}-c{}", 9 - number)).collect();
-    let names: Vec<&str> = clients.iter().map(String::as_str).collect();
-    bench.job_with(&[JOB]).await?;
-    bench.job_with(&names).await?;
-    let fence = bench.begun().await?;
-    let dues = [7, 5, 7, 5, 5, 8];
-    let marks: Vec<_> = names
-        .iter()
-        .zip(dues)
-        .map(|(name, due)| (*name, 5, due))
-        .rev()
-        .collect();
-    bench.mark(&fence, 5, &marks).await?;
-    bench.mark(&fence, 5, &[(JOB, 5, 1)]).await?;
-    let expect = |places: &[usize]| places.iter().map(|place| clients[*place].clone()).collect::<Vec<_>>();
-    for (now, size, expected) in [
-        (4, 10, &[][..]),
-        (5, 10, &[1, 3, 4][..]),
-        (7, 10, &[1, 3, 4, 0, 2][..]),
-        (7, 4, &[1, 3, 4, 0][..]),
-        (90, 10, &[1, 3, 4, 0, 2, 5][..]),
-    ] {
-        let found = due(&bench, RecordKind::Client, now, size).await?;
-        bench.same("what is due", &keys(&found), &expect(expected))?;
-    }
-    let found = due(&bench, RecordKind::Job, 90, 10).await?;
-    bench.same(
-        "the jobs that are due",
-        &found,
-        &vec![entry(JOB, 5, 1, RowState::default())],
-    )?;
-    // Whatever is under way, set aside or shown is not due, and comes back as it goes on.
-    let rows = every_row().into_iter().skip(2).zip(&names);
-    let rows = rows.map(|(row, name)| (key(name), at(5), row)).collect();
-    bench.keep_rows(&fence, rows).await?;
-    bench.keep_rows(&fence, vec![(key(names[4]), at(5), shows(5))]).await?;
-    let found = due(&bench, RecordKind::Client, 90, 10).await?;
-    bench.same("what waits yet", &keys(&found), &expect(&[5]))?;
-    bench.keep_rows(&fence, vec![(key(names[2]), at(6), shows(4))]).await?;
-    let found = due(&bench, RecordKind::Client, 90, 10).await?;
-    bench.same("what waits again", &keys(&found), &expect(&[2, 5]))
-}
-
-/// The entries at a step come in the order of creation, each once, page by page; and they are counted.
-///
-/// # Errors
-/// [`Violation`](crate::Violation) when the store breaks the rule.
-pub async fn entries_at_a_step_are_found_and_counted(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("entries_at_a_step_are_found_and_counted", store).await else {
-        return Ok(());
-    };
-    let clients: Vec<String> = (0..12).map(|number| format!("{JOB}-c{:02}", 99 - number)).collect();
-    let names: Vec<&str> = clients.iter().map(String::as_str).collect();
-    bench.job_with(&[JOB]).await?;
-    bench.job_with(&names).await?;
-    let fence = bench.begun().await?;
-    let marks: Vec<_> = names
-        .iter()
-        .zip(1..)
-        .map(|(name, due)| (*name, 20, 100 - due))
-        .collect();
-    bench.mark(&fence, 20, &marks).await?;
-    let rows = every_row();
-    // Every sixth has a step of its own; those of the first show nothing, those of the second too little.
-    let kept = names.iter().zip(rows.iter().cycle()).zip(1..);
-    let kept = kept
-        .map(|((name, row), due)| (key(name), at(100 - due), row.clone()))
-        .collect();
-    bench.keep_rows(&fence, kept).await?;
-    let steps = [
-        StepKind::Claimed,
-        StepKind::Sending,
-        StepKind::Unknown,
-        StepKind::SetAside,
-    ];
-    for (step, place) in steps.into_iter().zip(2..) {
-        let expected = vec![clients[place].clone(), clients[place + 6].clone()];
-        for page in [1, 2, 50] {
-            let found = bench.entries_in(step, page).await?;
-            bench.same(&format!("the entries at {step:?}"), &keys(&found), &expected)?;
-        }
-    }
-    let idle = bench.entries_in(StepKind::Idle, 50).await?;
-    bench.same("the idle entries", &idle, &Vec::new())?;
-    let nowhere = key("nowhere");
-    let after = bench
-        .outbox
-        .entries_in(StepKind::Claimed, Some(&nowhere), PageSize::default());
-    let after = after.await.map(|entries| entries.len());
-    bench.same("the entries after that of no record", &after, &Ok(2))?;
-    let mut expected = OutboxCounts {
-        waiting: 4,
-        claimed: 2,
-        sending: 2,
-        unknown: 2,
-        set_aside: 2,
-        oldest_due: Some(at(92)),
-    };
-    bench.same("the counts", &bench.counts_of_outbox().await?, &expected)?;
-    let shown: Vec<(RunKey, Timestamp, RowState)> = names.iter().map(|name| (key(name), at(0), shows(20))).collect();
-    bench.keep_rows(&fence, shown).await?;
-    expected = OutboxCounts::default();
-    bench.same(
-        "the counts when nothing is lacking",
-        &bench.counts_of_outbox().await?,
-        &expected,
-    )
-}
-
 fn stop(until: Option<Timestamp>) -> OutboxStop {
     OutboxStop {
         at: at(7),
@@ -505,6 +375,9 @@ pub async fn the_outbox_touches_no_record_and_no_line(store: &dyn StoreUnderTest
     bench.kept("stop_outbox", bench.outbox.stop_outbox(&fence, Some(stop(None))).await)?;
     let rows = vec![removed(JOB, "rec1", 5)];
     bench.kept("keep_removed", bench.outbox.keep_removed(&fence, rows).await)?;
-    due(&bench, RecordKind::Job, 9, 10).await?;
+    let _due = bench
+        .outbox
+        .due_entries(RecordKind::Job, at(9), PageSize::default())
+        .await;
     bench.same("all records and lines", &bench.everything().await?, &before)
 }

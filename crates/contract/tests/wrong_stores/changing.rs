@@ -38,6 +38,7 @@ impl RunChanger for WrongStore {
         if self.falls_into_doubt() {
             return self.changed_in_doubt(request).await;
         }
+        self.look_at_the_fence(&mut request).await;
         self.count_notes_its_own_way(&mut request).await;
         if let Some(answer) = self.distort_request(&mut request).await {
             return answer;
@@ -60,6 +61,9 @@ impl RunChanger for WrongStore {
                 }
                 Err(ChangeError::NotFound { key })
             }
+            (Err(ChangeError::Fenced { .. }), None) if self.flaw == Flaw::LooksForTheRecordBeforeTheFence => {
+                Err(ChangeError::NotFound { key: request.key })
+            }
             (Err(ChangeError::Refused { refusal, current }), _) => {
                 self.distorted_refusal(request, refusal, current).await
             }
@@ -69,6 +73,19 @@ impl RunChanger for WrongStore {
 }
 
 impl WrongStore {
+    /// Takes the fence out of a request that goes with it, past the look at it that is part of the change.
+    async fn look_at_the_fence(&self, request: &mut ChangeRequest) {
+        let Some(fence) = request.fence.clone() else { return };
+        match self.flaw {
+            Flaw::ChangesWithALostFence => request.fence = None,
+            Flaw::LooksAtTheFenceOfAChangeTooEarly if self.fence_of(&fence.duty).await == Some(fence) => {
+                pause().await;
+                request.fence = None;
+            }
+            _ => {}
+        }
+    }
+
     /// What this store makes of a request before it looks at the record; sometimes that is the whole answer.
     async fn distort_request(&self, request: &mut ChangeRequest) -> Option<Answer> {
         crate::texts::distort(self.flaw, &mut request.command);
@@ -137,11 +154,11 @@ impl WrongStore {
                 }
                 let changed = self
                     .right
-                    .change(ChangeRequest {
-                        key: key.clone(),
-                        context: context.clone(),
-                        command: Command::Update(update.clone()),
-                    })
+                    .change(ChangeRequest::new(
+                        key.clone(),
+                        context.clone(),
+                        Command::Update(update.clone()),
+                    ))
                     .await;
                 pause().await;
                 self.shadow().updates.insert(name);

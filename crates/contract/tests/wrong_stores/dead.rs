@@ -139,8 +139,13 @@ impl DeliveryStore for DeadStore {
         dead()
     }
 
-    async fn keep_delivery(&self, _: &WebhookName, _: DeliveryState) -> Result<DeliveryState, Unavailable> {
-        dead()
+    async fn keep_delivery(
+        &self,
+        _: Option<&Fence>,
+        _: &WebhookName,
+        _: DeliveryState,
+    ) -> Result<DeliveryState, FencedError> {
+        Ok(dead()?)
     }
 
     async fn enable_delivery(

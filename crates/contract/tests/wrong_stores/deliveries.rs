@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use runledger_domain::{Action, NewActivity, Source, Subject, Timestamp, Verdict};
-use runledger_ports::{ActivityLog, DeliveryState, DeliveryStore, Unavailable, WebhookName};
+use runledger_ports::{ActivityLog, DeliveryState, DeliveryStore, Duty, Fence, FencedError, Unavailable, WebhookName};
 
 use crate::flaws::Flaw;
-use crate::store::WrongStore;
+use crate::store::{WrongStore, pause};
 
 #[async_trait]
 impl DeliveryStore for WrongStore {
@@ -43,11 +43,29 @@ impl DeliveryStore for WrongStore {
         }
     }
 
-    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
+    async fn keep_delivery(
+        &self,
+        mut fence: Option<&Fence>,
+        name: &WebhookName,
+        state: DeliveryState,
+    ) -> Result<DeliveryState, FencedError> {
         self.must_run()?;
-        if self.falls_into_doubt() {
-            return self.kept_delivery_in_doubt(name, state).await;
+        let duty = Duty::Deliver(name.clone());
+        match (self.flaw, fence) {
+            (Flaw::DeliversWithALostFence, _) => fence = None,
+            (Flaw::DeliversWithAnyFence, Some(any)) if any.duty != duty => fence = None,
+            (Flaw::LooksAtTheFenceOfADeliveryTooEarly, Some(held))
+                if self.fence_of(&duty).await.as_ref() == Some(held) =>
+            {
+                pause().await;
+                fence = None;
+            }
+            _ => {}
         }
+        if self.falls_into_doubt() {
+            return Ok(self.kept_delivery_in_doubt(name, state).await?);
+        }
+        let kept = self.right.keep_delivery(fence, name, state.clone()).await?;
         self.shadow().deliveries.insert(name.clone(), state.clone());
         self.shadow().last_delivery = Some(state.clone());
         match self.flaw {
@@ -66,7 +84,7 @@ impl DeliveryStore for WrongStore {
             }
             _ => {}
         }
-        self.right.keep_delivery(name, state).await
+        Ok(kept)
     }
 
     async fn enable_delivery(
@@ -95,7 +113,7 @@ impl DeliveryStore for WrongStore {
             (Flaw::LeavesDisabledWhoIsEnabled, Some(state)) => state,
             _ => return Ok(answer),
         };
-        self.right.keep_delivery(name, wrong).await?;
+        let _kept = self.right.keep_delivery(None, name, wrong).await;
         Ok(answer)
     }
 }

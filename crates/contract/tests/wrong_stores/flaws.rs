@@ -267,6 +267,15 @@ flaws! {
     KeepsTheOutboxInDoubt breaks an_outbox_in_doubt_is_kept_whole_or_not,
     DoubtKeepsHalfTheRows breaks an_outbox_in_doubt_is_kept_whole_or_not,
 
+    // Changes and deliveries that go with a duty.
+    ChangesWithALostFence breaks a_lost_fence_changes_nothing_but_the_log,
+    LooksForTheRecordBeforeTheFence breaks a_lost_fence_changes_nothing_but_the_log,
+    HidesLostFences breaks a_lost_fence_changes_nothing_but_the_log,
+    DeliversWithALostFence breaks a_lost_fence_keeps_no_delivery,
+    DeliversWithAnyFence breaks a_lost_fence_keeps_no_delivery,
+    LooksAtTheFenceOfAChangeTooEarly breaks nothing_is_changed_past_a_taking,
+    LooksAtTheFenceOfADeliveryTooEarly breaks nothing_is_changed_past_a_taking,
+
     // Listings.
     ListIgnoresRun breaks each_filter_finds_its_records,
     ListIgnoresClient breaks each_filter_finds_its_records,

@@ -148,6 +148,7 @@ impl WrongStore {
                 matches!(line.verdict, Verdict::Replayed | Verdict::Unchanged) && self.shadow().crashed
             }
             Flaw::ForgetsNotFound => code == "not_found",
+            Flaw::HidesLostFences => code == "fenced",
             Flaw::ForgetsRefusedChanges => line.verdict.is_refused() && !creates && code != "not_found",
             Flaw::ForgetsTokenLines => line.action == Action::CreateToken,
             Flaw::ForgetsTokenEnds => line.action == Action::EndToken,

@@ -265,11 +265,8 @@ impl WrongStore {
 
     async fn sweep(&self, record: &RunRecord, at: Timestamp) {
         let grace = std::time::Duration::ZERO;
-        let sweep = ChangeRequest {
-            key: record.key().clone(),
-            context: ChangeContext::new("sweeper".parse().expect("a source"), at),
-            command: Command::DeclareLost { grace },
-        };
+        let context = ChangeContext::new("sweeper".parse().expect("a source"), at);
+        let sweep = ChangeRequest::new(record.key().clone(), context, Command::DeclareLost { grace });
         let _swept = self.right.change(sweep).await;
     }
 

@@ -170,11 +170,7 @@ impl WrongStore {
     /// Changes a record once more, so that it looks used.
     pub(crate) async fn touch(&self, key: &RunKey, source: Source, at: Timestamp) {
         let context = ChangeContext::new(source, at);
-        let touch = ChangeRequest {
-            key: key.clone(),
-            context,
-            command: Command::Heartbeat,
-        };
+        let touch = ChangeRequest::new(key.clone(), context, Command::Heartbeat);
         let _touched = self.right.change(touch).await;
     }
 

@@ -123,7 +123,7 @@ async fn enabling_a_webhook_is_told_counted_and_logged_as_what_came_of_it() {
         ..DeliveryState::default()
     };
     store
-        .keep_delivery(&"billing".parse().unwrap(), disabled)
+        .keep_delivery(None, &"billing".parse().unwrap(), disabled)
         .await
         .unwrap();
     let told = Told::default();

@@ -96,6 +96,7 @@ fn main() {
             note: None,
             close_open: false,
         }),
+        fence: None,
     };
     let changed = now(changer.change(request)).unwrap();
     assert_eq!(changed.record().status(), Status::Ended(Outcome::Succeeded));

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use runledger_domain::{Source, Timestamp};
-use runledger_ports::{DeliveryState, DeliveryStore, Unavailable, WebhookName};
+use runledger_ports::{DeliveryState, DeliveryStore, Fence, FencedError, Unavailable, WebhookName};
 use tokio::sync::oneshot;
 
 use super::{EmbeddedStore, in_background, writer_gone};
@@ -14,7 +14,7 @@ impl EmbeddedStore {
     async fn order_delivery(&self, order: DeliveryOrder) -> DeliveryAnswer {
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Operation::Delivery(Box::new(order), reply))?;
-        answer.await.unwrap_or_else(|_| Err(writer_gone()))
+        answer.await.unwrap_or_else(|_| Err(writer_gone().into()))
     }
 }
 
@@ -24,10 +24,15 @@ impl DeliveryStore for EmbeddedStore {
         in_background(&self.readers, read::deliveries).await
     }
 
-    async fn keep_delivery(&self, name: &WebhookName, state: DeliveryState) -> Result<DeliveryState, Unavailable> {
-        let name = name.clone();
-        let kept = self.order_delivery(DeliveryOrder::Keep { name, state }).await?;
-        kept.ok_or_else(writer_gone)
+    async fn keep_delivery(
+        &self,
+        fence: Option<&Fence>,
+        name: &WebhookName,
+        state: DeliveryState,
+    ) -> Result<DeliveryState, FencedError> {
+        let (fence, name) = (fence.cloned(), name.clone());
+        let kept = self.order_delivery(DeliveryOrder::Keep { fence, name, state }).await?;
+        kept.ok_or_else(|| writer_gone().into())
     }
 
     async fn enable_delivery(
@@ -37,6 +42,11 @@ impl DeliveryStore for EmbeddedStore {
         at: Timestamp,
     ) -> Result<Option<DeliveryState>, Unavailable> {
         let (name, by) = (name.clone(), by.clone());
-        self.order_delivery(DeliveryOrder::Enable { name, by, at }).await
+        match self.order_delivery(DeliveryOrder::Enable { name, by, at }).await {
+            Ok(stood) => Ok(stood),
+            Err(FencedError::Unavailable(why)) => Err(why),
+            // It goes with no duty.
+            Err(FencedError::Lost { .. }) => Err(writer_gone()),
+        }
     }
 }

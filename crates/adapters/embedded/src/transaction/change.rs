@@ -23,8 +23,20 @@ const SELECT_OPEN_CLIENTS: &str =
 impl Transaction<'_> {
     /// Changes a record that exists (I3, I5, I8).
     pub(crate) fn change(&mut self, request: &ChangeRequest) -> Result<Result<Changed, ChangeError>, StoreError> {
-        let ChangeRequest { key, context, command } = request;
+        let ChangeRequest {
+            key,
+            context,
+            command,
+            fence,
+        } = request;
         let action = command.action();
+        if let Some(fence) = fence
+            && self.is_lost(fence, &fence.duty)
+        {
+            let (error, line) = request.fenced(&fence.duty);
+            self.line(line)?;
+            return Ok(Err(error));
+        }
         let Some(stored) = self.load(key)? else {
             let detail = "there is no such record; a change never creates one".to_owned();
             self.line(context.line(action, key, Verdict::Refused("not_found".into()), None, detail))?;

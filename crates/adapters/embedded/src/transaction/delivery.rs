@@ -1,12 +1,13 @@
 //! How far the log was delivered, inside a transaction. It touches no record; only who enables a webhook leaves a line (I6).
 
 use runledger_domain::{Source, Timestamp};
-use runledger_ports::{DeliveryState, WebhookName};
+use runledger_ports::{DeliveryState, Duty, Fence, FencedError, WebhookName};
 use rusqlite::params;
 
 use super::{Transaction, check_rows};
 use crate::columns::version_column;
 use crate::error::StoreError;
+use crate::operation::DeliveryAnswer;
 use crate::read::delivery;
 
 const INSERT_DELIVERY: &str = "INSERT INTO delivery(name, position, failures) VALUES(?1, 0, 0) ON CONFLICT DO NOTHING";
@@ -17,6 +18,7 @@ const UPDATE_DELIVERY: &str =
 /// What is to happen to the state of a webhook.
 pub(crate) enum DeliveryOrder {
     Keep {
+        fence: Option<Fence>,
         name: WebhookName,
         state: DeliveryState,
     },
@@ -29,10 +31,17 @@ pub(crate) enum DeliveryOrder {
 
 impl Transaction<'_> {
     /// The state as it is kept, or as it stood before it was enabled; nothing when there is none to enable.
-    pub(crate) fn delivery(&mut self, order: &DeliveryOrder) -> Result<Option<DeliveryState>, StoreError> {
+    pub(crate) fn delivery(&mut self, order: &DeliveryOrder) -> Result<DeliveryAnswer, StoreError> {
         match order {
-            DeliveryOrder::Keep { name, state } => self.keep_delivery(name, state).map(Some),
-            DeliveryOrder::Enable { name, by, at } => self.enable_delivery(name, by, *at),
+            DeliveryOrder::Keep {
+                fence: Some(fence),
+                name,
+                ..
+            } if self.is_lost(fence, &Duty::Deliver(name.clone())) => Ok(Err(FencedError::Lost {
+                duty: fence.duty.clone(),
+            })),
+            DeliveryOrder::Keep { name, state, .. } => Ok(Ok(Some(self.keep_delivery(name, state)?))),
+            DeliveryOrder::Enable { name, by, at } => Ok(Ok(self.enable_delivery(name, by, *at)?)),
         }
     }
 

@@ -35,15 +35,17 @@ impl Transaction<'_> {
                 self.leases.lock().end(&fence);
                 Ok(Ok(None))
             }
-            DutyOrder::Project(fence, write) => {
-                // Duties are taken and given up in transactions alone, so this holds until the commit.
-                let checked = self.leases.lock().check(&fence, &Duty::Project);
-                match checked {
-                    Ok(()) => Ok(self.write_outbox(write)?.map(|()| None)),
-                    Err(lost) => Ok(Err(lost)),
-                }
+            DutyOrder::Project(fence, _) if self.is_lost(&fence, &Duty::Project) => {
+                Ok(Err(FencedError::Lost { duty: fence.duty }))
             }
+            DutyOrder::Project(_, write) => Ok(self.write_outbox(write)?.map(|()| None)),
         }
+    }
+
+    /// Whether what this duty writes may not be written with this fence. Duties are taken and given up in transactions
+    /// alone, so what this says holds until the commit.
+    pub(super) fn is_lost(&self, fence: &Fence, duty: &Duty) -> bool {
+        self.leases.lock().check(fence, duty).is_err()
     }
 
     fn take_lease(&mut self, duty: &Duty, holder: &Source, time: Duration) -> Result<Taken, StoreError> {

@@ -32,7 +32,7 @@ async fn ledger() -> TempDir {
         note: None,
         close_open: false,
     });
-    let _ = store.change(ChangeRequest { key, context, command }).await.unwrap();
+    let _ = store.change(ChangeRequest::new(key, context, command)).await.unwrap();
     assert!(store.verify().await.unwrap().is_clean());
     store.close();
     directory

@@ -145,6 +145,8 @@ impl Failure {
                 "in_doubt",
                 format!("{words}; read the record, or send the same change again with the same idempotency key"),
             ),
+            // No call that comes from outside goes with a duty.
+            ChangeError::Fenced { .. } => Unavailable::Failed { reason: words }.into(),
             ChangeError::Unavailable(unavailable) => unavailable.into(),
         }
         .kept()

@@ -13,7 +13,33 @@ use super::{Draft, Drafted, Found, Guarded, Known};
 impl Draft<'_> {
     /// Decides a change and takes what comes of it.
     pub(crate) fn change(&mut self, member: usize, request: &ChangeRequest) -> Drafted<Result<Changed, ChangeError>> {
-        let ChangeRequest { key, context, command } = request;
+        let Some(fence) = &request.fence else {
+            return self.decide_change(member, request);
+        };
+        match self.holds(fence, &fence.duty) {
+            None => Drafted::LookFirst,
+            Some(false) => {
+                let (error, line) = request.fenced(&fence.duty);
+                self.line(member, line);
+                Drafted::Answer(Err(error))
+            }
+            Some(true) => {
+                let drafted = self.decide_change(member, request);
+                if matches!(drafted, Drafted::Answer(_)) {
+                    self.guard_fence(member, fence);
+                }
+                drafted
+            }
+        }
+    }
+
+    fn decide_change(&mut self, member: usize, request: &ChangeRequest) -> Drafted<Result<Changed, ChangeError>> {
+        let ChangeRequest {
+            key,
+            context,
+            command,
+            fence: _,
+        } = request;
         let action = command.action();
         self.touch(member, key);
         let Found { record: current, sure } = match self.look(key) {

@@ -1,13 +1,15 @@
 //! Deliveries in a draft: they never go back, and touch no record; only who enables a webhook leaves a line (I6).
 
 use runledger_domain::{Source, Timestamp};
-use runledger_ports::{DeliveryState, WebhookName};
+use runledger_ports::{DeliveryState, Duty, Fence, FencedError, WebhookName};
 
 use super::{Common, Draft, Drafted};
+use crate::operation::DeliveryAnswer;
 
 /// What is to happen to the state of a webhook.
 pub(crate) enum DeliveryOrder {
     Keep {
+        fence: Option<Fence>,
         name: WebhookName,
         state: DeliveryState,
     },
@@ -25,6 +27,14 @@ impl DeliveryOrder {
             Self::Keep { name, .. } | Self::Enable { name, .. } => name,
         }
     }
+
+    /// What it goes with.
+    pub(crate) const fn fence(&self) -> Option<&Fence> {
+        match self {
+            Self::Keep { fence, .. } => fence.as_ref(),
+            Self::Enable { .. } => None,
+        }
+    }
 }
 
 /// The state of a webhook that the call keeps.
@@ -37,12 +47,23 @@ pub(super) struct TouchedDelivery {
 
 impl Draft<'_> {
     /// The state as it is kept, or as it stood before it was enabled; nothing when there is none to enable.
-    pub(crate) fn delivery(&mut self, member: usize, order: &DeliveryOrder) -> Drafted<Option<DeliveryState>> {
+    pub(crate) fn delivery(&mut self, member: usize, order: &DeliveryOrder) -> Drafted<DeliveryAnswer> {
         let name = order.name();
         self.groups.join(member, Common::Delivery(name.clone()));
         let Some(stored) = self.evidence.deliveries.get(name) else {
             return Drafted::LookFirst;
         };
+        let fence = order.fence();
+        if let Some(fence) = fence {
+            match self.holds(fence, &Duty::Deliver(name.clone())) {
+                Some(true) => {}
+                Some(false) => {
+                    let duty = fence.duty.clone();
+                    return Drafted::Answer(Err(FencedError::Lost { duty }));
+                }
+                None => return Drafted::LookFirst,
+            }
+        }
         let stood = match self.deliveries.get(name) {
             Some(touched) => Some(touched.state.clone()),
             None => stored.as_ref().map(|seen| seen.state.clone()),
@@ -59,7 +80,7 @@ impl Draft<'_> {
             DeliveryOrder::Enable { by, at, .. } => {
                 self.line(member, name.line_of_enabling(stood.as_ref(), by, *at));
                 let Some(stood) = stood else {
-                    return Drafted::Answer(None);
+                    return Drafted::Answer(Ok(None));
                 };
                 (stood.clone().enabled(), stood)
             }
@@ -70,6 +91,9 @@ impl Draft<'_> {
             state,
         };
         self.deliveries.insert(name.clone(), touched);
-        Drafted::Answer(Some(answer))
+        if let Some(fence) = fence {
+            self.guard_fence(member, fence);
+        }
+        Drafted::Answer(Ok(Some(answer)))
     }
 }

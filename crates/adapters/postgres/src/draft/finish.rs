@@ -44,6 +44,11 @@ impl Draft<'_> {
             let group = self.groups.of(touched.member);
             call.deliveries.push(group, &name, touched.version, touched.state);
         }
+        for (member, fence) in std::mem::take(&mut self.fences) {
+            call.fences.group.push(self.groups.of(member));
+            call.fences.duty.push(fence.duty.to_string());
+            call.fences.epoch.push(big(fence.epoch.get()));
+        }
         for (member, line) in std::mem::take(&mut self.lines) {
             let group = self.groups.of(member);
             let lines = &mut call.lines;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use runledger_domain::access::TokenId;
 use runledger_domain::creation::JobEvidence;
 use runledger_domain::{AttemptId, ClientId, ClientLoad, NewActivity, RunId, RunKey, RunRecord, Source};
-use runledger_ports::WebhookName;
+use runledger_ports::{Duty, Fence, WebhookName};
 
 pub(crate) use self::create::{Prepared, is_minted_job};
 pub(crate) use self::delivery::DeliveryOrder;
@@ -51,6 +51,7 @@ pub(crate) struct Draft<'a> {
     /// By how much what clients hold has changed, run by run.
     loads: BTreeMap<(RunId, ClientId), (i64, i64)>,
     guards: HashMap<Guarded, (usize, (i64, i64))>,
+    fences: Vec<(usize, Fence)>,
     lines: Vec<(usize, NewActivity)>,
     /// Whether a quota is decided in this call: then what clients hold is something that operations have in common.
     quotas: bool,
@@ -110,6 +111,7 @@ impl<'a> Draft<'a> {
             deliveries: HashMap::new(),
             loads: BTreeMap::new(),
             guards: HashMap::new(),
+            fences: Vec::new(),
             lines: Vec::new(),
             quotas,
         }
@@ -202,6 +204,17 @@ impl<'a> Draft<'a> {
             let read = (crate::columns::big(load.records), crate::columns::big(load.notes));
             self.guards.insert(Guarded::Load(client.clone()), (member, read));
         }
+    }
+
+    /// Whether what this duty writes may be written with this fence; `None` when it was not read.
+    fn holds(&self, fence: &Fence, duty: &Duty) -> Option<bool> {
+        let last = self.evidence.duties.get(&fence.duty)?;
+        Some(fence.duty == *duty && *last == Some(crate::columns::big(fence.epoch.get())))
+    }
+
+    /// The call is written only if the duty is still as it was read.
+    fn guard_fence(&mut self, member: usize, fence: &Fence) {
+        self.fences.push((member, fence.clone()));
     }
 
     /// Whether the record under this key can be [replaced](Self::replace).

@@ -10,18 +10,9 @@ use super::{PAUSE, Shared};
 use crate::cache::Cache;
 use crate::call::{Call, Done};
 use crate::draft::{Draft, Drafted};
-use crate::error::StoreError;
+use crate::error::{GONE, StoreError, passes};
 use crate::evidence::{Evidence, Seen};
 use crate::operation::{Answer, Operation, WantedOnce};
-
-/// Errors that pass by themselves: serialization, deadlock, a lock or a statement that took too long, a call that comes
-/// after its settlement, a database that is (still) a standby or is going down.
-const PASSING: [&str; 11] = [
-    "40001", "40P01", "55P03", "57014", "RL001", "25006", "57P01", "57P02", "57P03", "53300", GONE,
-];
-/// The statement is gone, because the schema serves this program no longer. That does not pass, and is not the operations'
-/// fault: the next connection says which program is needed.
-const GONE: &str = "42883";
 
 /// What a call needs.
 pub(super) struct Round<'w> {
@@ -176,7 +167,7 @@ impl Round<'_> {
     fn rolled_back(&mut self, placed: Vec<Placed>, reason: String, code: &str) -> Left {
         tracing::warn!(reason, "a call was rolled back");
         let mut operations: Vec<_> = placed.into_iter().map(|placed| placed.operation).collect();
-        if PASSING.contains(&code) {
+        if passes(code) {
             if code == "RL001" {
                 self.sessions.forget_server();
             }

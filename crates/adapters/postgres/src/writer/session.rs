@@ -10,7 +10,7 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use super::Shared;
-use crate::call::{Call, Done, SETTLE, WRITE, WRITE_DELIVERIES};
+use crate::call::{Call, Done, SETTLE, WRITE, WRITE_DELIVERIES, WRITE_FENCED, WrittenBy};
 use crate::connect::{Connection, Connector, Session};
 use crate::error::{Fate, StoreError, fate, text_of};
 use crate::evidence::{Evidence, READ, Wanted};
@@ -36,6 +36,7 @@ struct Open {
     connection: Connection,
     write: Statement,
     write_deliveries: Statement,
+    write_fenced: Statement,
     read: Statement,
     settle: Statement,
 }
@@ -119,10 +120,10 @@ impl Sessions {
         self.last_call += 1;
         let number = self.last_call;
         let open = self.opened()?;
-        let write = if call.keeps_deliveries() {
-            &open.write_deliveries
-        } else {
-            &open.write
+        let write = match call.written_by() {
+            WrittenBy::Plain => &open.write,
+            WrittenBy::Deliveries => &open.write_deliveries,
+            WrittenBy::Fenced => &open.write_fenced,
         };
         let sending = call.send(&open.connection.client, write, server, number);
         let Ok(sent) = tokio::time::timeout(self.step, sending).await else {
@@ -213,12 +214,14 @@ impl Sessions {
             schema::check(&connection.client).await?;
             let write = connection.client.prepare(WRITE).await?;
             let write_deliveries = connection.client.prepare(WRITE_DELIVERIES).await?;
+            let write_fenced = connection.client.prepare(WRITE_FENCED).await?;
             let read = connection.client.prepare(READ).await?;
             let settle = connection.client.prepare(SETTLE).await?;
             self.open = Some(Open {
                 connection,
                 write,
                 write_deliveries,
+                write_fenced,
                 read,
                 settle,
             });

@@ -98,7 +98,8 @@ impl Database {
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                    WHERE datname = current_database() AND pid <> pg_backend_pid();
                  SET session_replication_role = replica;
-                 TRUNCATE run, minted, reference, activity, token, client_load, opening, delivery;
+                 TRUNCATE run, minted, reference, activity, token, client_load, opening, delivery, lease, outbox,
+                   outbox_entry, removed_row;
                  UPDATE tally SET records = 0;
                  UPDATE head SET seq = 0, record = 0, hash = decode(repeat('00', 32), 'hex');",
             )

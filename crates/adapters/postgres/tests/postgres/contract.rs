@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runledger_contract::{AfterDoubt, Handles, OpenStore, Support};
+use runledger_contract::{AfterDoubt, Handles, OpenStore, Support, Writers};
 use runledger_postgres::PostgresStore;
 
 use crate::bed::{Database, options, server};
@@ -26,7 +26,8 @@ impl OnServer {
 #[async_trait::async_trait]
 impl OpenStore for OnServer {
     fn handles(&self) -> Handles {
-        Handles::of(self.store.as_ref().expect("it is open"))
+        let store = self.store.as_ref().expect("it is open");
+        Handles::of(store).with_duties(store)
     }
 
     async fn reopen(&mut self) -> Support {
@@ -47,6 +48,10 @@ impl OpenStore for OnServer {
     async fn doubt(&mut self) -> Support {
         self.proxy.set(Mode::LoseAnswerThenAway);
         Support::Done
+    }
+
+    fn writers(&self) -> Writers {
+        Writers::Several
     }
 
     fn after_doubt(&self) -> AfterDoubt {

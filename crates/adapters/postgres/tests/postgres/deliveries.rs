@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runledger_domain::Timestamp;
 use runledger_ports::{
-    ActivityFilter, DeliveryState, DeliveryStore as _, PageSize, RunReader as _, Unavailable, WebhookName,
+    ActivityFilter, DeliveryState, DeliveryStore as _, FencedError, PageSize, RunReader as _, Unavailable, WebhookName,
 };
 
 use crate::bed::{Database, connect};
@@ -28,12 +28,12 @@ async fn who_enables_a_webhook_that_another_server_delivers_to_goes_on_where_tha
     let (one, other) = (open(&database.url()).await, open(&database.url()).await);
     let name: WebhookName = "billing".parse().unwrap();
     for store in [&one, &other] {
-        store.keep_delivery(&name, disabled(4)).await.unwrap();
+        store.keep_delivery(None, &name, disabled(4)).await.unwrap();
     }
     let admin = hold_the_head(&database).await;
     let kept = tokio::spawn({
         let (one, name) = (Arc::clone(&one), name.clone());
-        async move { one.keep_delivery(&name, disabled(9)).await }
+        async move { one.keep_delivery(None, &name, disabled(9)).await }
     });
     until_waiting(&admin, 1).await;
     let enabled = tokio::spawn({
@@ -68,7 +68,12 @@ async fn a_delivery_of_two_servers_only_goes_forward() {
         .map(|position| {
             let store = Arc::clone(&stores[usize::from(position % 2 == 0)]);
             let name = name.clone();
-            tokio::spawn(async move { (position, store.keep_delivery(&name, disabled(position)).await.unwrap()) })
+            tokio::spawn(async move {
+                (
+                    position,
+                    store.keep_delivery(None, &name, disabled(position)).await.unwrap(),
+                )
+            })
         })
         .collect();
     for caller in callers {
@@ -89,7 +94,7 @@ async fn a_delivery_whose_connection_is_lost_is_kept_once() {
     for mode in [Mode::LoseAnswer, Mode::LoseRequest, Mode::KeepRequest] {
         for position in [4, 9] {
             proxy.set(mode);
-            let kept = store.keep_delivery(&name, disabled(position)).await.unwrap();
+            let kept = store.keep_delivery(None, &name, disabled(position)).await.unwrap();
             assert!(kept.position >= position, "{mode:?}: {kept:?}");
             version += 1;
             // Each is one change of the row, whatever was lost.
@@ -120,12 +125,15 @@ async fn a_delivery_in_doubt_is_unavailable_until_it_is_known() {
     let database = Database::fresh().await;
     let (proxy, store) = through(&database).await;
     let name: WebhookName = "billing".parse().unwrap();
-    store.keep_delivery(&name, disabled(4)).await.unwrap();
+    store.keep_delivery(None, &name, disabled(4)).await.unwrap();
     proxy.set(Mode::LoseAnswerThenAway);
-    let kept = store.keep_delivery(&name, disabled(9)).await;
-    assert!(matches!(kept, Err(Unavailable::Failed { .. })), "{kept:?}");
+    let kept = store.keep_delivery(None, &name, disabled(9)).await;
+    assert!(
+        matches!(kept, Err(FencedError::Unavailable(Unavailable::Failed { .. }))),
+        "{kept:?}"
+    );
     proxy.set(Mode::Through);
     // The database had done it: an older state does not take it back.
-    assert_eq!(store.keep_delivery(&name, disabled(5)).await, Ok(disabled(9)));
+    assert_eq!(store.keep_delivery(None, &name, disabled(5)).await, Ok(disabled(9)));
     assert_eq!(chain(&store).await, 0);
 }

@@ -1,5 +1,6 @@
 //! Between a store and the server: a connection that can be lost at the worst moments.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// How many values the write statements have, without deliveries and with them: no others have as many.
-const VALUES_OF_A_WRITE: [u16; 2] = [50, 58];
+/// What the text of every statement that writes has in it, and what that of one has that only settles.
+const WRITE: &[u8] = b" ledger_";
+const SETTLEMENT: &[u8] = b" ledger_settle";
 
 /// What happens to what is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -158,6 +160,8 @@ async fn gone(mode: &mut watch::Receiver<Mode>) {
 struct Frames {
     waiting: Vec<u8>,
     begun: bool,
+    /// The names of the statements that write.
+    writes: HashSet<Vec<u8>>,
 }
 
 impl Frames {
@@ -171,10 +175,10 @@ impl Frames {
                 return found;
             };
             let length = u32::from_be_bytes(length.try_into().unwrap()) as usize + kind;
-            // The values of a bind come late in it, but their number comes early.
+            // The values of a bind come late in it, but the name of its statement comes early.
             if self.begun
                 && self.waiting[0] == b'B'
-                && values(&self.waiting[5..]).is_some_and(|values| VALUES_OF_A_WRITE.contains(&values))
+                && statement_of(&self.waiting[5..]).is_some_and(|name| self.writes.contains(name))
             {
                 found = true;
             }
@@ -182,17 +186,24 @@ impl Frames {
                 return found;
             }
             let message: Vec<u8> = self.waiting.drain(..length).collect();
+            if self.begun && message[0] == b'P' && is_write(&message) {
+                let end = message[5..].iter().position(|byte| *byte == 0).unwrap();
+                self.writes.insert(message[5..5 + end].to_vec());
+            }
             // A request for TLS comes before the beginning, which alone names the user.
             self.begun |= message.windows(4).any(|window| window == b"user");
         }
     }
 }
 
-/// The number of values in a bind message: behind two names and a list of formats.
-fn values(body: &[u8]) -> Option<u16> {
+/// The statement that a bind message names, behind a portal.
+fn statement_of(body: &[u8]) -> Option<&[u8]> {
     let portal = body.iter().position(|byte| *byte == 0)? + 1;
-    let statement = portal + body[portal..].iter().position(|byte| *byte == 0)? + 1;
-    let number = |at: usize| Some(u16::from_be_bytes(body.get(at..at + 2)?.try_into().ok()?));
-    let formats = usize::from(number(statement)?);
-    number(statement + 2 + 2 * formats)
+    let length = body[portal..].iter().position(|byte| *byte == 0)?;
+    Some(&body[portal..portal + length])
+}
+
+fn is_write(parse: &[u8]) -> bool {
+    let holds = |text: &[u8]| parse.windows(text.len()).any(|window| window == text);
+    holds(WRITE) && !holds(SETTLEMENT)
 }

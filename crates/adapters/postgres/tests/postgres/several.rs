@@ -35,10 +35,10 @@ pub(crate) async fn create(store: &PostgresStore, of: &str, attempt: &str) -> Re
 }
 
 pub(crate) fn add(of: &str, update_id: Option<&str>) -> ChangeRequest {
-    ChangeRequest {
-        key: key(of),
-        context: ChangeContext::new("batch_process".parse().unwrap(), Timestamp::EPOCH),
-        command: Command::Update(Update {
+    ChangeRequest::new(
+        key(of),
+        ChangeContext::new("batch_process".parse().unwrap(), Timestamp::EPOCH),
+        Command::Update(Update {
             metrics: MetricChange {
                 add: [("items".parse().unwrap(), "1".parse().unwrap())].into(),
                 ..MetricChange::default()
@@ -46,7 +46,7 @@ pub(crate) fn add(of: &str, update_id: Option<&str>) -> ChangeRequest {
             update_id: update_id.map(|id| id.parse().unwrap()),
             ..Update::default()
         }),
-    }
+    )
 }
 
 pub(crate) async fn open(url: &str) -> Arc<PostgresStore> {

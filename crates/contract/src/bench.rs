@@ -14,7 +14,7 @@ use runledger_domain::{
 use runledger_ports::{ChangeError, ChangeRequest, Changed, CreateError, CreateOutcome, Unavailable};
 use tokio::sync::Mutex;
 
-pub(crate) use self::duties::{DutyBench, LONG, SHORT, TARGET, mark};
+pub(crate) use self::duties::{LONG, SHORT, TARGET, mark};
 pub(crate) use self::reading::Everything;
 use crate::fixture::{intent, source};
 use crate::rules::Held;

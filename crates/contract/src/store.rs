@@ -27,16 +27,25 @@ pub struct Handles {
     /// Keeps how far the log was delivered.
     pub deliveries: Arc<dyn DeliveryStore>,
     /// Gives a duty to one at a time.
-    pub leases: Option<Arc<dyn LeaseStore>>,
+    pub leases: Arc<dyn LeaseStore>,
     /// Remembers what is to be copied elsewhere.
-    pub outbox: Option<Arc<dyn OutboxStore>>,
+    pub outbox: Arc<dyn OutboxStore>,
 }
 
 impl Handles {
     /// The capabilities of a store that has them all.
     pub fn of<S>(store: &Arc<S>) -> Self
     where
-        S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + TokenStore + DeliveryStore + 'static,
+        S: RunReader
+            + RunChanger
+            + RunCreator
+            + ActivityLog
+            + ActivityWatch
+            + TokenStore
+            + DeliveryStore
+            + LeaseStore
+            + OutboxStore
+            + 'static,
     {
         Self {
             reader: Arc::clone(store) as Arc<dyn RunReader>,
@@ -46,18 +55,8 @@ impl Handles {
             watch: Arc::clone(store) as Arc<dyn ActivityWatch>,
             tokens: Arc::clone(store) as Arc<dyn TokenStore>,
             deliveries: Arc::clone(store) as Arc<dyn DeliveryStore>,
-            leases: None,
-            outbox: None,
-        }
-    }
-
-    /// The same, and those that only some stores have yet.
-    #[must_use]
-    pub fn with_duties<S: LeaseStore + OutboxStore + 'static>(self, store: &Arc<S>) -> Self {
-        Self {
-            leases: Some(Arc::clone(store) as Arc<dyn LeaseStore>),
-            outbox: Some(Arc::clone(store) as Arc<dyn OutboxStore>),
-            ..self
+            leases: Arc::clone(store) as Arc<dyn LeaseStore>,
+            outbox: Arc::clone(store) as Arc<dyn OutboxStore>,
         }
     }
 }

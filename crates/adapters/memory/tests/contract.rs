@@ -11,7 +11,7 @@ struct InMemory(Arc<MemoryStore>);
 #[async_trait]
 impl OpenStore for InMemory {
     fn handles(&self) -> Handles {
-        Handles::of(&self.0).with_duties(&self.0)
+        Handles::of(&self.0)
     }
 
     async fn reopen(&mut self) -> Support {

@@ -1,19 +1,16 @@
 //! Duties on the bench: taking them, and what their holders write.
 
-use std::ops::Deref;
-use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_domain::{RunKey, Timestamp};
 use runledger_ports::{
-    Duty, Fence, FencedError, Lease, LeaseStore, Mark, OutboxCounts, OutboxEntry, OutboxHead, OutboxStore, PageSize,
-    RemovedRow, RowState, StepKind, Taken, Unavailable,
+    Duty, Fence, FencedError, Lease, Mark, OutboxCounts, OutboxEntry, OutboxHead, PageSize, RemovedRow, RowState,
+    StepKind, Taken,
 };
 
 use super::Bench;
 use crate::fixture::{at, key, source};
 use crate::rules::Held;
-use crate::store::StoreUnderTest;
 
 /// Longer than any rule takes.
 pub(crate) const LONG: Duration = Duration::from_hours(1);
@@ -24,54 +21,14 @@ const ASKED_MAX: u32 = 400;
 /// How long to wait before asking again.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
-/// A bench with a store that has leases and an outbox.
-#[derive(Clone)]
-pub(crate) struct DutyBench {
-    bench: Bench,
-    pub(crate) leases: Arc<dyn LeaseStore>,
-    pub(crate) outbox: Arc<dyn OutboxStore>,
-}
-
-impl Deref for DutyBench {
-    type Target = Bench;
-
-    fn deref(&self) -> &Bench {
-        &self.bench
-    }
-}
-
-impl DutyBench {
-    pub(crate) async fn open(rule: &'static str, store: &dyn StoreUnderTest) -> Option<Self> {
-        Self::on(Bench::open(rule, store).await)
-    }
-
-    fn on(bench: Bench) -> Option<Self> {
-        let (leases, outbox) = (bench.store.leases.clone()?, bench.store.outbox.clone()?);
-        Some(Self { bench, leases, outbox })
-    }
-
-    /// As [`Bench::reopen`]; nothing when the store does not keep its data.
-    pub(crate) async fn reopen(self) -> Option<Self> {
-        let Self { bench, leases, outbox } = self;
-        drop((leases, outbox));
-        bench.reopen().await.ok().and_then(Self::on)
-    }
-
-    /// As [`Bench::crash`]; nothing when the store does not keep its data.
-    pub(crate) async fn crash(self) -> Option<Self> {
-        let Self { bench, leases, outbox } = self;
-        drop((leases, outbox));
-        bench.crash().await.ok().and_then(Self::on)
-    }
-
-    fn answered<T>(&self, what: &str, answer: Result<T, Unavailable>) -> Held<T> {
-        answer.or_else(|error| self.broken(format!("{what} of a healthy store: {error}")))
-    }
-
+impl Bench {
     // Leases.
 
     pub(crate) async fn want(&self, duty: &Duty, holder: &str, time: Duration) -> Held<Taken> {
-        self.answered("take_lease", self.leases.take_lease(duty, &source(holder), time).await)
+        self.available(
+            "take_lease",
+            self.store.leases.take_lease(duty, &source(holder), time).await,
+        )
     }
 
     /// Takes a duty that nobody has.
@@ -96,11 +53,11 @@ impl DutyBench {
     }
 
     pub(crate) async fn end(&self, fence: &Fence) -> Held {
-        self.answered("end_lease", self.leases.end_lease(fence).await)
+        self.available("end_lease", self.store.leases.end_lease(fence).await)
     }
 
     pub(crate) async fn all_leases(&self) -> Held<Vec<Lease>> {
-        self.answered("leases", self.leases.leases().await)
+        self.available("leases", self.store.leases.leases().await)
     }
 
     /// What was written, or not, with a fence that is lost.
@@ -123,26 +80,29 @@ impl DutyBench {
     /// Takes the duty to project, and begins the outbox.
     pub(crate) async fn begun(&self) -> Held<Fence> {
         let fence = self.take(&Duty::Project, "first_server", LONG).await?;
-        self.kept("begin_outbox", self.outbox.begin_outbox(&fence, TARGET, 0).await)?;
+        self.kept("begin_outbox", self.store.outbox.begin_outbox(&fence, TARGET, 0).await)?;
         Ok(fence)
     }
 
     pub(crate) async fn mark(&self, fence: &Fence, position: u64, marks: &[(&str, u64, i64)]) -> Held {
         let marks = marks.iter().map(|(of, line, due)| mark(of, *line, *due)).collect();
-        self.kept("mark_outbox", self.outbox.mark_outbox(fence, position, marks).await)
+        self.kept(
+            "mark_outbox",
+            self.store.outbox.mark_outbox(fence, position, marks).await,
+        )
     }
 
     pub(crate) async fn keep_rows(&self, fence: &Fence, rows: Vec<(RunKey, Timestamp, RowState)>) -> Held {
-        self.kept("keep_rows", self.outbox.keep_rows(fence, rows).await)
+        self.kept("keep_rows", self.store.outbox.keep_rows(fence, rows).await)
     }
 
     pub(crate) async fn head(&self) -> Held<Option<OutboxHead>> {
-        self.answered("outbox", self.outbox.outbox().await)
+        self.available("outbox", self.store.outbox.outbox().await)
     }
 
     pub(crate) async fn entries(&self, of: &[&str]) -> Held<Vec<Option<OutboxEntry>>> {
         let keys: Vec<RunKey> = of.iter().map(|name| key(name)).collect();
-        self.answered("entries", self.outbox.entries(&keys).await)
+        self.available("entries", self.store.outbox.entries(&keys).await)
     }
 
     /// The entries at a step, page by page.
@@ -151,8 +111,8 @@ impl DutyBench {
         let (mut found, mut after) = (Vec::<OutboxEntry>::new(), None);
         for _ in 0..PAGES_MAX {
             let size = PageSize::new(page).unwrap_or_default();
-            let entries = self.outbox.entries_in(step, after.as_ref(), size).await;
-            let entries = self.answered("entries_in", entries)?;
+            let entries = self.store.outbox.entries_in(step, after.as_ref(), size).await;
+            let entries = self.available("entries_in", entries)?;
             self.holds(entries.len() <= page as usize, || "a page holds too much".to_owned())?;
             let Some(last) = entries.last() else {
                 return Ok(found);
@@ -164,13 +124,13 @@ impl DutyBench {
     }
 
     pub(crate) async fn counts_of_outbox(&self) -> Held<OutboxCounts> {
-        self.answered("outbox_counts", self.outbox.outbox_counts().await)
+        self.available("outbox_counts", self.store.outbox.outbox_counts().await)
     }
 
     /// Everything of the outbox that concerns these records.
     pub(crate) async fn all_of_outbox(&self, of: &[&str]) -> Held<AllOfOutbox> {
-        let removed = self.outbox.removed_rows(0, PageSize::default()).await;
-        let removed = self.answered("removed_rows", removed)?;
+        let removed = self.store.outbox.removed_rows(0, PageSize::default()).await;
+        let removed = self.available("removed_rows", removed)?;
         Ok((self.head().await?, self.entries(of).await?, removed))
     }
 }

@@ -3,7 +3,7 @@
 use runledger_domain::{RecordKind, RunKey, Timestamp};
 use runledger_ports::{OutboxCounts, OutboxEntry, PageSize, RowState, StepKind};
 
-use crate::bench::DutyBench;
+use crate::bench::Bench;
 use crate::fixture::{JOB, at, key};
 use crate::rules::Held;
 use crate::rules::outbox::{entry, every_row, shows};
@@ -13,9 +13,9 @@ fn keys(entries: &[OutboxEntry]) -> Vec<String> {
     entries.iter().map(|entry| entry.key.to_string()).collect()
 }
 
-async fn due(bench: &DutyBench, kind: RecordKind, now: i64, entries: u32) -> Held<Vec<OutboxEntry>> {
+async fn due(bench: &Bench, kind: RecordKind, now: i64, entries: u32) -> Held<Vec<OutboxEntry>> {
     let size = PageSize::new(entries).unwrap_or_default();
-    match bench.outbox.due_entries(kind, at(now), size).await {
+    match bench.store.outbox.due_entries(kind, at(now), size).await {
         Ok(due) => Ok(due),
         Err(error) => bench.broken(format!("due_entries of a healthy store: {error}")),
     }
@@ -27,9 +27,7 @@ async fn due(bench: &DutyBench, kind: RecordKind, now: i64, entries: u32) -> Hel
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn due_are_those_that_wait_earliest_first(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("due_are_those_that_wait_earliest_first", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("due_are_those_that_wait_earliest_first", store).await;
     let clients: Vec<String> = (0..6).map(|number| format!("{JOB}-c{}", 9 - number)).collect();
     let names: Vec<&str> = clients.iter().map(String::as_str).collect();
     bench.job_with(&[JOB]).await?;
@@ -78,9 +76,7 @@ pub async fn due_are_those_that_wait_earliest_first(store: &dyn StoreUnderTest) 
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn entries_at_a_step_are_found_and_counted(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("entries_at_a_step_are_found_and_counted", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("entries_at_a_step_are_found_and_counted", store).await;
     let clients: Vec<String> = (0..12).map(|number| format!("{JOB}-c{:02}", 99 - number)).collect();
     let names: Vec<&str> = clients.iter().map(String::as_str).collect();
     bench.job_with(&[JOB]).await?;
@@ -116,6 +112,7 @@ pub async fn entries_at_a_step_are_found_and_counted(store: &dyn StoreUnderTest)
     bench.same("the idle entries", &idle, &Vec::new())?;
     let nowhere = key("nowhere");
     let after = bench
+        .store
         .outbox
         .entries_in(StepKind::Claimed, Some(&nowhere), PageSize::default());
     let after = after.await.map(|entries| entries.len());

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use runledger_domain::Command;
 use runledger_ports::{ChangeError, ChangeRequest, Changed, DeliveryState, Duty, Fence, FencedError, WebhookName};
 
-use crate::bench::{DutyBench, LONG, SHORT};
+use crate::bench::{Bench, LONG, SHORT};
 use crate::fixture::{ACME, JOB, OTHER_ACME, request, text};
 use crate::rules::Held;
 use crate::store::StoreUnderTest;
@@ -41,9 +41,7 @@ fn with(fence: &Fence, request: ChangeRequest) -> ChangeRequest {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn a_lost_fence_changes_nothing_but_the_log(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("a_lost_fence_changes_nothing_but_the_log", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("a_lost_fence_changes_nothing_but_the_log", store).await;
     bench.job_with(&[JOB, ACME]).await?;
     let first = bench.take(&Duty::Sweep, "first_server", LONG).await?;
     bench
@@ -89,9 +87,7 @@ pub async fn a_lost_fence_changes_nothing_but_the_log(store: &dyn StoreUnderTest
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn a_lost_fence_keeps_no_delivery(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("a_lost_fence_keeps_no_delivery", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("a_lost_fence_keeps_no_delivery", store).await;
     let duty = Duty::Deliver(billing());
     let first = bench.take(&duty, "first_server", LONG).await?;
     let others = [Duty::Sweep, Duty::Deliver(text("other"))];
@@ -138,7 +134,7 @@ impl Writer {
     }
 
     /// Whether it was written; an error when the store broke down.
-    async fn write(self, bench: &DutyBench, fence: &Fence, number: u64) -> Held<bool> {
+    async fn write(self, bench: &Bench, fence: &Fence, number: u64) -> Held<bool> {
         match self {
             Self::Changes => match bench.change(with(fence, request(ACME, 1, Command::Heartbeat))).await? {
                 Ok(Changed::Applied { .. }) => Ok(true),
@@ -160,7 +156,7 @@ impl Writer {
     }
 
     /// What shows whether anything was written.
-    async fn written(self, bench: &DutyBench) -> Held<u64> {
+    async fn written(self, bench: &Bench) -> Held<u64> {
         match self {
             Self::Changes => Ok(bench.record(ACME).await?.version()),
             Self::Delivers => match bench.store.deliveries.deliveries().await {
@@ -176,14 +172,12 @@ impl Writer {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn nothing_is_changed_past_a_taking(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("nothing_is_changed_past_a_taking", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("nothing_is_changed_past_a_taking", store).await;
     bench.job_with(&[JOB, ACME]).await?;
     for writer in [Writer::Changes, Writer::Delivers] {
         let mut fence = bench.take(&writer.duty(), "first_server", LONG).await?;
         for round in 1..=ROUNDS {
-            bench.kept("keep_lease", bench.leases.keep_lease(&fence, SHORT).await)?;
+            bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, SHORT).await)?;
             let (callers, old) = (bench.clone(), fence.clone());
             let taken = Arc::new(AtomicBool::new(false));
             let is_taken = Arc::clone(&taken);

@@ -3,7 +3,7 @@
 use runledger_domain::Timestamp;
 use runledger_ports::{Duty, Fence, FencedError, Lease, Taken, WebhookName};
 
-use crate::bench::{DutyBench, LONG, SHORT};
+use crate::bench::{Bench, LONG, SHORT};
 use crate::fixture::{source, text};
 use crate::rules::Held;
 use crate::rules::log::play;
@@ -22,9 +22,7 @@ fn deliver(name: &str) -> Duty {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn a_duty_has_one_holder_at_a_time(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("a_duty_has_one_holder_at_a_time", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("a_duty_has_one_holder_at_a_time", store).await;
     bench.same("the leases of a new store", &bench.all_leases().await?, &Vec::new())?;
     let duties = [Duty::Sweep, deliver("b"), Duty::Project, deliver("a")];
     for duty in &duties {
@@ -63,9 +61,7 @@ pub async fn a_duty_has_one_holder_at_a_time(store: &dyn StoreUnderTest) -> Held
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn of_many_who_want_a_duty_one_gets_it(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("of_many_who_want_a_duty_one_gets_it", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("of_many_who_want_a_duty_one_gets_it", store).await;
     for round in 1..=4 {
         let callers = bench.clone();
         let taken = race(CALLERS, move |number| {
@@ -88,7 +84,7 @@ pub async fn of_many_who_want_a_duty_one_gets_it(store: &dyn StoreUnderTest) -> 
             bench.end(fence).await?;
         } else {
             // Over at once: the next round takes it from a holder whose time is up.
-            bench.kept("keep_lease", bench.leases.keep_lease(fence, SHORT).await)?;
+            bench.kept("keep_lease", bench.store.leases.keep_lease(fence, SHORT).await)?;
             tokio::time::sleep(SHORT * 2).await;
         }
     }
@@ -100,27 +96,25 @@ pub async fn of_many_who_want_a_duty_one_gets_it(store: &dyn StoreUnderTest) -> 
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn a_duty_whose_time_is_over_is_given_again(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("a_duty_whose_time_is_over_is_given_again", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("a_duty_whose_time_is_over_is_given_again", store).await;
     let first = bench.take(&Duty::Sweep, "first_server", SHORT).await?;
     let second = bench.take_over(&Duty::Sweep, "second_server", LONG).await?;
     bench.same("the epoch of the second taking", &second.epoch.get(), &2)?;
-    let kept = bench.leases.keep_lease(&first, LONG).await;
+    let kept = bench.store.leases.keep_lease(&first, LONG).await;
     bench.is_lost("keep_lease", &first, &kept)?;
-    bench.kept("keep_lease", bench.leases.keep_lease(&second, LONG).await)?;
+    bench.kept("keep_lease", bench.store.leases.keep_lease(&second, LONG).await)?;
     // What never was is not held either.
     let unheard_of = Fence {
         epoch: second.epoch.saturating_add(1),
         ..second.clone()
     };
-    let kept = bench.leases.keep_lease(&unheard_of, LONG).await;
+    let kept = bench.store.leases.keep_lease(&unheard_of, LONG).await;
     bench.is_lost("keep_lease", &unheard_of, &kept)?;
     let elsewhere = Fence {
         duty: Duty::Project,
         ..second
     };
-    let kept = bench.leases.keep_lease(&elsewhere, LONG).await;
+    let kept = bench.store.leases.keep_lease(&elsewhere, LONG).await;
     bench.is_lost("keep_lease", &elsewhere, &kept)
 }
 
@@ -129,11 +123,9 @@ pub async fn a_duty_whose_time_is_over_is_given_again(store: &dyn StoreUnderTest
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn a_kept_duty_lasts_from_then_on(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("a_kept_duty_lasts_from_then_on", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("a_kept_duty_lasts_from_then_on", store).await;
     let fence = bench.take(&Duty::Sweep, "first_server", LONG).await?;
-    bench.kept("keep_lease", bench.leases.keep_lease(&fence, LONG * 3).await)?;
+    bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, LONG * 3).await)?;
     let leases = bench.all_leases().await?;
     bench.holds(leases.iter().all(|lease| lease.left > LONG * 2), || {
         format!("a duty that was kept for three hours: {leases:?}")
@@ -143,7 +135,7 @@ pub async fn a_kept_duty_lasts_from_then_on(store: &dyn StoreUnderTest) -> Held 
         &leases.first().map(|lease| lease.fence.clone()),
         &Some(fence.clone()),
     )?;
-    bench.kept("keep_lease", bench.leases.keep_lease(&fence, SHORT).await)?;
+    bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, SHORT).await)?;
     bench.take_over(&Duty::Sweep, "second_server", LONG).await?;
     Ok(())
 }
@@ -154,9 +146,7 @@ pub async fn a_kept_duty_lasts_from_then_on(store: &dyn StoreUnderTest) -> Held 
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn a_duty_that_was_given_up_is_free(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("a_duty_that_was_given_up_is_free", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("a_duty_that_was_given_up_is_free", store).await;
     let first = bench.take(&Duty::Sweep, "first_server", LONG).await?;
     bench.end(&first).await?;
     let leases = bench.all_leases().await?;
@@ -164,7 +154,7 @@ pub async fn a_duty_that_was_given_up_is_free(store: &dyn StoreUnderTest) -> Hel
         leases.len() == 1 && leases.iter().all(|lease| lease.left.is_zero()),
         || format!("what is listed of a duty that was given up: {leases:?}"),
     )?;
-    let kept = bench.leases.keep_lease(&first, LONG).await;
+    let kept = bench.store.leases.keep_lease(&first, LONG).await;
     bench.is_lost("keep_lease", &first, &kept)?;
     let second = bench.take(&Duty::Sweep, "second_server", LONG).await?;
     bench.same("the epoch of the second taking", &second.epoch.get(), &2)?;
@@ -182,9 +172,7 @@ pub async fn a_duty_that_was_given_up_is_free(store: &dyn StoreUnderTest) -> Hel
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn epochs_grow_when_a_store_is_opened_again(store: &dyn StoreUnderTest) -> Held {
     for crashes in [false, true] {
-        let Some(bench) = DutyBench::open("epochs_grow_when_a_store_is_opened_again", store).await else {
-            return Ok(());
-        };
+        let bench = Bench::open("epochs_grow_when_a_store_is_opened_again", store).await;
         let writers = bench.writers().await;
         let ended = bench.take(&Duty::Project, "first_server", LONG).await?;
         bench.end(&ended).await?;
@@ -196,8 +184,8 @@ pub async fn epochs_grow_when_a_store_is_opened_again(store: &dyn StoreUnderTest
         } else {
             bench.reopen().await
         };
-        let Some(bench) = bench else { return Ok(()) };
-        let kept = bench.leases.keep_lease(&second, LONG).await;
+        let Ok(bench) = bench else { return Ok(()) };
+        let kept = bench.store.leases.keep_lease(&second, LONG).await;
         match writers {
             Writers::One => bench.is_lost("keep_lease", &second, &kept)?,
             Writers::Several => {
@@ -220,26 +208,25 @@ pub async fn epochs_grow_when_a_store_is_opened_again(store: &dyn StoreUnderTest
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn a_duty_in_doubt_is_not_held(store: &dyn StoreUnderTest) -> Held {
     for keeps in [false, true] {
-        let Some(bench) = DutyBench::open("a_duty_in_doubt_is_not_held", store).await else {
-            return Ok(());
-        };
+        let bench = Bench::open("a_duty_in_doubt_is_not_held", store).await;
         let fence = bench.take(&Duty::Sweep, "first_server", LONG).await?;
         if !bench.doubt().await {
             return Ok(());
         }
         if keeps {
-            let kept = bench.leases.keep_lease(&fence, LONG * 3).await;
+            let kept = bench.store.leases.keep_lease(&fence, LONG * 3).await;
             bench.holds(!matches!(kept, Err(FencedError::Lost { .. })), || {
                 "a duty in doubt was said to be lost".to_owned()
             })?;
             // A store for which that is no commit may do it, if it does.
-            if let (Ok(()), Ok(leases)) = (&kept, bench.leases.leases().await) {
+            if let (Ok(()), Ok(leases)) = (&kept, bench.store.leases.leases().await) {
                 bench.holds(leases.iter().all(|lease| lease.left > LONG * 2), || {
                     format!("a duty was answered as kept: {leases:?}")
                 })?;
             }
         } else {
             let taken = bench
+                .store
                 .leases
                 .take_lease(&Duty::Project, &source("first_server"), LONG)
                 .await;
@@ -254,16 +241,14 @@ pub async fn a_duty_in_doubt_is_not_held(store: &dyn StoreUnderTest) -> Held {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn leases_touch_no_record_and_no_line(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("leases_touch_no_record_and_no_line", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("leases_touch_no_record_and_no_line", store).await;
     play(&bench).await?;
     let before = bench.everything().await?;
     let fence = bench.take(&Duty::Sweep, "first_server", LONG).await?;
     bench.want(&Duty::Sweep, "second_server", LONG).await?;
-    bench.kept("keep_lease", bench.leases.keep_lease(&fence, LONG).await)?;
+    bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, LONG).await)?;
     bench.end(&fence).await?;
-    let _lost = bench.leases.keep_lease(&fence, LONG).await;
+    let _lost = bench.store.leases.keep_lease(&fence, LONG).await;
     bench.same("all records and lines", &bench.everything().await?, &before)?;
     let counts = bench.store.reader.counts(Timestamp::EPOCH).await;
     let lines = counts.map(|counts| counts.lines);

@@ -5,7 +5,7 @@ use runledger_ports::{
     FencedError, OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, PageSize, RemovedRow, RowState, Step,
 };
 
-use crate::bench::{DutyBench, TARGET, mark};
+use crate::bench::{Bench, TARGET, mark};
 use crate::fixture::{ACME, JOB, OTHER_ACME, OTHER_JOB, ZEN, at, key, text};
 use crate::rules::Held;
 use crate::rules::log::play;
@@ -16,7 +16,7 @@ const STRANGE: &str = "Ärger: \"no\" option \0\u{1a}0\u{1a} 🚀\n";
 /// The records of most rules, in the order of their creation.
 const ALL: [&str; 4] = [OTHER_JOB, JOB, ZEN, ACME];
 
-pub(crate) async fn with_records(bench: &DutyBench) -> Held {
+pub(crate) async fn with_records(bench: &Bench) -> Held {
     bench.job_with(&ALL).await
 }
 
@@ -74,9 +74,7 @@ pub(crate) fn every_row() -> Vec<RowState> {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn an_outbox_begins_empty(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("an_outbox_begins_empty", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("an_outbox_begins_empty", store).await;
     with_records(&bench).await?;
     bench.same("the outbox before it is begun", &bench.head().await?, &None)?;
     bench.same("its counts", &bench.counts_of_outbox().await?, &OutboxCounts::default())?;
@@ -84,13 +82,13 @@ pub async fn an_outbox_begins_empty(store: &dyn StoreUnderTest) -> Held {
     let removed = removed(JOB, "rec1", 5);
     bench.kept(
         "keep_removed",
-        bench.outbox.keep_removed(&fence, vec![removed.clone()]).await,
+        bench.store.outbox.keep_removed(&fence, vec![removed.clone()]).await,
     )?;
     for (target, position) in [("another", 3), ("another", 1), (TARGET, 2)] {
         bench.mark(&fence, 9, &[(JOB, 9, 0)]).await?;
         let stop = Some(stop(None));
-        bench.kept("stop_outbox", bench.outbox.stop_outbox(&fence, stop).await)?;
-        let begun = bench.outbox.begin_outbox(&fence, target, position).await;
+        bench.kept("stop_outbox", bench.store.outbox.stop_outbox(&fence, stop).await)?;
+        let begun = bench.store.outbox.begin_outbox(&fence, target, position).await;
         bench.kept("begin_outbox", begun)?;
         let head = OutboxHead {
             target: target.into(),
@@ -113,16 +111,14 @@ pub async fn an_outbox_begins_empty(store: &dyn StoreUnderTest) -> Held {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn an_outbox_that_was_not_begun_takes_nothing(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("an_outbox_that_was_not_begun_takes_nothing", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("an_outbox_that_was_not_begun_takes_nothing", store).await;
     with_records(&bench).await?;
     let fence = bench
         .take(&runledger_ports::Duty::Project, "first_server", crate::bench::LONG)
         .await?;
     let answers = [
-        bench.outbox.mark_outbox(&fence, 1, vec![mark(JOB, 1, 0)]).await,
-        bench.outbox.stop_outbox(&fence, Some(stop(None))).await,
+        bench.store.outbox.mark_outbox(&fence, 1, vec![mark(JOB, 1, 0)]).await,
+        bench.store.outbox.stop_outbox(&fence, Some(stop(None))).await,
     ];
     for answer in answers {
         bench.holds(matches!(answer, Err(FencedError::Unavailable(_))), || {
@@ -139,9 +135,7 @@ pub async fn an_outbox_that_was_not_begun_takes_nothing(store: &dyn StoreUnderTe
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn marks_raise_what_is_wanted(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("marks_raise_what_is_wanted", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("marks_raise_what_is_wanted", store).await;
     with_records(&bench).await?;
     let fence = bench.begun().await?;
     let fresh = RowState::default;
@@ -200,9 +194,7 @@ pub async fn marks_raise_what_is_wanted(store: &dyn StoreUnderTest) -> Held {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn only_marks_of_records_make_entries(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("only_marks_of_records_make_entries", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("only_marks_of_records_make_entries", store).await;
     with_records(&bench).await?;
     let fence = bench.begun().await?;
     bench
@@ -228,9 +220,7 @@ pub async fn only_marks_of_records_make_entries(store: &dyn StoreUnderTest) -> H
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn rows_are_kept_as_they_are(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("rows_are_kept_as_they_are", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("rows_are_kept_as_they_are", store).await;
     with_records(&bench).await?;
     let fence = bench.begun().await?;
     bench.mark(&fence, 4, &[(JOB, 4, 0), (ACME, 4, 0)]).await?;
@@ -259,9 +249,7 @@ pub async fn rows_are_kept_as_they_are(store: &dyn StoreUnderTest) -> Held {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn what_a_row_shows_never_goes_back(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("what_a_row_shows_never_goes_back", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("what_a_row_shows_never_goes_back", store).await;
     with_records(&bench).await?;
     let fence = bench.begun().await?;
     bench.mark(&fence, 9, &[(JOB, 9, 0)]).await?;
@@ -296,13 +284,11 @@ fn stop(until: Option<Timestamp>) -> OutboxStop {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn why_nothing_is_sent_is_kept(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("why_nothing_is_sent_is_kept", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("why_nothing_is_sent_is_kept", store).await;
     with_records(&bench).await?;
     let fence = bench.begun().await?;
     for stopped in [Some(stop(None)), Some(stop(Some(at(90)))), None] {
-        let kept = bench.outbox.stop_outbox(&fence, stopped.clone()).await;
+        let kept = bench.store.outbox.stop_outbox(&fence, stopped.clone()).await;
         bench.kept("stop_outbox", kept)?;
         bench.mark(&fence, 6, &[(JOB, 6, 0)]).await?;
         let head = OutboxHead {
@@ -330,9 +316,7 @@ fn removed(of: &str, id: &str, seconds: i64) -> RemovedRow {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn removed_rows_are_kept_as_they_were(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("removed_rows_are_kept_as_they_were", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("removed_rows_are_kept_as_they_were", store).await;
     let fence = bench.begun().await?;
     // They may be rows of what the ledger does not know.
     let rows = [
@@ -342,11 +326,12 @@ pub async fn removed_rows_are_kept_as_they_were(store: &dyn StoreUnderTest) -> H
         removed(JOB, "rec3", 1),
     ];
     for some in [&rows[..1], &rows[1..3], &[], &rows[3..]] {
-        let kept = bench.outbox.keep_removed(&fence, some.to_vec()).await;
+        let kept = bench.store.outbox.keep_removed(&fence, some.to_vec()).await;
         bench.kept("keep_removed", kept)?;
     }
     for (after, size) in [(0, 1), (0, 10), (1, 2), (3, 10), (4, 1)] {
         let found = bench
+            .store
             .outbox
             .removed_rows(after, PageSize::new(size).unwrap_or_default())
             .await;
@@ -362,9 +347,7 @@ pub async fn removed_rows_are_kept_as_they_were(store: &dyn StoreUnderTest) -> H
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn the_outbox_touches_no_record_and_no_line(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("the_outbox_touches_no_record_and_no_line", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("the_outbox_touches_no_record_and_no_line", store).await;
     play(&bench).await?;
     let before = bench.everything().await?;
     let fence = bench.begun().await?;
@@ -372,10 +355,14 @@ pub async fn the_outbox_touches_no_record_and_no_line(store: &dyn StoreUnderTest
         .mark(&fence, 4, &[(JOB, 4, 0), (ACME, 4, 0), (OTHER_ACME, 4, 0)])
         .await?;
     bench.keep_rows(&fence, vec![(key(JOB), at(0), shows(3))]).await?;
-    bench.kept("stop_outbox", bench.outbox.stop_outbox(&fence, Some(stop(None))).await)?;
+    bench.kept(
+        "stop_outbox",
+        bench.store.outbox.stop_outbox(&fence, Some(stop(None))).await,
+    )?;
     let rows = vec![removed(JOB, "rec1", 5)];
-    bench.kept("keep_removed", bench.outbox.keep_removed(&fence, rows).await)?;
+    bench.kept("keep_removed", bench.store.outbox.keep_removed(&fence, rows).await)?;
     let _due = bench
+        .store
         .outbox
         .due_entries(RecordKind::Job, at(9), PageSize::default())
         .await;

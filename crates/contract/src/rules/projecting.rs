@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use runledger_ports::{Duty, Fence, FencedError, OutboxStop, RemovedRow};
 
-use crate::bench::{DutyBench, LONG, SHORT, mark};
+use crate::bench::{Bench, LONG, SHORT, mark};
 use crate::fixture::{ACME, JOB, ZEN, at, key, text};
 use crate::rules::Held;
 use crate::rules::outbox::{shows, with_records};
@@ -36,8 +36,8 @@ const WRITES: [Write; 5] = [
 
 impl Write {
     /// Writes something that can be seen, about two records.
-    async fn with(self, bench: &DutyBench, fence: &Fence) -> Result<(), FencedError> {
-        let outbox = &bench.outbox;
+    async fn with(self, bench: &Bench, fence: &Fence) -> Result<(), FencedError> {
+        let outbox = &bench.store.outbox;
         match self {
             Self::Begin => outbox.begin_outbox(fence, "another", 7).await,
             Self::Mark => {
@@ -74,7 +74,7 @@ impl Write {
 const SEEN: [&str; 3] = [JOB, ACME, ZEN];
 
 /// An outbox with two entries and what is written with its fence.
-async fn marked(bench: &DutyBench) -> Held<Fence> {
+async fn marked(bench: &Bench) -> Held<Fence> {
     with_records(bench).await?;
     let fence = bench.begun().await?;
     bench.mark(&fence, 4, &[(JOB, 3, 0), (ACME, 4, 0)]).await?;
@@ -86,9 +86,7 @@ async fn marked(bench: &DutyBench) -> Held<Fence> {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn a_lost_fence_writes_no_outbox(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("a_lost_fence_writes_no_outbox", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("a_lost_fence_writes_no_outbox", store).await;
     let first = marked(&bench).await?;
     let other = bench.take(&Duty::Sweep, "first_server", LONG).await?;
     let before = bench.all_of_outbox(&SEEN).await?;
@@ -112,7 +110,7 @@ pub async fn a_lost_fence_writes_no_outbox(store: &dyn StoreUnderTest) -> Held {
     }
     bench.same("the outbox", &bench.all_of_outbox(&SEEN).await?, &before)?;
     // Who holds it writes; also when the time is over and nobody wants it.
-    bench.kept("keep_lease", bench.leases.keep_lease(&second, SHORT).await)?;
+    bench.kept("keep_lease", bench.store.leases.keep_lease(&second, SHORT).await)?;
     tokio::time::sleep(SHORT * 2).await;
     for write in WRITES.into_iter().rev() {
         let before = bench.all_of_outbox(&SEEN).await?;
@@ -128,13 +126,11 @@ pub async fn a_lost_fence_writes_no_outbox(store: &dyn StoreUnderTest) -> Held {
 /// # Errors
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn nothing_is_written_past_a_taking(store: &dyn StoreUnderTest) -> Held {
-    let Some(bench) = DutyBench::open("nothing_is_written_past_a_taking", store).await else {
-        return Ok(());
-    };
+    let bench = Bench::open("nothing_is_written_past_a_taking", store).await;
     with_records(&bench).await?;
     let mut fence = bench.begun().await?;
     for round in 1..=ROUNDS {
-        bench.kept("keep_lease", bench.leases.keep_lease(&fence, SHORT).await)?;
+        bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, SHORT).await)?;
         let (writer, old) = (bench.clone(), fence.clone());
         let taken = Arc::new(AtomicBool::new(false));
         let is_taken = Arc::clone(&taken);
@@ -148,7 +144,12 @@ pub async fn nothing_is_written_past_a_taking(store: &dyn StoreUnderTest) -> Hel
                 if afterwards > WRITES_AFTERWARDS {
                     return writer.broken("who has lost the duty writes on");
                 }
-                match writer.outbox.mark_outbox(&old, line, vec![mark(JOB, line, 0)]).await {
+                match writer
+                    .store
+                    .outbox
+                    .mark_outbox(&old, line, vec![mark(JOB, line, 0)])
+                    .await
+                {
                     Ok(()) => {}
                     Err(FencedError::Lost { .. }) => return Ok(()),
                     Err(error) => return writer.broken(format!("mark_outbox of a healthy store: {error}")),
@@ -180,22 +181,20 @@ pub async fn nothing_is_written_past_a_taking(store: &dyn StoreUnderTest) -> Hel
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn an_outbox_outlives_its_store(store: &dyn StoreUnderTest) -> Held {
     for crashes in [false, true] {
-        let Some(bench) = DutyBench::open("an_outbox_outlives_its_store", store).await else {
-            return Ok(());
-        };
+        let bench = Bench::open("an_outbox_outlives_its_store", store).await;
         let fence = marked(&bench).await?;
         for write in [Write::KeepRemoved, Write::Stop, Write::KeepRows, Write::Mark] {
             bench.kept("a write", write.with(&bench, &fence).await)?;
         }
         let before = bench.all_of_outbox(&SEEN).await?;
         let counts = bench.counts_of_outbox().await?;
-        bench.kept("keep_lease", bench.leases.keep_lease(&fence, SHORT).await)?;
+        bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, SHORT).await)?;
         let bench = if crashes {
             bench.crash().await
         } else {
             bench.reopen().await
         };
-        let Some(bench) = bench else { return Ok(()) };
+        let Ok(bench) = bench else { return Ok(()) };
         bench.same("the outbox", &bench.all_of_outbox(&SEEN).await?, &before)?;
         bench.same("its counts", &bench.counts_of_outbox().await?, &counts)?;
         let fence = bench.take_over(&Duty::Project, "second_server", LONG).await?;
@@ -219,12 +218,10 @@ pub async fn an_outbox_outlives_its_store(store: &dyn StoreUnderTest) -> Held {
 /// [`Violation`](crate::Violation) when the store breaks the rule.
 pub async fn an_outbox_in_doubt_is_kept_whole_or_not(store: &dyn StoreUnderTest) -> Held {
     for write in WRITES {
-        let Some(bench) = DutyBench::open("an_outbox_in_doubt_is_kept_whole_or_not", store).await else {
-            return Ok(());
-        };
+        let bench = Bench::open("an_outbox_in_doubt_is_kept_whole_or_not", store).await;
         let fence = marked(&bench).await?;
         let before = bench.all_of_outbox(&SEEN).await?;
-        bench.kept("keep_lease", bench.leases.keep_lease(&fence, SHORT * 50).await)?;
+        bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, SHORT * 50).await)?;
         if !bench.doubt().await {
             return Ok(());
         }
@@ -232,7 +229,7 @@ pub async fn an_outbox_in_doubt_is_kept_whole_or_not(store: &dyn StoreUnderTest)
         bench.holds(matches!(answer, Err(FencedError::Unavailable(_))), || {
             format!("{write:?} in doubt was answered: {answer:?}")
         })?;
-        let Some(bench) = bench.reopen().await else {
+        let Ok(bench) = bench.reopen().await else {
             return Ok(());
         };
         let found = bench.all_of_outbox(&SEEN).await?;

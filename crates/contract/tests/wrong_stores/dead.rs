@@ -28,8 +28,7 @@ fn dead<T>() -> Result<T, Unavailable> {
 #[async_trait]
 impl OpenStore for DeadStore {
     fn handles(&self) -> Handles {
-        let store = Arc::new(Self);
-        Handles::of(&store).with_duties(&store)
+        Handles::of(&Arc::new(Self))
     }
 
     async fn reopen(&mut self) -> Support {

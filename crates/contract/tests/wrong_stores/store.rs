@@ -223,7 +223,7 @@ impl OpenWrongStore {
 #[async_trait]
 impl OpenStore for OpenWrongStore {
     fn handles(&self) -> Handles {
-        Handles::of(&self.0).with_duties(&self.0)
+        Handles::of(&self.0)
     }
 
     async fn reopen(&mut self) -> Support {

@@ -52,8 +52,7 @@ impl OnDisk {
 #[async_trait::async_trait]
 impl OpenStore for OnDisk {
     fn handles(&self) -> Handles {
-        let store = self.store.as_ref().expect("it is open");
-        Handles::of(store).with_duties(store)
+        Handles::of(self.store.as_ref().expect("it is open"))
     }
 
     async fn reopen(&mut self) -> Support {

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
 use runledger_domain::{CreationContent, CreationIntent, CreationPolicy, Quotas, Timestamp};
 use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
 use runledger_ports::{
-    ActivityFilter, CreateOutcome, Cursor, DeliveryState, DeliveryStore as _, ListFilter, PageSize, RunCreator as _,
-    RunReader as _, TokenStore as _,
+    ActivityFilter, CreateOutcome, Cursor, DeliveryState, DeliveryStore as _, Duty, LeaseStore as _, ListFilter,
+    OutboxEntry, OutboxHead, OutboxStop, OutboxStore as _, PageSize, RemovedRow, RowState, RunCreator as _,
+    RunReader as _, Step, Taken, TokenStore as _,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -19,6 +21,7 @@ const SCHEMA_2: &[u8] = include_bytes!("kept/ledger-schema-2.db");
 const SCHEMA_3: &[u8] = include_bytes!("kept/ledger-schema-3.db");
 const SCHEMA_4: &[u8] = include_bytes!("kept/ledger-schema-4.db");
 const SCHEMA_5: &[u8] = include_bytes!("kept/ledger-schema-5.db");
+const SCHEMA_6: &[u8] = include_bytes!("kept/ledger-schema-6.db");
 /// What is read from them: records, lines of the log, tokens.
 const RECORDS: &str = include_str!("kept/records.jsonl");
 const LINES: &str = include_str!("kept/activity.tsv");
@@ -167,6 +170,64 @@ async fn i17_a_ledger_of_schema_5_is_what_it_was() {
         ("lineage".parse().unwrap(), disabled),
     ];
     assert_eq!(store.deliveries().await.unwrap(), kept);
+}
+
+#[tokio::test]
+async fn i17_a_ledger_of_schema_6_is_what_it_was() {
+    check(SCHEMA_6, 6, TOKENS, LINES.lines().count()).await;
+    let directory = directory(SCHEMA_6);
+    let store = open(directory.path());
+    let second = |second: i64| Timestamp::from_micros(1_758_842_321_000_000 + second * 1_000_000).unwrap();
+    let head = OutboxHead {
+        target: "airtable appAAAAAAAAAAAAAA".into(),
+        position: 9,
+        stopped: Some(OutboxStop {
+            at: second(42),
+            until: Some(second(72)),
+            reason: "asked to wait".into(),
+        }),
+    };
+    assert_eq!(store.outbox().await.unwrap(), Some(head));
+    let row = |id: &str, shown, step| RowState {
+        id: Some(id.parse().unwrap()),
+        shown,
+        digest: Some([7; 32]),
+        step,
+        failures: 1,
+    };
+    let in_doubt = Step::Unknown {
+        at: second(41),
+        line: 8,
+        why: "the answer was cut".into(),
+    };
+    let entry = |key: &str, wanted, due, row| OutboxEntry {
+        key: key.parse().unwrap(),
+        wanted,
+        due: second(due),
+        row,
+    };
+    let entries = [
+        entry("250925-231841", 1, 40, row("recAAAAAAAAAAAAAA", 1, Step::Idle)),
+        entry("250925-231841-Guy-Wilson", 9, 50, row("recBBBBBBBBBBBBBB", 2, in_doubt)),
+    ];
+    let keys = entries.each_ref().map(|entry| entry.key.clone());
+    let found = store.entries(&keys).await.unwrap();
+    assert_eq!(found, entries.map(Some));
+    assert_eq!(store.outbox_counts().await.unwrap().unknown, 1);
+    let removed = RemovedRow {
+        key: keys[0].clone(),
+        id: "recCCCCCCCCCCCCCC".parse().unwrap(),
+        at: second(43),
+        by: "operator".into(),
+        cells: "{\"Run ID\":\"250925-231841\"}".into(),
+    };
+    assert_eq!(store.removed_rows(0, PageSize::default()).await.unwrap(), [removed]);
+    // Whoever had the duty is gone; the next taking comes after theirs.
+    let leases = store.leases().await.unwrap();
+    assert_eq!((leases[0].fence.epoch.get(), leases[0].left), (3, Duration::ZERO));
+    let next = "next_server".parse().unwrap();
+    let taken = store.take_lease(&Duty::Project, &next, Duration::from_mins(1)).await;
+    assert!(matches!(taken.unwrap(), Taken::Held(fence) if fence.epoch.get() == 4));
 }
 
 /// What clients hold is counted when a ledger is brought forward: a quota counts the records of before.

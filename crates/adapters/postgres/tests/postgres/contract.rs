@@ -26,8 +26,7 @@ impl OnServer {
 #[async_trait::async_trait]
 impl OpenStore for OnServer {
     fn handles(&self) -> Handles {
-        let store = self.store.as_ref().expect("it is open");
-        Handles::of(store).with_duties(store)
+        Handles::of(self.store.as_ref().expect("it is open"))
     }
 
     async fn reopen(&mut self) -> Support {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use runledger_ports::{
-    CreateError, CreateOutcome, DeliveryState, DeliveryStore as _, FencedError, RunChanger as _, RunReader as _,
+    CreateError, CreateOutcome, DeliveryState, DeliveryStore as _, Duty, FencedError, LeaseStore as _,
+    OutboxStore as _, RunChanger as _, RunReader as _, Taken,
 };
 use runledger_postgres::{OpenError, PostgresStore, schema};
 
@@ -87,7 +88,23 @@ async fn a_role_that_may_change_but_not_create_is_refused_by_the_database() {
     let record = writer.get(&key(JOB)).await.unwrap().unwrap();
     assert_eq!(record.version(), 10);
     assert_eq!(chain(&writer).await, 10);
+    let (duty, holder) = (Duty::Project, "first_server".parse().unwrap());
+    let taken = changer.take_lease(&duty, &holder, Duration::from_mins(1)).await;
+    let Ok(Taken::Held(fence)) = taken else {
+        panic!("{taken:?}")
+    };
+    changer.begin_outbox(&fence, "a place", 0).await.unwrap();
+    changer.begin_outbox(&fence, "another", 0).await.unwrap();
     let reader = open(&database.url_of("reader")).await;
+    assert_eq!(reader.leases().await.unwrap().len(), 1);
+    assert_eq!(reader.outbox().await.unwrap().unwrap().target, "another");
+    assert!(
+        reader
+            .take_lease(&Duty::Sweep, &holder, Duration::from_mins(1))
+            .await
+            .is_err()
+    );
+    assert!(reader.begin_outbox(&fence, "a third", 0).await.is_err());
     assert!(reader.get(&key(JOB)).await.unwrap().is_some());
     assert!(reader.change(add(JOB, None)).await.is_err());
     assert_eq!(reader.deliveries().await.unwrap().len(), 1);

@@ -7,6 +7,7 @@ mod contract;
 mod database;
 mod deliveries;
 mod doubt;
+mod duties;
 mod notices;
 mod proxy;
 mod several;

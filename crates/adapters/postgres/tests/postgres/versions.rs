@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use runledger_contract::{Handles, OpenStore, Support};
+use runledger_contract::{Handles, OpenStore, Support, Writers};
 use runledger_domain::RunRecord;
 use runledger_ports::{ActivityWatch as _, CreateOutcome, RunChanger as _, RunReader as _};
 use runledger_postgres::{OpenError, PostgresStore, schema};
@@ -72,6 +72,7 @@ impl OpenStore for SideBySide {
             changer: other.changer,
             deliveries: other.deliveries,
             watch: other.watch,
+            leases: other.leases,
             ..one
         }
     }
@@ -87,6 +88,10 @@ impl OpenStore for SideBySide {
     async fn crash(&mut self) -> Support {
         self.stores = both(&self.database).await;
         Support::Done
+    }
+
+    fn writers(&self) -> Writers {
+        Writers::Several
     }
 
     async fn doubt(&mut self) -> Support {

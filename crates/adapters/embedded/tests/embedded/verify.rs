@@ -1,10 +1,14 @@
 //! The check of a ledger finds what somebody did to the file behind its back; and the file itself keeps the worst off.
 
+use std::time::Duration;
+
 use runledger_domain::{
     ChangeContext, Command, Completion, CreationIntent, CreationPermit, CreationPolicy, Outcome, RunKey, Timestamp,
 };
 use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore, VerifyReport};
-use runledger_ports::{ChangeRequest, RunChanger, RunCreator};
+use runledger_ports::{
+    ChangeRequest, DeliveryState, DeliveryStore as _, Duty, LeaseStore as _, RunChanger, RunCreator,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -33,6 +37,16 @@ async fn ledger() -> TempDir {
         close_open: false,
     });
     let _ = store.change(ChangeRequest::new(key, context, command)).await.unwrap();
+    let (billing, operator) = ("billing".parse().unwrap(), "operator".parse().unwrap());
+    let disabled = DeliveryState {
+        disabled_at: Some(Timestamp::EPOCH),
+        ..DeliveryState::default()
+    };
+    store.keep_delivery(None, &billing, disabled).await.unwrap();
+    let enabled = store.enable_delivery(&billing, &operator, Timestamp::EPOCH).await;
+    assert!(enabled.unwrap().is_some());
+    let hour = Duration::from_hours(1);
+    let _taken = store.take_lease(&Duty::Sweep, &operator, hour).await.unwrap();
     assert!(store.verify().await.unwrap().is_clean());
     store.close();
     directory
@@ -91,7 +105,14 @@ async fn what_was_done_behind_the_ledgers_back_is_found() {
             "INSERT INTO run SELECT 99, 'smuggled', '', status, version, deadline, batch, body FROM run WHERE id = 1",
             "0 create lines",
         ),
-        ("INSERT INTO reference VALUES('apify', 'x', 77)", "not there"),
+        (
+            "INSERT INTO reference VALUES('apify', 'x', 77)",
+            "a reference of a record that is not there",
+        ),
+        (
+            "INSERT INTO outbox_entry(run, is_client, wanted, due, shown, step, failures) VALUES(77, 0, 1, 0, 0, 0, 0)",
+            "the rows of a record that is not there",
+        ),
         (
             "UPDATE tally SET records = 5 WHERE status = 1",
             "is kept as 5, but there are 2",
@@ -133,6 +154,8 @@ async fn the_file_itself_refuses_to_break_the_invariants() {
             "UPDATE run SET version = version + 2 WHERE client_id = ''",
             "grows by one",
         ),
+        ("DELETE FROM lease", "never forgotten"),
+        ("UPDATE lease SET holder = 'x'", "greater than all before it"),
         ("DELETE FROM activity", "only grows"),
         ("UPDATE activity SET source = 'x'", "only grows"),
         (

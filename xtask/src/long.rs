@@ -20,10 +20,20 @@ const VERIFIED: &[&str] = &[
 
 /// The test of the fail-over.
 const FAIL_OVER_TEST: &str = "fail_over::nothing_acknowledged_is_lost_when_the_primary_is";
-/// By this variable the test of the fail-over is told how often to kill the primary.
+/// By this variable it is told which database servers to set up, and by the next one how often to kill the primary.
+const FAIL_OVER_CLUSTER: &str = "RUNLEDGER_FAIL_OVER_CLUSTER";
 const FAIL_OVER_KILLS: &str = "RUNLEDGER_FAIL_OVER_KILLS";
 /// What it does in the long verification.
 const FAIL_OVER_KILLS_LONG: u32 = 20;
+
+/// The database servers of which one is killed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cluster {
+    /// Two, and whoever tests makes the other one the primary.
+    Pair,
+    /// Three under Patroni, which does it by itself.
+    Patroni,
+}
 
 /// `cargo xtask bench`.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
@@ -59,13 +69,18 @@ pub(crate) fn verify(cases: Option<u32>) -> Result<()> {
     counts.verdict()
 }
 
-/// `cargo xtask verify failover`: the test of the fail-over alone, with its report. It waits for databases; a build in
-/// release would not be worth its time.
-pub(crate) fn fail_over(kills: u32) -> Result<()> {
+/// `cargo xtask verify failover` and `cargo xtask ha`: the test of the fail-over alone, with its report. It waits for
+/// databases; a build in release would not be worth its time.
+pub(crate) fn fail_over(cluster: Cluster, kills: u32) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--all-features", "--locked"]);
     command.args(["--package", "runledger-tests", "--test", "end_to_end"]);
     command.args(["--", "--nocapture", "--exact", FAIL_OVER_TEST]);
+    let cluster = match cluster {
+        Cluster::Pair => "pair",
+        Cluster::Patroni => "patroni",
+    };
+    command.env(FAIL_OVER_CLUSTER, cluster);
     command.env(FAIL_OVER_KILLS, kills.to_string());
     test::count(&mut command)?.verdict()
 }

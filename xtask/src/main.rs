@@ -28,6 +28,7 @@ mod test;
 mod workspace;
 
 use clap::{Parser, Subcommand};
+use long::Cluster;
 use std::process::ExitCode;
 
 /// Build, check, test and release tasks of Run Ledger.
@@ -84,6 +85,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// The fail-over under Patroni and etcd, as in production: kills the machine of the primary, again and again. Needs
+    /// Debian's packages patroni, etcd-server and postgresql.
+    Ha {
+        /// How many times the primary is killed; about a minute each.
+        #[arg(long, default_value_t = 6)]
+        kills: u32,
+    },
     /// The long verification: the same tests with many more cases.
     #[command(args_conflicts_with_subcommands = true)]
     Verify {
@@ -127,11 +135,12 @@ fn main() -> ExitCode {
         Command::Page => page::run().map(|_ran| ()),
         Command::Dist => dist::run(),
         Command::Bench { arguments } => long::bench(&arguments),
+        Command::Ha { kills } => long::fail_over(Cluster::Patroni, kills),
         Command::Verify { cases, one: None } => long::verify(cases),
         Command::Verify {
             one: Some(Verified::FailOver { kills }),
             ..
-        } => long::fail_over(kills),
+        } => long::fail_over(Cluster::Pair, kills),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -145,17 +145,22 @@ impl Caller {
             }
             // Some wishes are left for the end: that is later than any fault.
             let leaves_it = self.is_one_of(4);
-            while self.ask(notebook, &run, ask, server).is_none() {
-                sleep(PAUSE_AFTER_FAILURE);
-                if leaves_it || notebook.over.load(Ordering::SeqCst) {
-                    if ask.writes() {
-                        self.owed.push((run, ask));
-                    }
-                    break;
+            let mut tries = 0;
+            let answer = loop {
+                let answer = self.ask(notebook, &run, ask, server);
+                tries += 1;
+                if answer.is_some() || leaves_it || notebook.over.load(Ordering::SeqCst) {
+                    break answer;
                 }
+                sleep(PAUSE_AFTER_FAILURE);
                 server = (server + 1) % self.servers.len();
+            };
+            // What is not there yet may come into being, and then a try that is still on its way has an effect.
+            let is_open = answer.is_none() || (tries > 1 && answer == Some(Answer::Absent));
+            if is_open && ask.writes() {
+                self.owed.push((run, ask));
             }
-            sleep(PAUSE);
+            sleep(if answer.is_some() { PAUSE } else { PAUSE_AFTER_FAILURE });
         }
     }
 

@@ -3,7 +3,8 @@
 //! note all that they ask and hear. Afterwards everything that was acknowledged is there, exactly once; what was unknown is
 //! settled by asking again; and what was seen of each record can be told as one story (I1, I4, I6, I7, I8, I10, L1).
 //!
-//! `cargo test` runs a short form over two database servers. `cargo xtask verify failover` runs a long one.
+//! `cargo test` runs a short form over two database servers, `cargo xtask verify failover` a long one, and `cargo xtask ha` the
+//! same over three machines with Patroni and etcd.
 
 mod callers;
 mod cluster;
@@ -11,6 +12,7 @@ mod history;
 mod linearizable;
 mod link;
 mod pair;
+mod patroni;
 mod report;
 mod unconfirmed;
 
@@ -21,6 +23,7 @@ use self::callers::{Caller, Notebook};
 use self::cluster::Cluster;
 use self::link::{Fault, Link};
 use self::pair::Pair;
+use self::patroni::Patroni;
 use self::report::{Report, Round};
 use crate::postgres::program_at;
 use crate::program::{Place, Server, ran, until_in};
@@ -40,18 +43,22 @@ const RECOVERY_TIME: Duration = Duration::from_mins(1);
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_primary_is() {
-    let mut cluster = Pair::start(make_ledger);
-    let report = survive(&mut cluster, kills());
+    let mut cluster: Box<dyn Cluster> = match variable("RUNLEDGER_FAIL_OVER_CLUSTER").as_deref() {
+        None | Some("pair") => Box::new(Pair::start(make_ledger)),
+        Some("patroni") => Box::new(Patroni::start(make_ledger)),
+        Some(other) => panic!("there is no cluster {other}"),
+    };
+    let kills = variable("RUNLEDGER_FAIL_OVER_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
+    let report = survive(&mut *cluster, kills);
     println!("{report}");
 }
 
-fn kills() -> usize {
+fn variable(name: &str) -> Option<String> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "`cargo xtask verify failover` asks for the long run by this variable"
+        reason = "`cargo xtask verify failover` and `cargo xtask ha` ask for the long run by variables"
     )]
-    let said = std::env::var("RUNLEDGER_FAIL_OVER_KILLS");
-    said.map_or(KILLS, |kills| kills.parse().unwrap())
+    std::env::var(name).ok()
 }
 
 fn make_ledger(url: &str) {

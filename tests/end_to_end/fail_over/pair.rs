@@ -24,7 +24,7 @@ impl Pair {
         let settings = [
             "full_page_writes = on",
             "wal_log_hints = on",
-            "wal_keep_size = '1GB'",
+            "wal_keep_size = '128MB'",
             // By default a standby that was just promoted, or whose primary was, waits seconds before it looks again.
             "wal_retrieve_retry_interval = '100ms'",
         ];

@@ -6,6 +6,7 @@
 //! with the test program, however that ends: it hangs on a pipe that only this process holds.
 #![forbid(unsafe_code)]
 
+pub mod patroni;
 mod programs;
 
 use std::fmt;
@@ -29,10 +30,12 @@ const NOBODY: u32 = 65_534;
 const ASKED_MAX: u32 = 600;
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// Runs the program given after a directory, and ends it when the pipe on standard input is closed because nobody holds
-/// its other end any more; the directory goes with it. A server that ends by itself leaves the directory.
-const KEEPER: &str = r#"home=$1; shift; exec 3<&0; "$@" </dev/null 3<&- & child=$!
-( read -r _ <&3 || { touch "$home/gone"; kill -QUIT "$child" 2>/dev/null; } ) & watch=$!
+/// Runs the program given after a directory and a signal. Ends it by that signal when the pipe on standard input is closed
+/// because nobody holds its other end any more, and with it the PostgreSQL server that it may have started apart; the
+/// directory goes with them. A program that ends by itself leaves the directory.
+const KEEPER: &str = r#"home=$1; signal=$2; shift 2; exec 3<&0; "$@" </dev/null 3<&- & child=$!
+( read -r _ <&3 || { touch "$home/gone"; kill -s "$signal" "$child" 2>/dev/null
+  read -r server <"$home/data/postmaster.pid" && kill -QUIT "$server"; } 2>/dev/null ) & watch=$!
 wait "$child"; kill "$watch" 2>/dev/null; [ ! -e "$home/gone" ] || rm -rf "$home""#;
 
 /// How a server is set up.
@@ -282,6 +285,7 @@ impl Server {
         keeper
             .args(["-c", KEEPER, "keeper"])
             .arg(self.home.path())
+            .arg("QUIT")
             .arg(self.programs.join("postgres"))
             .arg("-D")
             .arg(self.data())

@@ -11,6 +11,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config};
 
 use crate::error::{OpenError, StoreError};
+use crate::hosts::{Connected, Hosts};
 use crate::notice::LISTEN;
 use crate::options::PostgresOptions;
 use crate::tls::Tls;
@@ -19,6 +20,7 @@ use crate::tls::Tls;
 #[derive(Clone)]
 pub(crate) struct Connector {
     config: Config,
+    hosts: Hosts,
     tls: Tls,
 }
 
@@ -51,6 +53,7 @@ impl Connector {
         config.keepalives_retries(3);
         config.tcp_user_timeout(options.write_time.max(Duration::from_secs(1)));
         Ok(Self {
+            hosts: Hosts::of(&config),
             config,
             tls: Tls::new(options.ca_file.as_ref())?,
         })
@@ -60,8 +63,9 @@ impl Connector {
         &self.config
     }
 
-    pub(crate) const fn tls(&self) -> &Tls {
-        &self.tls
+    /// Connects to the host that is what the address wants, within this time.
+    pub(crate) async fn reach(&self, within: Duration) -> Result<Connected, tokio_postgres::Error> {
+        self.hosts.connect(&self.tls, within).await
     }
 
     /// Connects, within this time.
@@ -77,7 +81,7 @@ impl Connector {
         heard: impl Fn(&str) + Send + 'static,
     ) -> Result<Connection, StoreError> {
         let connecting = async {
-            let (client, mut driver) = self.config.connect(self.tls.clone()).await?;
+            let (client, mut driver) = self.reach(within).await?;
             let warned = Arc::new(AtomicBool::new(false));
             let noted = Arc::clone(&warned);
             let task = tokio::spawn(async move {

@@ -18,6 +18,7 @@ mod duty;
 mod error;
 mod evidence;
 mod follow;
+mod hosts;
 mod listing;
 mod notice;
 mod operation;

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::Row;
+use deadpool_postgres::{Connect, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio::task::JoinHandle;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Row};
 
 use crate::connect::{Connector, Session, settings};
-use crate::error::{OpenError, StoreError};
+use crate::error::{OpenError, StoreError, text_of};
 use crate::options::PostgresOptions;
 
 /// The connections that read.
@@ -24,9 +25,12 @@ pub(crate) type Values<'v> = &'v [&'v (dyn ToSql + Sync)];
 
 impl Readers {
     pub(crate) fn new(connector: &Connector, options: &PostgresOptions) -> Result<Self, OpenError> {
-        let manager = Manager::from_config(
+        let manager = Manager::from_connect(
             connector.config().clone(),
-            connector.tls().clone(),
+            Reach {
+                connector: connector.clone(),
+                within: options.read_time,
+            },
             ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
             },
@@ -95,6 +99,29 @@ impl Readers {
         self.pool.close();
     }
 }
+
+/// Makes connections the way the writer makes its own.
+struct Reach {
+    connector: Connector,
+    within: Duration,
+}
+
+impl Connect for Reach {
+    fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Result<Driven, tokio_postgres::Error>> + Send + '_>> {
+        Box::pin(async move {
+            let (client, connection) = self.connector.reach(self.within).await?;
+            let driving = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::warn!(reason = text_of(&error), "a connection that reads is lost");
+                }
+            });
+            Ok((client, driving))
+        })
+    }
+}
+
+/// A connection, and the task that drives it.
+type Driven = (Client, JoinHandle<()>);
 
 /// Why a read has no rows.
 enum Tried {

@@ -307,6 +307,31 @@ async fn a_primary_that_is_lost_under_load_takes_nothing_along_that_its_standby_
     }
 }
 
+/// A primary that hangs still takes connections, by its kernel, and says nothing. The one that took its place is found all
+/// the same, by whoever opens the store, writes or reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_says_nothing_keeps_nobody_from_the_next() {
+    let database = Database::fresh().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = listener.local_addr().unwrap().port();
+    for hosts in [
+        format!("127.0.0.1:{silent},127.0.0.1:{}", server().port()),
+        format!("127.0.0.1:{},127.0.0.1:{silent}", server().port()),
+    ] {
+        let url = format!(
+            "postgres://postgres@{hosts}/{}?target_session_attrs=read-write",
+            database.name
+        );
+        let store = open(&url).await;
+        let created = create(&store, JOB, "attempt-1").await.unwrap();
+        assert!(
+            matches!(created, CreateOutcome::Created(_) | CreateOutcome::Replayed(_)),
+            "{created:?}"
+        );
+        assert!(store.get(&key(JOB)).await.unwrap().is_some());
+    }
+}
+
 /// A commit waits for a standby that is down; somebody cancels the wait. The database then answers as if all were well,
 /// with a warning (V1).
 #[tokio::test(flavor = "multi_thread")]

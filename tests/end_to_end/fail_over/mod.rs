@@ -1,5 +1,5 @@
-//! The database fails over while three servers of the ledger are at work: the primary is killed and another takes its place,
-//! again and again; one server loses its way to the database, another one is stopped in the middle of what it does. Callers
+//! The database fails over while three servers of the ledger are at work: the primary is killed, or hangs, and another takes
+//! its place, again and again; one server loses its way to the database, another one is stopped in the middle of what it does. Callers
 //! note all that they ask and hear. Afterwards everything that was acknowledged is there, exactly once; what was unknown is
 //! settled by asking again; and what was seen of each record can be told as one story (I1, I4, I6, I7, I8, I10, L1).
 //!
@@ -20,7 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 use self::callers::{Caller, Notebook};
-use self::cluster::Cluster;
+use self::cluster::{Cluster, Loss};
 use self::link::{Fault, Link};
 use self::pair::Pair;
 use self::patroni::Patroni;
@@ -28,7 +28,7 @@ use self::report::{Report, Round};
 use crate::postgres::program_at;
 use crate::program::{Place, Server, ran, until_in};
 
-/// How many times the primary is killed, unless `RUNLEDGER_FAIL_OVER_KILLS` says otherwise.
+/// How many times the primary is lost, unless `RUNLEDGER_FAIL_OVER_KILLS` says otherwise.
 const KILLS: usize = 2;
 const SERVERS: usize = 3;
 const CALLERS: usize = 9;
@@ -91,6 +91,7 @@ impl World {
             let url = address(if number == CUT_OFF { &link.ports } else { ports });
             let mut program = program_at(&place, &url);
             program.env("RUNLEDGER_POSTGRES__WRITE_TIME", WRITE_TIMES[number]);
+            program.env("RUNLEDGER_POSTGRES__READ_TIME", "4s");
             let server = Server::start(&mut program);
             (place, server)
         };
@@ -114,15 +115,16 @@ impl World {
         await_done(notebook, CUT_OFF, 3);
     }
 
-    /// The primary dies while a server is stopped; every other time that one goes on before the dead one is back.
+    /// The primary is lost while a server is stopped; every other time that one goes on before the lost one is back.
     fn fail_over(&self, notebook: &Notebook, cluster: &mut dyn Cluster, round: usize) -> Round {
         let (_, stopped) = &self.servers[round % SERVERS];
         stopped.signal("STOP");
-        if round % 3 == 1 {
+        if round % 3 == 2 {
             self.link.set(Fault::Stall);
         }
-        let killed = notebook.moment();
-        cluster.kill_primary();
+        let how = if round % 3 == 1 { Loss::Hung } else { Loss::Killed };
+        let lost = notebook.moment();
+        cluster.lose_primary(how);
         cluster.take_over();
         let taken_over = notebook.moment();
         let goes_on_early = round.is_multiple_of(2);
@@ -139,10 +141,11 @@ impl World {
             await_done(notebook, server, 3);
         }
         Round {
-            killed,
+            how,
+            lost,
             taken_over,
             repaired,
-            first_done: notebook.silence_ends(killed, repaired),
+            first_done: notebook.silence_ends(lost, repaired),
         }
     }
 }
@@ -155,7 +158,7 @@ fn await_done(notebook: &Notebook, server: usize, more: u64) {
     });
 }
 
-/// Kills the primary so many times under load, and checks what is left.
+/// Loses the primary so many times under load, and checks what is left.
 fn survive(cluster: &mut dyn Cluster, kills: usize) -> Report {
     let world = World::start(cluster.ports());
     let notebook = Notebook::new(SERVERS);

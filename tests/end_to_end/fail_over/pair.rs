@@ -4,7 +4,7 @@
 use runledger_postgres_bed::{Options, Server};
 use tokio_postgres::{Client, NoTls};
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Loss};
 use crate::program::until;
 
 /// With the name under which each of them is a standby.
@@ -16,6 +16,8 @@ pub(crate) struct Pair {
     pub(crate) standby: Server,
     /// In the order in which they were made, which is that of their addresses.
     ports: Vec<u16>,
+    /// The one that was lost is not dead.
+    hangs: bool,
 }
 
 impl Pair {
@@ -41,6 +43,7 @@ impl Pair {
             ports: vec![primary.port(), standby.port()],
             primary,
             standby,
+            hangs: false,
         };
         pair.await_standby();
         pair
@@ -62,8 +65,12 @@ impl Cluster for Pair {
         &self.ports
     }
 
-    fn kill_primary(&mut self) {
-        self.primary.kill().unwrap();
+    fn lose_primary(&mut self, how: Loss) {
+        match how {
+            Loss::Killed => self.primary.kill().unwrap(),
+            Loss::Hung => self.primary.hang().unwrap(),
+        }
+        self.hangs = how == Loss::Hung;
     }
 
     fn take_over(&mut self) {
@@ -72,6 +79,9 @@ impl Cluster for Pair {
     }
 
     fn repair(&mut self) {
+        if std::mem::take(&mut self.hangs) {
+            self.standby.kill().unwrap();
+        }
         sql(&self.primary, "CHECKPOINT");
         self.standby.rejoin(&self.primary).unwrap();
         self.await_standby();

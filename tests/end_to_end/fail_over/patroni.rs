@@ -2,13 +2,15 @@
 
 use runledger_postgres_bed::patroni::Cluster as Machines;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Loss};
 
 /// The machines, of which one may be dead.
 pub(crate) struct Patroni {
     machines: Machines,
     ports: Vec<u16>,
-    killed: usize,
+    lost: usize,
+    /// The one that was lost is not dead.
+    hangs: bool,
 }
 
 impl Patroni {
@@ -20,7 +22,8 @@ impl Patroni {
         Self {
             machines,
             ports,
-            killed: 0,
+            lost: 0,
+            hangs: false,
         }
     }
 }
@@ -30,9 +33,13 @@ impl Cluster for Patroni {
         &self.ports
     }
 
-    fn kill_primary(&mut self) {
-        self.killed = self.machines.primary().expect("there is a primary between two kills");
-        self.machines.kill(self.killed).unwrap();
+    fn lose_primary(&mut self, how: Loss) {
+        self.lost = self.machines.primary().expect("there is a primary between two losses");
+        match how {
+            Loss::Killed => self.machines.kill(self.lost).unwrap(),
+            Loss::Hung => self.machines.hang(self.lost).unwrap(),
+        }
+        self.hangs = how == Loss::Hung;
     }
 
     fn take_over(&mut self) {
@@ -40,7 +47,10 @@ impl Cluster for Patroni {
     }
 
     fn repair(&mut self) {
-        self.machines.run(self.killed).unwrap();
+        if std::mem::take(&mut self.hangs) {
+            self.machines.kill(self.lost).unwrap();
+        }
+        self.machines.run(self.lost).unwrap();
         self.machines
             .await_redundancy()
             .unwrap_or_else(|error| panic!("{error}"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::callers::{Caller, Notebook};
+use super::cluster::Loss;
 use super::history::{Answer, Ask, Moment, NEVER, Name, Try, View};
 use super::linearizable;
 use super::{World, address};
@@ -15,10 +16,11 @@ use crate::program::ran;
 
 /// One fail-over.
 pub(super) struct Round {
-    pub(super) killed: Moment,
+    pub(super) how: Loss,
+    pub(super) lost: Moment,
     /// There is a new primary.
     pub(super) taken_over: Moment,
-    /// The dead one is back, and commits wait for a standby again.
+    /// The lost one is back, and commits wait for a standby again.
     pub(super) repaired: Moment,
     /// A write was acknowledged again.
     pub(super) first_done: Moment,
@@ -188,7 +190,7 @@ impl fmt::Display for Report {
         let seconds = |from: Moment, to: Moment| Duration::from_nanos(to - from).as_secs_f64();
         writeln!(
             f,
-            "{} kills and promotions in {:.0} s; {} records, {} tries ({} reads), {} writes acknowledged, {} tries unknown, {} refused for \
+            "{} primaries lost and replaced in {:.0} s; {} records, {} tries ({} reads), {} writes acknowledged, {} tries unknown, {} refused for \
              want of the database, {} writes cut on their way",
             self.rounds.len(),
             seconds(0, self.took),
@@ -209,17 +211,18 @@ impl fmt::Display for Report {
         let mut outages: Vec<_> = self
             .rounds
             .iter()
-            .map(|round| seconds(round.killed, round.first_done))
+            .map(|round| seconds(round.lost, round.first_done))
             .collect();
         outages.sort_by(f64::total_cmp);
         for (number, round) in self.rounds.iter().enumerate() {
             writeln!(
                 f,
-                "kill {}: new primary after {:.1} s, first acknowledgement after {:.1} s, standby back after {:.1} s",
+                "{} {:?}: new primary after {:.1} s, first acknowledgement after {:.1} s, standby back after {:.1} s",
                 number + 1,
-                seconds(round.killed, round.taken_over),
-                seconds(round.killed, round.first_done),
-                seconds(round.killed, round.repaired)
+                round.how,
+                seconds(round.lost, round.taken_over),
+                seconds(round.lost, round.first_done),
+                seconds(round.lost, round.repaired)
             )?;
         }
         if let [first, .., last] = &outages[..] {

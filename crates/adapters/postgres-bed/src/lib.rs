@@ -35,7 +35,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 /// directory goes with them. A program that ends by itself leaves the directory.
 const KEEPER: &str = r#"home=$1; signal=$2; shift 2; exec 3<&0; "$@" </dev/null 3<&- & child=$!
 ( read -r _ <&3 || { touch "$home/gone"; kill -s "$signal" "$child" 2>/dev/null
-  read -r server <"$home/data/postmaster.pid" && kill -QUIT "$server"; } 2>/dev/null ) & watch=$!
+  read -r server <"$home/data/postmaster.pid" && kill -QUIT "$server" && kill -CONT "$server"; } 2>/dev/null ) & watch=$!
 wait "$child"; kill "$watch" 2>/dev/null; [ ! -e "$home/gone" ] || rm -rf "$home""#;
 
 /// How a server is set up.
@@ -241,9 +241,18 @@ impl Server {
     /// # Errors
     /// When it does not run.
     pub fn kill(&mut self) -> io::Result<()> {
-        self.signal("KILL")?;
+        signal_all("KILL", &self.postmaster()?)?;
         self.await_keeper();
         Ok(())
+    }
+
+    /// Stops the server and all that it started in the middle of what they do. Its connections stay, and new ones are taken
+    /// by the kernel; nothing is answered any more until it is killed.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn hang(&self) -> io::Result<()> {
+        signal_all("STOP", &self.postmaster()?)
     }
 
     /// Stops the server in good order, whoever is connected.
@@ -322,23 +331,12 @@ impl Server {
     }
 
     fn postmaster(&self) -> io::Result<String> {
-        let state = fs::read_to_string(self.data().join("postmaster.pid"))?;
-        let pid = state.lines().next().map(str::trim).filter(|pid| !pid.is_empty());
-        pid.map(str::to_owned)
-            .ok_or_else(|| io::Error::other("the server does not run"))
+        postmaster(&self.data())
     }
 
     /// Sends a signal to the server.
     fn signal(&self, signal: &str) -> io::Result<()> {
-        let pid = self.postmaster()?;
-        // Every shell has it, and not every machine has it as a program.
-        let sent = Command::new("/bin/sh")
-            .args(["-c", "kill -s \"$1\" \"$2\"", "kill", signal, &pid])
-            .status()?;
-        if sent.success() {
-            return Ok(());
-        }
-        Err(io::Error::other(format!("process {pid} cannot be signalled")))
+        send(signal, &self.postmaster()?)
     }
 
     fn await_keeper(&mut self) {
@@ -376,6 +374,48 @@ impl fmt::Debug for Server {
             .field("port", &self.port)
             .finish_non_exhaustive()
     }
+}
+
+/// The process of the server that runs in this data directory.
+fn postmaster(data: &Path) -> io::Result<String> {
+    let state = fs::read_to_string(data.join("postmaster.pid"))?;
+    let pid = state.lines().next().map(str::trim).filter(|pid| !pid.is_empty());
+    pid.map(str::to_owned)
+        .ok_or_else(|| io::Error::other("the server does not run"))
+}
+
+/// Sends a signal to a process and to those that it started.
+fn signal_all(signal: &str, process: &str) -> io::Result<()> {
+    // Stopped, it starts no more, and those that it started are known as such.
+    send("STOP", process)?;
+    let mut started = Vec::new();
+    for entry in fs::read_dir("/proc")?.filter_map(Result::ok) {
+        let state = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // The name of a program may hold anything; what follows it does not.
+        let mut words = state.rsplit(')').next().unwrap_or_default().split_whitespace();
+        if words.nth(1) == Some(process) {
+            started.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    send(signal, process)?;
+    for process in started {
+        // It may have ended by itself.
+        let _ = send(signal, &process);
+    }
+    Ok(())
+}
+
+/// Sends a signal to a process, or to a group of them when its number is negative.
+fn send(signal: &str, process: &str) -> io::Result<()> {
+    // Every shell has it, and not every machine has it as a program.
+    let sent = Command::new("/bin/sh")
+        .args(["-c", "kill -s \"$1\" -- \"$2\"", "kill", signal, process])
+        .stderr(Stdio::null())
+        .status()?;
+    if sent.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("process {process} cannot be signalled")))
 }
 
 /// A directory that belongs to the user of the server.

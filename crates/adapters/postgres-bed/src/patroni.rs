@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{KEEPER, as_server, free_port, home, programs};
+use crate::{KEEPER, as_server, free_port, home, postmaster, programs, send, signal_all};
 
 /// How many machines there are: of three members of etcd one may be lost.
 const MACHINES: usize = 3;
@@ -116,6 +116,15 @@ impl Cluster {
     /// When they cannot be signalled.
     pub fn kill(&mut self, machine: usize) -> io::Result<()> {
         self.machines[machine].kill()
+    }
+
+    /// Stops all programs of a machine in the middle of what they do, as a machine that hangs. Connections stay, and new ones
+    /// are taken; nothing is answered any more until it is killed.
+    ///
+    /// # Errors
+    /// When they cannot be signalled.
+    pub fn hang(&self, machine: usize) -> io::Result<()> {
+        self.machines[machine].signal("STOP")
     }
 
     /// Starts the programs of a machine.
@@ -256,25 +265,30 @@ impl Machine {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    fn kill(&mut self) -> io::Result<()> {
+    /// Sends a signal to all programs.
+    fn signal(&self, signal: &str) -> io::Result<()> {
         // Patroni first: it would start PostgreSQL again.
         for program in self.running.iter().rev() {
-            signal("KILL", &format!("-{}", program.id()))?;
+            send(signal, &format!("-{}", program.id()))?;
         }
+        signal_all(signal, &postmaster(&self.home.path().join("data"))?)
+    }
+
+    fn kill(&mut self) -> io::Result<()> {
+        self.signal("KILL")?;
         for mut program in self.running.drain(..) {
             program.wait()?;
         }
-        let postmaster = fs::read_to_string(self.home.path().join("data/postmaster.pid")).unwrap_or_default();
-        postmaster
-            .lines()
-            .next()
-            .map_or(Ok(()), |pid| signal("KILL", pid.trim()))
+        Ok(())
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Whoever holds the other end of these pipes ends with them.
+        // Whoever holds the other end of these pipes ends with them, unless it was stopped.
+        for program in &self.running {
+            let _ = send("CONT", &format!("-{}", program.id()));
+        }
         for program in &mut self.running {
             drop(program.stdin.take());
         }
@@ -282,16 +296,4 @@ impl Drop for Machine {
             let _ = program.wait();
         }
     }
-}
-
-/// Sends a signal to a process, or to a group of them when its number is negative.
-fn signal(signal: &str, process: &str) -> io::Result<()> {
-    // Every shell has it, and not every machine has it as a program.
-    let sent = Command::new("/bin/sh")
-        .args(["-c", "kill -s \"$1\" -- \"$2\"", "kill", signal, process])
-        .status()?;
-    if sent.success() {
-        return Ok(());
-    }
-    Err(io::Error::other(format!("process {process} cannot be signalled")))
 }

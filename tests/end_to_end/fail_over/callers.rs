@@ -29,6 +29,8 @@ const ELSEWHERE: u64 = 40;
 /// How long a caller waits between two requests, and after one that got nowhere.
 const PAUSE: Duration = Duration::from_millis(2);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);
+/// How often something is tried that nothing stands in the way of.
+const TRIES_MAX: usize = 200;
 
 /// What all callers share.
 pub(crate) struct Notebook {
@@ -168,13 +170,9 @@ impl Caller {
     pub(crate) fn settle(&mut self, notebook: &Notebook) -> usize {
         let owed = std::mem::take(&mut self.owed);
         for (run, ask) in &owed {
-            let answered = (0..200).any(|round| {
+            let answered = (0..TRIES_MAX).any(|round| {
                 let server = (self.number + round) % self.servers.len();
-                let answered = self.ask(notebook, run, *ask, server).is_some();
-                if !answered {
-                    sleep(PAUSE_AFTER_FAILURE);
-                }
-                answered
+                self.is_answered(notebook, run, *ask, server)
             });
             assert!(
                 answered,
@@ -187,9 +185,19 @@ impl Caller {
     /// Looks at this run at each server.
     pub(crate) fn look(&mut self, notebook: &Notebook, run: &str) {
         for server in 0..self.servers.len() {
-            let seen = self.ask(notebook, run, Ask::Get, server);
-            assert!(seen.is_some(), "{run} cannot be seen at server {server}");
+            // A connection that was not used for long is closed by the server, and that may be noticed by its use alone.
+            let seen = (0..TRIES_MAX).any(|_| self.is_answered(notebook, run, Ask::Get, server));
+            assert!(seen, "{run} cannot be seen at server {server}");
         }
+    }
+
+    /// Tries once; waits a moment after a failure.
+    fn is_answered(&mut self, notebook: &Notebook, run: &str, ask: Ask, server: usize) -> bool {
+        let answered = self.ask(notebook, run, ask, server).is_some();
+        if !answered {
+            sleep(PAUSE_AFTER_FAILURE);
+        }
+        answered
     }
 
     /// One try. Nothing when there is no definite answer, or when nothing was done.

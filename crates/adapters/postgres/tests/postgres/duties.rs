@@ -6,17 +6,29 @@ use std::time::Duration;
 use runledger_domain::{RecordKind, Timestamp};
 use runledger_ports::{
     ChangeError, ChangeRequest, Duty, Fence, FencedError, LeaseStore as _, Mark, OutboxStore as _, PageSize,
-    RemovedRow, RunChanger as _, StepKind, Taken,
+    RemovedRow, RowState, RunChanger as _, StepKind, Taken,
 };
-use runledger_postgres::PostgresStore;
+use runledger_postgres::{PostgresOptions, PostgresStore};
+use tokio::task::JoinHandle;
 
-use crate::bed::{Database, connect};
+use crate::bed::{Database, connect, options};
 use crate::doubt::through;
 use crate::proxy::Mode;
-use crate::several::{JOB, add, chain, create, hold_the_head, key, open};
+use crate::several::{JOB, add, chain, create, hold_the_head, key, open, until_waiting};
 
 const HOUR: Duration = Duration::from_hours(1);
 const SOON: Duration = Duration::from_millis(20);
+
+/// A store that waits longer for locks than a test holds them, on a connection that is there.
+async fn patient(database: &Database) -> Arc<PostgresStore> {
+    let options = PostgresOptions {
+        write_time: Duration::from_mins(1),
+        ..options(&database.url())
+    };
+    let store = Arc::new(PostgresStore::open(options).await.unwrap());
+    let _connects = take(&store, &Duty::Deliver("other".parse().unwrap()), "other", SOON).await;
+    store
+}
 
 async fn take(store: &PostgresStore, duty: &Duty, holder: &str, time: Duration) -> Option<Fence> {
     match store.take_lease(duty, &holder.parse().unwrap(), time).await.unwrap() {
@@ -172,28 +184,119 @@ async fn a_server_that_was_paused_writes_nothing_as_the_holder() {
     assert_eq!(removed(&paused).await, 1);
 }
 
-/// A taking waits for what is being written with the fence before it, and comes after it.
+/// Something that is written with a fence, on its way for as long as somebody holds the rows that it is about.
+fn writing(store: &Arc<PostgresStore>, fence: &Fence) -> JoinHandle<Result<(), FencedError>> {
+    let (store, fence) = (Arc::clone(store), fence.clone());
+    tokio::spawn(async move {
+        if fence.duty == Duty::Project {
+            let row = RowState {
+                shown: 1,
+                ..RowState::default()
+            };
+            return store.keep_rows(&fence, vec![(key(JOB), Timestamp::EPOCH, row)]).await;
+        }
+        let request = ChangeRequest {
+            fence: Some(fence),
+            ..add(JOB, None)
+        };
+        match store.change(request).await {
+            Ok(_) => Ok(()),
+            Err(ChangeError::Fenced { duty }) => Err(FencedError::Lost { duty }),
+            Err(other) => panic!("{other:?}"),
+        }
+    })
+}
+
+/// Two servers, of which the first has both duties, and a record with an entry.
+async fn with_both_duties(database: &Database) -> ([Arc<PostgresStore>; 2], [Fence; 2]) {
+    let [one, other] = [patient(database).await, patient(database).await];
+    let _created = create(&one, JOB, "attempt-1").await.unwrap();
+    let fences = [take(&one, &Duty::Sweep, "one", HOUR).await.unwrap(), begun(&one).await];
+    let mark = Mark {
+        key: key(JOB),
+        line: 1,
+        due: Timestamp::EPOCH,
+    };
+    one.mark_outbox(&fences[1], 1, vec![mark]).await.unwrap();
+    ([one, other], fences)
+}
+
+/// A taking waits for what has looked at the fence before it and is not committed, and comes after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taking_waits_for_what_is_under_way() {
     let database = Database::fresh().await;
-    let [one, other] = [open(&database.url()).await, open(&database.url()).await];
-    let _created = create(&one, JOB, "attempt-1").await.unwrap();
-    let fence = take(&one, &Duty::Sweep, "one", HOUR).await.unwrap();
-    one.keep_lease(&fence, SOON).await.unwrap();
-    // A change that has looked at its fence and is not committed.
-    let writer = connect(&database.url()).await;
-    writer
-        .batch_execute("BEGIN; SELECT FROM lease WHERE duty = 'sweep' FOR SHARE")
-        .await
-        .unwrap();
-    let taking = tokio::spawn({
-        let other = Arc::clone(&other);
-        async move { take_over(&other, &Duty::Sweep).await }
-    });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(!taking.is_finished(), "it was taken in the middle of a write");
-    writer.batch_execute("COMMIT").await.unwrap();
-    assert_eq!(taking.await.unwrap().epoch.get(), 2);
+    let ([one, other], fences) = with_both_duties(&database).await;
+    for fence in fences {
+        let rows = connect(&database.url()).await;
+        rows.batch_execute("BEGIN; SELECT FROM run FOR UPDATE; SELECT FROM outbox_entry FOR UPDATE")
+            .await
+            .unwrap();
+        let written = writing(&one, &fence);
+        until_waiting(&rows, 1).await;
+        let ending = tokio::spawn({
+            let (other, fence) = (Arc::clone(&other), fence.clone());
+            async move { other.end_lease(&fence).await }
+        });
+        until_waiting(&rows, 2).await;
+        rows.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(written.await.unwrap(), Ok(()), "{fence:?}");
+        ending.await.unwrap().unwrap();
+        assert_eq!(writing(&one, &fence).await.unwrap(), lost(&fence));
+    }
+}
+
+/// What was decided while the duty was held, and comes to be written when it no longer is, is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duty_that_is_lost_before_the_write_is_noticed_by_it() {
+    for taken_again in [false, true] {
+        let database = Database::fresh().await;
+        let ([one, other], [fence, _]) = with_both_duties(&database).await;
+        let head = hold_the_head(&database).await;
+        let written = writing(&one, &fence);
+        until_waiting(&head, 1).await;
+        other.end_lease(&fence).await.unwrap();
+        if taken_again {
+            take(&other, &fence.duty, "other", HOUR).await.unwrap();
+        }
+        head.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(written.await.unwrap(), lost(&fence), "{taken_again}");
+        assert_eq!(chain(&one).await, 2, "the creation and the refusal");
+    }
+}
+
+fn lost(fence: &Fence) -> Result<(), FencedError> {
+    Err(FencedError::Lost {
+        duty: fence.duty.clone(),
+    })
+}
+
+/// Servers that want a duty at the same moment: one gets it, and the others are told which.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_servers_that_want_a_duty_one_gets_it() {
+    let database = Database::fresh().await;
+    let first = open(&database.url()).await;
+    let fence = take(&first, &Duty::Sweep, "first", HOUR).await.unwrap();
+    first.end_lease(&fence).await.unwrap();
+    let mut stores = Vec::new();
+    for _ in 0..4 {
+        stores.push(patient(&database).await);
+    }
+    let row = connect(&database.url()).await;
+    row.batch_execute("BEGIN; SELECT FROM lease FOR UPDATE").await.unwrap();
+    let mut takings = Vec::new();
+    for (number, store) in stores.into_iter().enumerate() {
+        let holder = format!("server_{number}");
+        takings.push(tokio::spawn(
+            async move { take(&store, &Duty::Sweep, &holder, HOUR).await },
+        ));
+    }
+    until_waiting(&row, 4).await;
+    row.batch_execute("COMMIT").await.unwrap();
+    let mut epochs = Vec::new();
+    for taking in takings {
+        epochs.extend(taking.await.unwrap().map(|fence| fence.epoch.get()));
+    }
+    assert_eq!(epochs, [2]);
 }
 
 /// Neither leases nor the outbox wait for whoever writes the ledger, nor does that wait for them.

@@ -188,7 +188,7 @@ pub(crate) async fn hold_the_head(database: &Database) -> tokio_postgres::Client
 pub(crate) async fn until_waiting(admin: &tokio_postgres::Client, sessions: i64) {
     let waiting = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    for _ in 0..200 {
+    for _ in 0..2_000 {
         if admin.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) >= sessions {
             return;
         }

@@ -194,7 +194,7 @@ async fn meant(
 pub(super) async fn by_id(asked: &Asked<'_>, id: &str, claimed: &mut Subject) -> Result<Arc<RunRecord>, Failure> {
     *claimed = Subject::claimed(id, "");
     let missing = || format!("Record ID {id} does not exist in this table");
-    let Some(key) = asked.ids.key(asked.ledger, asked.table.kind, id).await? else {
+    let Some(key) = asked.ids.key(asked.ledger, asked.access, asked.table.kind, id).await? else {
         return Err(Failure::new("not_found", missing()));
     };
     // The key of a record that the caller may not know of stays unsaid in the answer; the line has it.

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use lru::LruCache;
 use runledger_app::Ledger;
+use runledger_domain::access::Access;
 use runledger_domain::{RecordKind, RunId, RunIdScheme, RunKey};
 use runledger_ports::{Cursor, ListFilter, PageSize, Unavailable};
 use sha2::{Digest as _, Sha256};
@@ -105,7 +106,13 @@ impl RowIds {
     ///
     /// # Errors
     /// The store cannot say, or two clients of one run have the same id.
-    pub(super) async fn key(&self, ledger: &Ledger, kind: RecordKind, id: &str) -> Result<Option<RunKey>, Failure> {
+    pub(super) async fn key(
+        &self,
+        ledger: &Ledger,
+        access: &Access,
+        kind: RecordKind,
+        id: &str,
+    ) -> Result<Option<RunKey>, Failure> {
         let Some(number) = read(id) else { return Ok(None) };
         if number >= HASHED {
             return Ok(self.hashed(ledger, kind, number).await?);
@@ -118,31 +125,9 @@ impl RowIds {
         let client = number & ((1 << CLIENT_BITS) - 1);
         match (kind, client) {
             (RecordKind::Job, 0) => Ok(Some(RunKey::Job(run))),
-            (RecordKind::Client, 1..) => self.client_of(ledger, run, client).await,
+            (RecordKind::Client, 1..) => client_of(ledger, access, run, client).await,
             _ => Ok(None),
         }
-    }
-
-    /// The client record of a run with this number.
-    async fn client_of(&self, ledger: &Ledger, run: RunId, client: u128) -> Result<Option<RunKey>, Failure> {
-        let filter = ListFilter {
-            run: Some(run),
-            kind: Some(RecordKind::Client),
-            ..ListFilter::default()
-        };
-        let mut found = None;
-        let mut pages = Pages::of(ledger, &filter);
-        while let Some(keys) = pages.next().await? {
-            for key in keys.into_iter().filter(|key| client_number(key) == client) {
-                if let Some(other) = found.replace(key) {
-                    let detail = format!(
-                        "two rows have this id, one of them {other}; say which by its run id and client id, over /v1"
-                    );
-                    return Err(Failure::new("row_ambiguous", detail));
-                }
-            }
-        }
-        Ok(found)
     }
 
     /// A key that is only there as a hash: one that was shown, or else one that is looked for among all.
@@ -168,6 +153,31 @@ impl RowIds {
             }
         }
         Ok(None)
+    }
+}
+
+/// The client record of a run with this number.
+async fn client_of(ledger: &Ledger, access: &Access, run: RunId, client: u128) -> Result<Option<RunKey>, Failure> {
+    let filter = ListFilter {
+        run: Some(run),
+        kind: Some(RecordKind::Client),
+        ..ListFilter::default()
+    };
+    let mut found = Vec::new();
+    let mut pages = Pages::of(ledger, &filter);
+    while let Some(keys) = pages.next().await? {
+        found.extend(keys.into_iter().filter(|key| client_number(key) == client));
+    }
+    // Whoever is limited to clients learns of no others, not even by an id that two of them have (I12).
+    let mut seen = found.iter().filter(|key| access.sees(key));
+    match (seen.next(), seen.next()) {
+        (Some(_), Some(_)) => {
+            let detail = "two clients of this run have this row id; find the row by its run id and client id, and change it \
+                          over /v1";
+            Err(Failure::new("row_ambiguous", detail))
+        }
+        (Some(only), None) => Ok(Some(only.clone())),
+        (None, _) => Ok(found.into_iter().next()),
     }
 }
 

@@ -4,7 +4,7 @@ use runledger_domain::access::Scope;
 use runledger_legacy::Deletes;
 use serde_json::{Value, json};
 
-use crate::{CLIENTS, JOBS, World, deleting, limited, token};
+use crate::{CLIENTS, JOBS, World, deleting, filter, limited, token};
 
 async fn row_of(world: &World, table: &str) -> Value {
     world.get(table).await.ok()["records"][0].clone()
@@ -286,4 +286,28 @@ async fn nothing_is_deleted_and_where_the_settings_say_so_it_ends_as_cancelled()
     );
     assert_eq!(world.get(&at(CLIENTS, &row)).await.ok()["fields"]["Status"], "Failed");
     assert_eq!(world.records().await, 2);
+}
+
+#[tokio::test]
+async fn two_clients_with_one_row_id_are_never_mixed_up() {
+    let mut world = World::begun().await;
+    // Their hashes are the same in the 42 bits that an id has room for.
+    let (one, other) = ("client-2996260", "client-4086732");
+    let create = |client: &str| format!(r#"{{"fields":{{"Run ID":"250925-231841","Client ID":"{client}"}}}}"#);
+    let fields = r#"{"fields":{"Total Posts Harvested":1}}"#;
+    let row = world.post(CLIENTS, &create(one)).await.ok();
+    world.patch(&at(CLIENTS, &row), fields).await.ok();
+    assert_eq!(world.post(CLIENTS, &create(other)).await.ok()["id"], row["id"]);
+    world
+        .refused("PATCH", &at(CLIENTS, &row), fields, 422, "ROW_AMBIGUOUS")
+        .await;
+    world.get(&at(CLIENTS, &row)).await.refused(422, "ROW_AMBIGUOUS");
+    for client in [one, other] {
+        let formula = filter(CLIENTS, &format!("{{Client ID}} = '{client}'"));
+        assert_eq!(world.listed(&formula, "Client ID").await, [client]);
+    }
+    // Whoever sees one of them alone has no doubt.
+    world.access = limited("post_scoring", &[Scope::Change, Scope::Read], other);
+    let changed = world.patch(&at(CLIENTS, &row), fields).await.ok();
+    assert_eq!(changed["fields"]["Client ID"], other);
 }

@@ -32,6 +32,6 @@ mod service;
 pub mod source;
 pub mod status;
 
-pub use gateway::{AirtableGateway, Deletes, RunTable, RunTableError, RunTableSpec};
+pub use gateway::{AirtableGateway, Deletes, LIST_MAX, RunTable, RunTableError, RunTableSpec};
 pub use run_id::{Form, LegacyId, LegacyIdError, RefusedForm};
 pub use service::{LegacyService, record_id};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runledger_airtable::{Connection, HandOn, Pace, PaceSettings, TokioTime};
-use runledger_legacy::{AirtableGateway, Deletes, RunTable, RunTableSpec};
+use runledger_legacy::{AirtableGateway, Deletes, LIST_MAX, RunTable, RunTableSpec};
 use runledger_ports::Upstream;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,8 @@ pub(crate) struct GatewaySettings {
     pub(crate) base_rate: f64,
     /// How many requests a second are sent with the token, over all bases.
     pub(crate) token_rate: f64,
+    /// How many records are read through for one page of a list.
+    pub(crate) list_records: usize,
     /// How long a request may wait for its turn.
     pub(crate) wait_time: Span,
     /// How long Airtable may take for a request.
@@ -84,6 +86,7 @@ impl Default for GatewaySettings {
             pat: Secret::default(),
             base_rate: PaceSettings::default().base_per_second,
             token_rate: PaceSettings::default().token_per_second,
+            list_records: LIST_MAX,
             wait_time: Span::from_secs(10),
             request_time: Span::from_secs(60),
         }
@@ -107,6 +110,11 @@ impl GatewaySettings {
                     "gateway.{name} is {rate}; give how many requests a second may be sent, such as 4"
                 )));
             }
+        }
+        if self.list_records == 0 {
+            return Err(Failure::usage(
+                "gateway.list_records is 0, so that no list could ever be answered",
+            ));
         }
         for (name, time) in [("wait_time", self.wait_time), ("request_time", self.request_time)] {
             if time.as_secs() == 0 || time > TIME_MAX {
@@ -133,7 +141,8 @@ impl GatewaySettings {
         let tables: Result<Vec<_>, _> = self.tables.iter().map(GatewayTable::read).collect();
         let tables = tables.map_err(|error| unfit(&error))?;
         let gateway = AirtableGateway::new(tables, self.hand_on().map_err(|error| unfit(&error))?);
-        Ok(Some(Arc::new(gateway.map_err(|error| unfit(&error))?)))
+        let gateway = gateway.map_err(|error| unfit(&error))?;
+        Ok(Some(Arc::new(gateway.with_list_max(self.list_records))))
     }
 
     fn hand_on(&self) -> Result<Option<Arc<dyn Upstream>>, runledger_airtable::SetUpError> {
@@ -223,6 +232,7 @@ mod tests {
         });
         check("gateway.base_rate", |settings| settings.base_rate = 0.0);
         check("gateway.token_rate", |settings| settings.token_rate = f64::NAN);
+        check("gateway.list_records", |settings| settings.list_records = 0);
         check("gateway.wait_time", |settings| settings.wait_time = Span::from_secs(0));
         check("gateway.request_time", |settings| {
             settings.request_time = Span::from_secs(301);

@@ -41,6 +41,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("gateway.pat", Kind::SecretText),
     key("gateway.base_rate", Kind::Plain),
     key("gateway.token_rate", Kind::Plain),
+    key("gateway.list_records", Kind::Plain),
     key("gateway.wait_time", Kind::Plain),
     key("gateway.request_time", Kind::Plain),
     key("limits.body_bytes", Kind::Plain),

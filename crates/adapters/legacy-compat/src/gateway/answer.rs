@@ -21,6 +21,8 @@ pub(super) struct Asked<'a> {
     pub(super) ids: &'a RowIds,
     pub(super) table: &'a RunTable,
     pub(super) access: &'a Access,
+    /// How many records are read through for one page at most.
+    pub(super) list_max: usize,
     /// The row, if the path names one.
     pub(super) row: Option<&'a str>,
     pub(super) query: &'a str,

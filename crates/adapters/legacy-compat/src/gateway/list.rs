@@ -22,8 +22,6 @@ use crate::fields::{CLIENT_ID, JOB_TOTALS, RUN_ID};
 use crate::service::failure::Failure;
 use crate::service::key;
 
-/// How many records are read through for one page at most.
-const LOOKED_AT_MAX: usize = 100_000;
 /// How many are read at once.
 const WINDOW: usize = 500;
 /// How an offset begins; then the place in the listing and the number of rows that were given, in hexadecimal.
@@ -138,11 +136,12 @@ impl Filter {
         };
         let (mut rows, mut after, mut looked_at) = (Vec::new(), from, 0);
         while rows.len() < room {
-            if looked_at >= LOOKED_AT_MAX {
-                return Err(too_many());
+            if looked_at >= asked.list_max {
+                return Err(too_many(asked.list_max));
             }
             // Never more than there is room for, so that the page ends where what was looked at does.
-            let size = u32::try_from((room - rows.len()).min(WINDOW)).unwrap_or(1);
+            let size = (room - rows.len()).min(WINDOW).min(asked.list_max - looked_at);
+            let size = u32::try_from(size).unwrap_or(1);
             let size = PageSize::new(size).unwrap_or_default();
             let page = asked.ledger.runs.list(filter, after, size).await?;
             looked_at += page.records.len();
@@ -169,8 +168,8 @@ impl Filter {
         loop {
             let (more, next) = self.page(asked, from, WINDOW).await?;
             rows.extend(more);
-            if rows.len() > LOOKED_AT_MAX {
-                return Err(too_many());
+            if rows.len() > asked.list_max {
+                return Err(too_many(asked.list_max));
             }
             from = next;
             if from.is_none() {
@@ -309,9 +308,9 @@ fn read_offset(offset: &str) -> Result<(usize, Option<Cursor>), Failure> {
     })
 }
 
-fn too_many() -> Failure {
+fn too_many(list_max: usize) -> Failure {
     let detail = format!(
-        "more than {LOOKED_AT_MAX} records would have to be looked through; ask for a run id or a client id in the formula, \
+        "more than {list_max} records would have to be looked through; ask for a run id or a client id in the formula, \
          or list without an order"
     );
     Failure::new("list_too_long", detail)

@@ -37,11 +37,15 @@ use crate::fields::CLIENT_ID;
 use crate::service::failure::Failure;
 use crate::source::UNNAMED;
 
+/// How many records are read through for one page of a list at most, when nobody says.
+pub const LIST_MAX: usize = 100_000;
+
 /// Airtable's API in front of a ledger.
 pub struct AirtableGateway {
     tables: Vec<RunTable>,
     upstream: Option<Arc<dyn Upstream>>,
     ids: RowIds,
+    list_max: usize,
 }
 
 impl AirtableGateway {
@@ -55,7 +59,15 @@ impl AirtableGateway {
             tables,
             upstream,
             ids: RowIds::default(),
+            list_max: LIST_MAX,
         })
+    }
+
+    /// Reads so many records through for one page of a list at most, instead of [`LIST_MAX`].
+    #[must_use]
+    pub fn with_list_max(mut self, records: usize) -> Self {
+        self.list_max = records;
+        self
     }
 
     /// What a path means.
@@ -110,6 +122,7 @@ impl AirtableGateway {
             ids: &self.ids,
             table,
             access: request.access,
+            list_max: self.list_max,
             row: place.row(),
             query: request.query.unwrap_or_default(),
             body: request.body,

@@ -273,3 +273,29 @@ async fn i3_reading_leaves_nothing_and_i12_shows_nothing_of_other_clients() {
     world.ask("OPTIONS", CLIENTS, "").await.refused(404, "NOT_FOUND");
     assert_eq!((world.lines().await.len(), world.records().await), (lines, 12));
 }
+
+#[tokio::test]
+async fn a_list_that_would_read_too_much_says_so_and_a_look_up_does_not() {
+    let world = filled().await;
+    let world = World {
+        gateway: World::new().gateway.with_list_max(5),
+        ..world
+    };
+    let all = filter(CLIENTS, "{Client Name} = 'INITECH'");
+    for query in [
+        all.clone(),
+        format!("{all}&sort[0][field]=Run+ID"),
+        format!("{CLIENTS}?sort[0][field]=Run+ID"),
+    ] {
+        let message = world.get(&query).await.refused(422, "LIST_TOO_LONG");
+        assert!(message.contains("more than 5 records"), "{message}");
+    }
+    assert_eq!(
+        world
+            .listed(&filter(CLIENTS, "{Run ID} = 'nightly-1/initech'"), "Client ID")
+            .await,
+        ["initech"]
+    );
+    let few = format!("{all}&pageSize=1");
+    assert_eq!(world.listed(&few, "Client ID").await, ["initech"]);
+}

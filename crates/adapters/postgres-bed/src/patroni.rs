@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{KEEPER, as_server, free_port, home, postmaster, programs, send, signal_all};
+use crate::process::{KEEPER, as_server, free_port, home, postmaster, send, signal_all};
+use crate::programs;
 
 /// How many machines there are: of three members of etcd one may be lost.
 const MACHINES: usize = 3;

@@ -107,8 +107,8 @@ impl World {
                 self.link.fault() == Fault::None
             });
         } else {
-            // Every other time for longer than a write is tried.
-            let time = if round.is_multiple_of(2) { 1_500 } else { 5_000 };
+            // Each of them every other time for longer than a write is tried.
+            let time = if (round / 2).is_multiple_of(2) { 1_500 } else { 5_000 };
             thread::sleep(Duration::from_millis(time));
             self.link.set(Fault::None);
         }

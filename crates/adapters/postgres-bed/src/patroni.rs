@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{KEEPER, as_server, free_port, home, postmaster, send, signal_all};
+use crate::process::{KEEPER, as_server, free_port, home, postmaster, send, signal_all, started_by};
 use crate::programs;
 
 /// How many machines there are: of three members of etcd one may be lost.
@@ -125,7 +125,7 @@ impl Cluster {
     /// # Errors
     /// When they cannot be signalled.
     pub fn hang(&self, machine: usize) -> io::Result<()> {
-        self.machines[machine].signal("STOP")
+        self.machines[machine].hang()
     }
 
     /// Starts the programs of a machine.
@@ -252,44 +252,59 @@ impl Machine {
     /// What Patroni says it is: `primary`, the standby that commits wait for (`sync`), or another `replica`. A standby that is
     /// just being made the primary is all of them for a moment; the first counts.
     fn role(&self) -> Option<&'static str> {
-        let is = |role: &&str| self.ask(role).is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"));
-        ["primary", "sync", "replica"].into_iter().find(is)
+        for role in ["primary", "sync", "replica"] {
+            // Whoever does not answer is nothing.
+            if self.ask(role).ok()?.starts_with("HTTP/1.0 200") {
+                return Some(role);
+            }
+        }
+        None
     }
 
-    /// Asks whether it is this; answers the beginning of what it says.
+    /// Asks whether it is this; answers what it says.
     fn ask(&self, role: &str) -> io::Result<String> {
-        let mut patroni = TcpStream::connect(("127.0.0.1", self.patroni))?;
+        let address = ([127, 0, 0, 1], self.patroni).into();
+        let mut patroni = TcpStream::connect_timeout(&address, ANSWER_TIME)?;
         patroni.set_read_timeout(Some(ANSWER_TIME))?;
         patroni.write_all(format!("GET /{role} HTTP/1.0\r\n\r\n").as_bytes())?;
-        let mut answer = [0; 12];
-        patroni.read_exact(&mut answer)?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        let mut answer = String::new();
+        patroni.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
-    /// Sends a signal to all programs.
-    fn signal(&self, signal: &str) -> io::Result<()> {
-        // Patroni first: it would start PostgreSQL again.
-        for program in self.running.iter().rev() {
-            send(signal, &format!("-{}", program.id()))?;
+    fn hang(&self) -> io::Result<()> {
+        for keeper in &self.running {
+            let program = |process: &String| fs::read_link(format!("/proc/{process}/exe")).ok();
+            let keeper = keeper.id().to_string();
+            let shell = program(&keeper);
+            // The keeper itself goes on: who else would end what it keeps when nobody holds its pipe any more?
+            for process in started_by(&keeper)?.iter().filter(|process| program(process) != shell) {
+                send("STOP", process)?;
+            }
         }
-        signal_all(signal, &postmaster(&self.home.path().join("data"))?)
+        signal_all("STOP", &self.postmaster()?)
     }
 
     fn kill(&mut self) -> io::Result<()> {
-        self.signal("KILL")?;
-        for mut program in self.running.drain(..) {
-            program.wait()?;
+        // Patroni first: it would start PostgreSQL again.
+        for keeper in self.running.iter().rev() {
+            send("KILL", &format!("-{}", keeper.id()))?;
+        }
+        signal_all("KILL", &self.postmaster()?)?;
+        for mut keeper in self.running.drain(..) {
+            keeper.wait()?;
         }
         Ok(())
+    }
+
+    fn postmaster(&self) -> io::Result<String> {
+        postmaster(&self.home.path().join("data"))
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Whoever holds the other end of these pipes ends with them, unless it was stopped.
-        for program in &self.running {
-            let _ = send("CONT", &format!("-{}", program.id()));
-        }
+        // Whoever holds the other end of these pipes ends with them.
         for program in &mut self.running {
             drop(program.stdin.take());
         }

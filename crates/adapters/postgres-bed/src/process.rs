@@ -33,6 +33,17 @@ pub(crate) fn postmaster(data: &Path) -> io::Result<String> {
 pub(crate) fn signal_all(signal: &str, process: &str) -> io::Result<()> {
     // Stopped, it starts no more, and those that it started are known as such.
     send("STOP", process)?;
+    let started = started_by(process)?;
+    send(signal, process)?;
+    for process in started {
+        // It may have ended by itself.
+        let _ = send(signal, &process);
+    }
+    Ok(())
+}
+
+/// The processes that a process started and has not heard the end of.
+pub(crate) fn started_by(process: &str) -> io::Result<Vec<String>> {
     let mut started = Vec::new();
     for entry in fs::read_dir("/proc")?.filter_map(Result::ok) {
         let state = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
@@ -42,12 +53,7 @@ pub(crate) fn signal_all(signal: &str, process: &str) -> io::Result<()> {
             started.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
-    send(signal, process)?;
-    for process in started {
-        // It may have ended by itself.
-        let _ = send(signal, &process);
-    }
-    Ok(())
+    Ok(started)
 }
 
 /// Sends a signal to a process, or to a group of them when its number is negative.

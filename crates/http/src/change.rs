@@ -17,6 +17,7 @@ use crate::describe::answers::{ChangeProblems, RecordChanged};
 use crate::describe::parameters::{ChangeHeaders, ClientPath, JobPath, StagePath, UpdateHeaders};
 use crate::incoming::Incoming;
 use crate::problem;
+use crate::projection;
 use crate::trouble::{Problem, of_change};
 use crate::wire::input::{Nothing, RecordChange, RecordCompletion, StageFinish};
 
@@ -149,7 +150,12 @@ async fn change(api: Arc<Api>, mut incoming: Incoming, action: Action, understan
         };
         let write = api.ledger.runs.change(&source, key, expected, command);
         match incoming.notes.writing(&api.ledger, write).await {
-            Ok(changed) => answer_changed(&api, &changed),
+            Ok(changed) => {
+                let mut response = answer_changed(&api, &changed);
+                let key = std::slice::from_ref(changed.record().key());
+                projection::wait(&api, &incoming.headers, key, &mut response).await;
+                response
+            }
             Err(error) => of_change(error, api.now()).into_response(),
         }
     })

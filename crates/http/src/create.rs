@@ -15,6 +15,7 @@ use crate::body::read;
 use crate::describe::answers::{ClientsCreated, CreateProblems, JobCreated};
 use crate::describe::parameters::{CreateHeaders, JobPath};
 use crate::incoming::Incoming;
+use crate::projection;
 use crate::trouble::{Problem, of_creation};
 use crate::wire::input::{NewClients, NewJob, StartClients, idempotency_key};
 use crate::wire::page::CreatedRecords;
@@ -37,7 +38,10 @@ pub(crate) async fn create_job(State(api): State<Arc<Api>>, mut incoming: Incomi
                 match incoming.notes.writing(&api.ledger, write).await {
                     Ok(started) => {
                         incoming.notes.key(started.record.key());
-                        created(&api, &started)
+                        let mut response = created(&api, &started);
+                        let key = std::slice::from_ref(started.record.key());
+                        projection::wait(&api, &incoming.headers, key, &mut response).await;
+                        response
                     }
                     Err(error) => failed(&api, &incoming, error).await,
                 }
@@ -87,10 +91,15 @@ pub(crate) async fn create_clients(State(api): State<Arc<Api>>, mut incoming: In
         }
         let write = api.ledger.creation.start_clients(&source, &run, attempt, clients);
         match incoming.notes.writing(&api.ledger, write).await {
-            Ok(started) => match &started[..] {
-                [one] if !many => created(&api, one),
-                all => all_created(&api, all),
-            },
+            Ok(started) => {
+                let mut response = match &started[..] {
+                    [one] if !many => created(&api, one),
+                    all => all_created(&api, all),
+                };
+                let keys: Vec<_> = started.iter().map(|one| one.record.key().clone()).collect();
+                projection::wait(&api, &incoming.headers, &keys, &mut response).await;
+                response
+            }
             Err(error) => failed(&api, &incoming, error).await,
         }
     })

@@ -28,6 +28,7 @@ mod metrics;
 mod options;
 mod page;
 mod problem;
+mod projection;
 mod query;
 mod rate;
 mod read;
@@ -126,6 +127,14 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/webhooks/{webhook}/test", post(webhooks::test))
         .route("/compat/v2/{function}", post(functions::call))
         .route("/airtable/{*path}", any(gateway::answer))
+        .route("/v1/projection", get(projection::show))
+        .route("/v1/projection/retry", post(projection::retry_all))
+        .route("/v1/projection/resume", post(projection::resume))
+        .route("/v1/runs/{run}/retry-row", post(projection::retry_job))
+        .route(
+            "/v1/runs/{run}/clients/{client}/retry-row",
+            post(projection::retry_client),
+        )
         .route("/v1/stats", get(meta::stats))
         .route("/metrics", get(metrics::metrics))
         .route("/livez", get(meta::livez))

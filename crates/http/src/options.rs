@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_app::{Functions, Gateway};
+use runledger_app::{Functions, Gateway, Projection};
 
 use crate::events::Closing;
 use crate::identity::Callers;
@@ -40,6 +40,8 @@ pub struct Options {
     pub functions: Option<Arc<dyn Functions>>,
     /// What is offered under `/airtable`; `None`: nothing.
     pub gateway: Option<Arc<dyn Gateway>>,
+    /// Shows records elsewhere; `None`: nobody here knows of it.
+    pub projection: Option<Arc<Projection>>,
 }
 
 impl Default for Options {
@@ -59,6 +61,7 @@ impl Default for Options {
             spans: None,
             functions: None,
             gateway: None,
+            projection: None,
         }
     }
 }

@@ -73,6 +73,8 @@ kinds! {
         "Nothing was done. GET /v1/tokens lists the ones there are.";
     WEBHOOK_NOT_FOUND = "webhook_not_found", NOT_FOUND, "There is no such webhook",
         "Nothing was done. GET /v1/webhooks lists the ones there are.";
+    PROJECTION_ABSENT = "projection_absent", NOT_FOUND, "Records are shown nowhere else",
+        "Nothing was done. Ask a server whose configuration says where records are shown.";
     ROUTE_NOT_FOUND = "route_not_found", NOT_FOUND, "There is no such path",
         "Nothing was done. The paths are listed in /openapi.json.";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not have this method",

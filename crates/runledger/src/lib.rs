@@ -14,6 +14,7 @@ mod failure;
 mod ledger;
 mod logging;
 mod output;
+mod projecting;
 mod serve;
 mod server_file;
 mod settings;
@@ -29,7 +30,9 @@ use clap::Parser as _;
 use tokio::runtime;
 
 use crate::cli::{Cli, ClientCommand, Command, ConfigCommand, Global, JobCommand, StageCommand};
-use crate::commands::{Context, change, create, db, dev, events, export, import, read, setup, sweep, token, webhook};
+use crate::commands::{
+    Context, airtable, change, create, db, dev, events, export, import, read, setup, sweep, token, webhook,
+};
 use crate::connect::Remote;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
@@ -121,6 +124,7 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Events(args) => events::events(context, args).await,
         Command::Token(command) => token::token(context, command).await,
         Command::Webhook(command) => webhook::webhook(context, command).await,
+        Command::Airtable(command) => airtable::airtable(context, command).await,
         Command::Import(command) => import::import(context, command).await,
         Command::Export(args) => export::export(context, args).await,
         Command::Verify => setup::verify(context).await,

@@ -25,6 +25,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::ledger::{Held, OpenLedger, Use, api_options, failure_of_database, is_shared, random_ids};
 use crate::logging;
 use crate::output::Output;
+use crate::projecting::Projecting;
 use crate::server_file::{self, Secret, ServerFile, ServerInfo};
 use crate::settings::Settings;
 use crate::spans::Collecting;
@@ -143,6 +144,7 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     };
     greet(settings, output, &info, &outside)?;
     let deliveries = Deliveries::begin(settings, &open.ledger)?;
+    let projecting = Projecting::begin(settings, open)?;
     let callers = Callers::BearersAndOperator(OperatorKey::new(info.operator_key.0.clone()));
     let (stop_sweeping, stopped) = oneshot::channel();
     let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
@@ -150,6 +152,7 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     let mut options = api_options(settings, callers);
     options.gateway = settings.gateway.gateway()?.map(|gateway| gateway as Arc<dyn Gateway>);
     options.spans = collecting.as_ref().map(Collecting::spans);
+    options.projection = projecting.as_ref().map(Projecting::projection);
     let closing = options.closing.clone();
     let router = runledger_http::router(Arc::clone(&open.ledger), options);
     let drain = settings.limits.drain_time.duration();
@@ -186,6 +189,9 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
         _ => runledger_http::serve(listener, router, bounds, end(ended)).await,
     };
     deliveries.end().await;
+    if let Some(projecting) = projecting {
+        projecting.end().await;
+    }
     // Nobody waits for the sweeper when the server itself failed.
     let _ = stop_sweeping.send(());
     if timeout(drain, sweeper).await.is_err() {

@@ -17,6 +17,7 @@ mod step;
 mod waiting;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -246,6 +247,14 @@ impl Projection {
             }
             *known = trouble;
         }
+    }
+}
+
+impl fmt::Debug for Projection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Projection")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

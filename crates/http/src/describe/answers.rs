@@ -30,17 +30,19 @@ macro_rules! answers {
 
 answers! {
     JobCreated: [
-        (201, "Created.", Some("Record"), ["Location", "ETag"]),
-        (200, "The same attempt created it before.", Some("Record"), ["Location", "ETag", "Idempotency-Replayed"])
+        (201, "Created.", Some("Record"), ["Location", "ETag", "Preference-Applied", "Runledger-Projection"]),
+        (200, "The same attempt created it before.", Some("Record"),
+            ["Location", "ETag", "Idempotency-Replayed", "Preference-Applied", "Runledger-Projection"])
     ];
     ClientsCreated: [
         (201, "Created: the record, or for `clients` a list of all of them.", Some("CreatedRecords"),
-            ["Location", "ETag"]),
+            ["Location", "ETag", "Preference-Applied", "Runledger-Projection"]),
         (200, "The same attempt created all of them before.", Some("CreatedRecords"),
-            ["Location", "ETag", "Idempotency-Replayed"])
+            ["Location", "ETag", "Idempotency-Replayed", "Preference-Applied", "Runledger-Projection"])
     ];
     RecordChanged: [
-        (200, "The record as it is now.", Some("Record"), ["ETag", "Idempotency-Replayed", "Runledger-Closed"])
+        (200, "The record as it is now.", Some("Record"),
+            ["ETag", "Idempotency-Replayed", "Runledger-Closed", "Preference-Applied", "Runledger-Projection"])
     ];
     RecordRead: [
         (200, "The record.", Some("Record"), ["ETag"]),
@@ -61,6 +63,9 @@ answers! {
     TokenShown: [(200, "The token as it is now.", Some("Token"), [])];
     WebhooksListed: [(200, "All webhooks.", Some("WebhookList"), [])];
     WebhookShown: [(200, "The webhook as it is now.", Some("Webhook"), [])];
+    ProjectionShown: [(200, "How far it is.", Some("Projection"), [])];
+    RowsRetried: [(200, "How many rows are tried again.", Some("RowsRetried"), [])];
+    ProjectionResumed: [(200, "Whether it was stopped.", Some("ProjectionResumed"), [])];
     WebhookTested: [(200, "The event was sent, or could not be.", Some("WebhookTest"), [])];
     Ready: [(200, "It is.", Some("Health"), [])];
     Described: [(200, "The description.", Some("object"), [])];
@@ -125,6 +130,10 @@ fn described_header(name: &str) -> utoipa::openapi::header::Header {
         "Idempotency-Replayed" => "`true` when the same request took effect before and this one did nothing.",
         "Cache-Control" => "`no-store`: the answer holds a secret.",
         "WWW-Authenticate" => "How to say who asks.",
+        "Preference-Applied" => "`wait=` and the seconds that were granted, when the caller preferred to wait.",
+        "Runledger-Projection" => {
+            "Whether the record is shown elsewhere, for callers who waited: `shown`, `pending`, `set_aside` or `stopped`."
+        }
         "Runledger-Closed" => "How many client records were closed with their job.",
         _ => "How many seconds to wait before the same request.",
     };

@@ -17,11 +17,12 @@ use crate::describe::links::Links;
 use crate::problem::KINDS;
 use crate::wire::activity::{ActivityOut, StatsOut};
 use crate::wire::page::{CreatedRecords, Lines, Records};
+use crate::wire::projection::{ProjectionOut, ResumedOut, RetriedOut, SetAsideOut};
 use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
 use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
 use crate::wire::webhook::{WebhookList, WebhookOut, WebhookTestOut};
-use crate::{change, create, events, functions, meta, metrics, read, tokens, webhooks};
+use crate::{change, create, events, functions, meta, metrics, projection, read, tokens, webhooks};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
 ///
@@ -72,12 +73,14 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         functions::call,
         tokens::create, tokens::list, tokens::revoke, tokens::rotate,
         webhooks::list, webhooks::enable, webhooks::test,
+        projection::show, projection::retry_all, projection::retry_job, projection::retry_client, projection::resume,
         meta::stats, metrics::metrics, meta::livez, meta::readyz, meta::description, meta::explain,
     ),
     components(schemas(
         Record<'_>, Records<'_>, CreatedRecords<'_>, Lines<'_>, ActivityOut<'_>, SummaryOut<'_>, StatsOut<'_>,
         meta::Health, meta::Explained, ProblemDocument, TokenOut<'_>, TokenList<'_>, TokenWithSecret<'_>,
         WebhookOut<'_>, WebhookTestOut<'_>, WebhookList<'_>, forms::WebhookName,
+        ProjectionOut<'_>, SetAsideOut<'_>, RetriedOut, ResumedOut,
         forms::RunId, forms::ClientId, forms::Source, forms::StageName, forms::BatchLabel, forms::ExternalId,
         forms::ClientName, forms::NoteText, forms::AttemptId, forms::EntityTag, forms::CursorText, forms::TokenId,
         forms::TokenName, forms::ProblemCode, forms::FunctionName, forms::FunctionArguments, forms::Status, forms::Outcome, forms::Beginning, forms::Started,

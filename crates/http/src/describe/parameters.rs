@@ -125,6 +125,9 @@ pub(crate) struct CreateHeaders {
     /// The attempt. Sent again with the same content, it is answered with the same records, at any later time.
     #[param(rename = "Idempotency-Key", value_type = forms::AttemptId, required = false)]
     idempotency_key: Option<String>,
+    /// `wait=` and seconds: answer when the record is shown elsewhere, or then. What was done stays done either way.
+    #[param(rename = "Prefer", value_type = String, required = false, example = "wait=10")]
+    prefer: Option<String>,
 }
 
 /// The headers of a change.
@@ -141,6 +144,9 @@ pub(crate) struct ChangeHeaders {
     /// The `ETag` that the record must have.
     #[param(rename = "If-Match", value_type = forms::EntityTag, required = false)]
     if_match: Option<String>,
+    /// `wait=` and seconds: answer when the record is shown elsewhere, or then. What was done stays done either way.
+    #[param(rename = "Prefer", value_type = String, required = false, example = "wait=10")]
+    prefer: Option<String>,
 }
 
 /// The headers of an update.
@@ -160,6 +166,9 @@ pub(crate) struct UpdateHeaders {
     /// The `ETag` that the record must have, as `version` in the body.
     #[param(rename = "If-Match", value_type = forms::EntityTag, required = false)]
     if_match: Option<String>,
+    /// `wait=` and seconds: answer when the record is shown elsewhere, or then. What was done stays done either way.
+    #[param(rename = "Prefer", value_type = String, required = false, example = "wait=10")]
+    prefer: Option<String>,
 }
 
 /// The headers of a read.

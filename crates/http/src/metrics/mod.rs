@@ -13,7 +13,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use runledger_app::system::ProcessFigures;
-use runledger_app::{Counted, Effect, RunService, WebhookStatus};
+use runledger_app::{Counted, Effect, ProjectionStatus, RunService, WebhookStatus};
 use runledger_domain::{Status, Timestamp};
 use runledger_ports::{Counts, StoreFigures};
 
@@ -58,6 +58,13 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, reading: Reading) -> Re
         &mut page,
         api.ledger.webhooks.list().await.unwrap_or_default().as_slice(),
     );
+    let projection = match &api.options.projection {
+        Some(projection) => projection.status().await.ok(),
+        None => Some(ProjectionStatus::default()),
+    };
+    if let Some(status) = projection {
+        write_projection(&mut page, &status);
+    }
     write_process(&mut page, process.unwrap_or_default(), runs.started());
     let mut response = Response::new(Body::from(page.into_text()));
     response.headers_mut().insert(CONTENT_TYPE, TEXT_FORMAT);
@@ -82,6 +89,13 @@ fn write_operations(page: &mut Page, runs: &RunService) {
     for (source, counted) in sources
         .iter()
         .flat_map(|of| of.webhooks.iter().map(|c| (&of.source, c)))
+    {
+        samples.labelled(&labels(source, counted), counted.count);
+    }
+    let mut samples = page.metric(&table::PROJECTION_CHANGES);
+    for (source, counted) in sources
+        .iter()
+        .flat_map(|of| of.projection.iter().map(|c| (&of.source, c)))
     {
         samples.labelled(&labels(source, counted), counted.count);
     }
@@ -166,6 +180,29 @@ fn write_webhooks(page: &mut Page, webhooks: &[WebhookStatus]) {
         let is_disabled = webhook.state.disabled_at.is_some();
         samples.labelled(&[("webhook", webhook.name.as_str())], u8::from(is_disabled));
     }
+}
+
+/// Zero where nobody shows records elsewhere.
+fn write_projection(page: &mut Page, status: &ProjectionStatus) {
+    let is_stopped = status.trouble.is_some() || status.head.as_ref().is_some_and(|head| head.stopped.is_some());
+    page.metric(&table::PROJECTION_STOPPED).value(u8::from(is_stopped));
+    let lag = if status.head.is_some() { status.lag_lines() } else { 0 };
+    page.metric(&table::PROJECTION_LAG).value(lag);
+    page.metric(&table::PROJECTION_LATE).value(status.late.as_secs());
+    let counts = &status.counts;
+    let mut rows = page.metric(&table::PROJECTION_ROWS);
+    rows.labelled(&[("step", "waiting")], counts.waiting);
+    rows.labelled(&[("step", "sending")], counts.sending + counts.claimed);
+    rows.labelled(&[("step", "in_doubt")], counts.unknown);
+    rows.labelled(&[("step", "set_aside")], counts.set_aside);
+    page.metric(&table::PROJECTION_REQUESTS).value(status.asked.requests);
+    page.metric(&table::PROJECTION_TOO_MANY).value(status.asked.too_many);
+    let mut written = page.metric(&table::PROJECTION_WRITTEN);
+    written.labelled(&[("outcome", "made")], status.made);
+    written.labelled(&[("outcome", "changed")], status.changed);
+    written.labelled(&[("outcome", "unchanged")], status.unchanged);
+    written.labelled(&[("outcome", "in_doubt")], status.doubts);
+    written.labelled(&[("outcome", "set_aside")], status.aside);
 }
 
 fn write_store(page: &mut Page, store: &StoreFigures) {

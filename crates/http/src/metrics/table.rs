@@ -82,6 +82,22 @@ metrics! {
         "Tries that failed since the last one that did not, by webhook.";
     WEBHOOK_DISABLED = "runledger_webhook_disabled", Gauge,
         "Whether a webhook was disabled: 1 or 0.";
+    PROJECTION_CHANGES = "runledger_projection_changes_total", Counter,
+        "Rows elsewhere, or all of them, let go on, and refused attempts to, by source, outcome and reason.";
+    PROJECTION_STOPPED = "runledger_projection_stopped", Gauge,
+        "Whether nothing is shown elsewhere until somebody acts or a time comes: 1 or 0.";
+    PROJECTION_LAG = "runledger_projection_lag_lines", Gauge,
+        "Lines of the log that were not looked at for what they show elsewhere.";
+    PROJECTION_LATE = "runledger_projection_late_seconds", Gauge,
+        "For how long the row elsewhere that has waited longest has been due.";
+    PROJECTION_ROWS = "runledger_projection_rows", Gauge,
+        "Rows elsewhere that lack something, by what is being done about them.";
+    PROJECTION_REQUESTS = "runledger_projection_requests_total", Counter,
+        "Requests that this server sent elsewhere.";
+    PROJECTION_TOO_MANY = "runledger_projection_too_many_requests_total", Counter,
+        "Requests of this server that were refused elsewhere because there were too many.";
+    PROJECTION_WRITTEN = "runledger_projection_written_total", Counter,
+        "Rows elsewhere that this server sent or was about to, by what came of them.";
     PROCESS_RESIDENT_MEMORY = "process_resident_memory_bytes", Gauge,
         "Resident memory of the server.";
     PROCESS_OPEN_FDS = "process_open_fds", Gauge,

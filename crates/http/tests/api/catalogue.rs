@@ -97,6 +97,8 @@ async fn of_requests(met: &mut Met) {
     let record = ("PATCH", "/v1/runs/r1");
     let clients = ("POST", "/v1/runs/r1/clients");
     world.run("r1", &[]).await;
+    let resume = ("POST", "/v1/projection/resume");
+    meet(met, &world, "projection_absent", resume, &[source], "").await;
     for (code, asked, header, body) in [
         ("path_invalid", ("GET", "/v1/runs/%FF"), source, ""),
         ("host_not_allowed", ("GET", "/v1/records"), ("host", "evil.example"), ""),

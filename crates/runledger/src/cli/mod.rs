@@ -4,6 +4,7 @@
     reason = "these comments are help texts, in which backticks would be printed"
 )]
 
+mod airtable;
 mod dev;
 mod ingest;
 mod record;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use airtable::{AirtableCommand, WaitArgs};
 pub(crate) use dev::{DevCommand, FakeAirtableArgs};
 pub(crate) use ingest::{ExportArgs, ExportFormat, Import, ImportArgs, Merge};
 pub(crate) use record::{
@@ -202,6 +204,9 @@ Examples:
     /// See how the deliveries of the log to its receivers go
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// See how far records are shown at Airtable, and let rows go on
+    #[command(subcommand)]
+    Airtable(AirtableCommand),
     /// Take over records from the older tables
     #[command(subcommand)]
     Import(Import),

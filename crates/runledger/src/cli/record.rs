@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::WaitArgs;
 use crate::settings::Span;
 
 /// The record that a command is about.
@@ -90,6 +91,9 @@ pub(crate) struct CreationArgs {
     /// Begin as queued instead of running
     #[arg(long)]
     pub(crate) queued: bool,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 /// `update`.
@@ -130,6 +134,9 @@ pub(crate) struct UpdateArgs {
     /// Only if the record still has this version
     #[arg(long, value_name = "N")]
     pub(crate) if_version: Option<u64>,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 /// Run, client and a last word, where the client may be left out.
@@ -165,6 +172,9 @@ pub(crate) struct StageStartArgs {
     /// Only if the record still has this version
     #[arg(long, value_name = "N")]
     pub(crate) if_version: Option<u64>,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 /// `stage finish`.
@@ -194,6 +204,9 @@ pub(crate) struct StageFinishArgs {
     /// Only if the record still has this version
     #[arg(long, value_name = "N")]
     pub(crate) if_version: Option<u64>,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 /// `note`.
@@ -214,6 +227,9 @@ pub(crate) struct NoteArgs {
     /// Only if the record still has this version
     #[arg(long, value_name = "N")]
     pub(crate) if_version: Option<u64>,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }
 
 /// `heartbeat`.
@@ -250,4 +266,7 @@ pub(crate) struct CompleteArgs {
     /// Only if the record still has this version
     #[arg(long, value_name = "N")]
     pub(crate) if_version: Option<u64>,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 }

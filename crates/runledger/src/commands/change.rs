@@ -4,8 +4,8 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::target::Target;
-use super::{Context, IF_MATCH};
-use crate::cli::{CompleteArgs, HeartbeatArgs, NoteArgs, StageFinishArgs, StageStartArgs, UpdateArgs};
+use super::{Context, IF_MATCH, PREFER, with_projected};
+use crate::cli::{CompleteArgs, HeartbeatArgs, NoteArgs, StageFinishArgs, StageStartArgs, UpdateArgs, WaitArgs};
 use crate::connect::Need;
 use crate::failure::{Failure, Outcome};
 use crate::transport::Request;
@@ -37,7 +37,7 @@ pub(crate) async fn update(context: &Context<'_>, args: &UpdateArgs) -> Outcome 
     }
     let target = Target::new(&args.key.run, args.key.client.as_deref());
     let request = target.request(Method::PATCH, &[])?.body(Value::Object(body));
-    change(context, request, args.if_version).await
+    change(context, request, args.if_version, &args.wait).await
 }
 
 /// Appends a note.
@@ -51,7 +51,7 @@ pub(crate) async fn note(context: &Context<'_>, args: &NoteArgs) -> Outcome {
         members.insert("update_id".into(), json!(update_id));
     }
     let request = target.request(Method::PATCH, &[])?.body(body);
-    change(context, request, args.if_version).await
+    change(context, request, args.if_version, &args.wait).await
 }
 
 /// Starts a stage.
@@ -61,7 +61,7 @@ pub(crate) async fn note(context: &Context<'_>, args: &NoteArgs) -> Outcome {
 pub(crate) async fn start_stage(context: &Context<'_>, args: &StageStartArgs) -> Outcome {
     let (target, name) = Target::with_word(&args.words.words, "name")?;
     let request = target.request(Method::POST, &["stages", name, "start"])?;
-    change(context, request, args.if_version).await
+    change(context, request, args.if_version, &args.wait).await
 }
 
 /// Finishes a stage.
@@ -75,7 +75,7 @@ pub(crate) async fn finish_stage(context: &Context<'_>, args: &StageFinishArgs) 
         members.insert("metrics".into(), metrics);
     }
     let request = target.request(Method::POST, &["stages", name, "finish"])?.body(body);
-    change(context, request, args.if_version).await
+    change(context, request, args.if_version, &args.wait).await
 }
 
 /// Says that the work goes on.
@@ -84,7 +84,8 @@ pub(crate) async fn finish_stage(context: &Context<'_>, args: &StageFinishArgs) 
 /// What the API refuses.
 pub(crate) async fn heartbeat(context: &Context<'_>, args: &HeartbeatArgs) -> Outcome {
     let target = Target::new(&args.key.run, args.key.client.as_deref());
-    change(context, target.request(Method::POST, &["heartbeat"])?, None).await
+    let request = target.request(Method::POST, &["heartbeat"])?;
+    change(context, request, None, &WaitArgs::default()).await
 }
 
 /// Ends a record.
@@ -98,15 +99,17 @@ pub(crate) async fn complete(context: &Context<'_>, args: &CompleteArgs) -> Outc
     }
     let target = Target::new(&args.key.run, args.key.client.as_deref());
     let request = target.request(Method::POST, &["complete"])?.body(body);
-    change(context, request, args.if_version).await
+    change(context, request, args.if_version, &args.wait).await
 }
 
-async fn change(context: &Context<'_>, request: Request, if_version: Option<u64>) -> Outcome {
-    let request = request.header(IF_MATCH, if_version.map(|version| format!("\"{version}\"")))?;
+async fn change(context: &Context<'_>, request: Request, if_version: Option<u64>, wait: &WaitArgs) -> Outcome {
+    let request = request
+        .header(IF_MATCH, if_version.map(|version| format!("\"{version}\"")))?
+        .header(PREFER, wait.preference())?;
     let connection = context.connect(Need::Exists).await?;
     let answer = context.ask(&connection, request).await?;
     if context.output.is_json() {
-        return context.output.json(&answer.text());
+        return context.output.json(&with_projected(&answer.text(), &answer));
     }
     let record: RecordView = answer.read()?;
     let what = if answer.is_replayed() {
@@ -124,7 +127,8 @@ async fn change(context: &Context<'_>, request: Request, if_version: Option<u64>
         record.key,
         record.standing(),
         record.version
-    ))
+    ))?;
+    context.tell_projected(&answer, wait)
 }
 
 /// The metrics of a change; `None` when there are none. Numbers go out as texts: the ledger reads them exactly.

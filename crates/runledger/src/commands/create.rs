@@ -4,7 +4,7 @@ use axum::http::Method;
 use runledger_ports::IdSource as _;
 use serde_json::{Map, Value, json};
 
-use super::{Context, IDEMPOTENCY_KEY};
+use super::{Context, IDEMPOTENCY_KEY, PREFER, with_projected};
 use crate::cli::{ClientCreateArgs, CreationArgs, JobCreateArgs};
 use crate::connect::Need;
 use crate::failure::{Exit, Failure, Outcome};
@@ -88,6 +88,7 @@ async fn create(context: &Context<'_>, request: Request, body: Map<String, Value
     };
     let request = request
         .header(IDEMPOTENCY_KEY, Some(&attempt))?
+        .header(PREFER, new.wait.preference())?
         .body(Value::Object(body));
     let connection = context.connect(Need::MayBegin).await?;
     let answer = context
@@ -99,7 +100,8 @@ async fn create(context: &Context<'_>, request: Request, body: Map<String, Value
             )),
             _ => failure,
         })?;
-    report(context, &answer)
+    report(context, &answer)?;
+    context.tell_projected(&answer, &new.wait)
 }
 
 fn report(context: &Context<'_>, answer: &Answer) -> Outcome {
@@ -108,7 +110,8 @@ fn report(context: &Context<'_>, answer: &Answer) -> Outcome {
         if context.output.is_json() {
             // The record as it came, with one member more.
             let members = record.get().trim_start_matches('{');
-            context.output.json(&format!("{{\"replayed\":{replayed},{members}"))?;
+            let text = format!("{{\"replayed\":{replayed},{members}");
+            context.output.json(&with_projected(&text, answer))?;
             continue;
         }
         let record: RecordView = serde_json::from_str(record.get()).map_err(|error| super::unreadable(&error))?;

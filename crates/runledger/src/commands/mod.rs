@@ -1,5 +1,6 @@
 //! What the commands do. Those about records make requests of the API and print the answers; they never decide a rule.
 
+pub(crate) mod airtable;
 pub(crate) mod change;
 pub(crate) mod create;
 pub(crate) mod db;
@@ -18,6 +19,7 @@ pub(crate) mod webhook;
 
 pub(crate) use listing::{activity, list, stalled};
 
+use crate::cli::WaitArgs;
 use crate::connect::{Connection, Need, Remote, connect};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
@@ -32,6 +34,11 @@ const OPERATOR: &str = "operator";
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// The header that says which version a change expects.
 const IF_MATCH: &str = "If-Match";
+
+/// The header that says what the caller prefers.
+const PREFER: &str = "Prefer";
+/// The header that says whether a record is shown elsewhere.
+const PROJECTED: &str = "runledger-projection";
 
 /// What every command has at hand.
 pub(crate) struct Context<'a> {
@@ -50,10 +57,38 @@ impl Context<'_> {
         connect(self.settings, self.remote, need).await
     }
 
+    /// Says whether a record is shown elsewhere, to whoever waited for that.
+    fn tell_projected(&self, answer: &Answer, wait: &WaitArgs) -> Outcome {
+        if wait.wait.is_none() || self.output.is_json() {
+            return Ok(());
+        }
+        let word = projected(answer);
+        self.output.line(match word {
+            Some("shown") => "Airtable shows it",
+            Some("set_aside") => "Airtable does not show it: its row is set aside; see `runledger airtable status`",
+            Some("stopped") => "Airtable does not show it: nothing is sent there; see `runledger airtable status`",
+            Some(_) => "Airtable does not show it yet",
+            None => "this ledger shows nothing at Airtable",
+        })
+    }
+
     /// Adds who asks, and sends. Without a source the API refuses, and keeps a line of it.
     async fn ask(&self, connection: &Connection, request: Request) -> Outcome<Answer> {
         let request = request.header(SOURCE, self.source)?;
         connection.transport.request(&request).await.map_err(advise)
+    }
+}
+
+/// Whether a record is shown elsewhere, as the answer says.
+fn projected(answer: &Answer) -> Option<&str> {
+    answer.headers.get(PROJECTED).and_then(|word| word.to_str().ok())
+}
+
+/// A JSON object as it came, with one member more when somebody waited for it.
+fn with_projected(text: &str, answer: &Answer) -> String {
+    match projected(answer) {
+        Some(word) => format!("{{\"projection\":\"{word}\",{}", text.trim_start_matches('{')),
+        None => text.to_owned(),
     }
 }
 

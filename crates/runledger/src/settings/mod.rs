@@ -28,7 +28,7 @@ pub(crate) use show::show;
 pub(crate) use span::Span;
 pub(crate) use traces::Traces;
 pub(crate) use webhook::{ConfiguredWebhook, WebhookSettings};
-pub(crate) use words::{Creates, LogFormat, LogLevel, Scheme, StoreKind};
+pub(crate) use words::{Creates, ExistingRows, LogFormat, LogLevel, Scheme, ShownFrom, StoreKind};
 
 use crate::failure::{Failure, Outcome};
 use crate::server_file::Secret;

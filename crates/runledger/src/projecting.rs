@@ -1,0 +1,97 @@
+//! The projection of a server: records shown at Airtable, by one server at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runledger_app::{Duties, Projection, ProjectionOptions, Terms};
+use runledger_ports::{Duty, LeaseStore, OutboxStore};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::ledger::{Held, OpenLedger};
+use crate::settings::{AirtableSettings, ExistingRows, Settings, ShownFrom};
+
+/// For how long the duty is taken. A server that is lost is followed by another one after this time.
+const DUTY_TIME: Duration = Duration::from_secs(30);
+/// How long a server that ends waits for what is under way, beyond the time that one request may take.
+const END_TIME: Duration = Duration::from_secs(5);
+
+/// The task that shows records.
+pub(crate) struct Projecting {
+    projection: Arc<Projection>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+    end_time: Duration,
+}
+
+impl Projecting {
+    /// Begins to show records, if the configuration says where.
+    ///
+    /// # Errors
+    /// When the way there cannot be set up.
+    pub(crate) fn begin(settings: &Settings, open: &OpenLedger) -> Outcome<Option<Self>> {
+        let airtable = &settings.airtable;
+        if !airtable.is_given() {
+            return Ok(None);
+        }
+        let target = Arc::new(airtable.target()?);
+        let (outbox, leases): (Arc<dyn OutboxStore>, Arc<dyn LeaseStore>) = match &open.store {
+            Held::Embedded(store) => (store.clone(), store.clone()),
+            Held::Postgres(_) => {
+                return Err(Failure::usage(
+                    "airtable.base is given, and a ledger in PostgreSQL cannot be shown at Airtable yet",
+                )
+                .advise("keep the ledger in the data directory (store.kind), or leave airtable.base out"));
+            }
+        };
+        let projection = Arc::new(Projection::new(&open.ledger, outbox, target, options(airtable)));
+        let holder = format!("server_{}", std::process::id());
+        let terms = Terms {
+            holder: holder.parse().map_err(|error| Failure::new(Exit::Fault, error))?,
+            time: DUTY_TIME,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let working = Arc::clone(&projection);
+        let duties = Duties::new(leases);
+        let task = tokio::spawn(async move {
+            let work = |lease| {
+                let projection = Arc::clone(&working);
+                async move { projection.work(lease).await }
+            };
+            duties.perform(&terms, &Duty::Project, stopped, work).await;
+        });
+        Ok(Some(Self {
+            projection,
+            stop,
+            task,
+            end_time: airtable.request_time.duration() + END_TIME,
+        }))
+    }
+
+    /// What is shown, and how that goes.
+    pub(crate) fn projection(&self) -> Arc<Projection> {
+        Arc::clone(&self.projection)
+    }
+
+    /// Stops: what is under way is waited for, nothing more is sent.
+    pub(crate) async fn end(self) {
+        // Nobody may be left to tell.
+        let _ = self.stop.send(true);
+        if timeout(self.end_time, self.task).await.is_err() {
+            tracing::warn!("rows were still under way to Airtable; they are looked up at the next start");
+        }
+    }
+}
+
+fn options(airtable: &AirtableSettings) -> ProjectionOptions {
+    ProjectionOptions {
+        gather: airtable.gather.duration(),
+        gather_totals: airtable.gather_totals.duration(),
+        quiet: airtable.quiet.duration(),
+        from_beginning: airtable.from == ShownFrom::Beginning,
+        rows_may_exist: airtable.existing_rows == ExistingRows::LookUp,
+        ..ProjectionOptions::default()
+    }
+}

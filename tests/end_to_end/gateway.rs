@@ -18,30 +18,26 @@ const BASES: &str = r#"[{"id":"appGateway0000001","name":"Master","tables":[
 const PAT: &str = "patS3CRET.0123456789";
 
 /// A fake Airtable; it is killed when the test is done with it.
-struct Airtable {
+pub(crate) struct Airtable {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     control: String,
 }
 
 impl Airtable {
     fn start(place: &Place) -> Self {
-        write(&place.beside("bases.json"), BASES);
+        let bases = place.beside("bases.json");
+        write(&bases, BASES);
+        let words = ["--set", "base_requests=1000000", "--known-token", PAT, "--bases"];
+        Self::start_with(place, &[&words[..], &[bases.to_str().unwrap()]].concat())
+    }
+
+    /// With these words behind `dev fake-airtable`.
+    pub(crate) fn start_with(place: &Place, words: &[&str]) -> Self {
         let mut child = place
             .program()
-            .args([
-                "dev",
-                "fake-airtable",
-                "--listen",
-                "127.0.0.1:0",
-                "--json",
-                "--set",
-                "base_requests=1000000",
-                "--known-token",
-                PAT,
-                "--bases",
-            ])
-            .arg(place.beside("bases.json"))
+            .args(["dev", "fake-airtable", "--listen", "127.0.0.1:0", "--json"])
+            .args(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -59,7 +55,7 @@ impl Airtable {
         }
     }
 
-    fn control(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub(crate) fn control(&self, method: &str, path: &str, body: &Value) -> Value {
         let (_, rest) = self.control.split_once("://").unwrap();
         let (address, prefix) = rest.split_once('/').unwrap();
         let mut connection = Connection::open(address).unwrap();

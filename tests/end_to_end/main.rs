@@ -6,6 +6,7 @@
 #![cfg(test)]
 
 mod abuse;
+mod airtable;
 mod client;
 mod client_lost_answers;
 mod client_restart;

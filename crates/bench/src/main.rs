@@ -2,6 +2,7 @@
 //! same machine, and the median of the rounds is reported.
 #![forbid(unsafe_code)]
 
+mod airtable;
 mod client;
 mod fair;
 mod floor;
@@ -45,6 +46,8 @@ enum What {
         #[arg(long)]
         binary: Option<PathBuf>,
     },
+    /// Requests to Airtable for the life of a record, and how fast rows go out, in a time that passes by itself.
+    Airtable,
     /// One client's latency beside a flood.
     Fair {
         /// The binary to measure; `target/release/runledger` unless given.
@@ -91,6 +94,7 @@ fn main() -> anyhow::Result<()> {
         What::Store => store::run(&plan),
         What::Postgres => postgres::run(&plan),
         What::Http { binary: given } => http::run(&plan, &binary(given)),
+        What::Airtable => airtable::run(),
         What::Fair { binary: given } => fair::run(&plan, &binary(given)),
         What::Gateway { binary: given } => gateway::run(&plan, &binary(given)),
         What::Process { binary: given, records } => process::run(&plan, &binary(given), records),

@@ -39,12 +39,7 @@ impl Projecting {
         let target = Arc::new(airtable.target()?);
         let (outbox, leases): (Arc<dyn OutboxStore>, Arc<dyn LeaseStore>) = match &open.store {
             Held::Embedded(store) => (store.clone(), store.clone()),
-            Held::Postgres(_) => {
-                return Err(Failure::usage(
-                    "airtable.base is given, and a ledger in PostgreSQL cannot be shown at Airtable yet",
-                )
-                .advise("keep the ledger in the data directory (store.kind), or leave airtable.base out"));
-            }
+            Held::Postgres(store) => (store.clone(), store.clone()),
         };
         let projection = Arc::new(Projection::new(&open.ledger, outbox, target, options(airtable)));
         let holder = format!("server_{}", std::process::id());

@@ -14,7 +14,7 @@ const JOBS: &str = "tblJobTracking001";
 const CLIENT_RUNS: &str = "tblClientRunRes01";
 const RUN: &str = "250925-231841";
 /// How long rows may take on a machine that is busy.
-const SHOWN_TIME: Duration = Duration::from_secs(120);
+const SHOWN_TIME: Duration = Duration::from_mins(2);
 
 fn configure(place: &Place, airtable: &Airtable) {
     let settings = format!(

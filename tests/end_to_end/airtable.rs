@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::gateway::Airtable;
 use crate::http::Connection;
-use crate::program::{Place, Server, ran, until_in, write};
+use crate::postgres::{database, on, serve};
+use crate::program::{Place, Server, until_in, write};
 
 const JOBS: &str = "tblJobTracking001";
 const CLIENT_RUNS: &str = "tblClientRunRes01";
@@ -141,35 +142,48 @@ fn lost_answers_and_a_killed_server_leave_one_row_for_each_record() {
     place.verify();
 }
 
-/// Eight programs begin the same run at once.
+/// Eight programs begin the same run at once, half of them at each of two servers over one database.
 #[test]
-fn programs_that_begin_one_run_at_once_have_one_row() {
-    let place = Place::new();
-    let airtable = Airtable::start_with(&place, &[]);
-    configure(&place, &airtable);
-    let _server = place.serve();
-    for trial in 0..5 {
-        let run = format!("250925-23184{trial}");
+fn programs_that_begin_one_run_at_once_at_two_servers_have_one_row() {
+    let (database, places) = (database(), [Place::new(), Place::new()]);
+    let airtable = Airtable::start_with(&places[0], &[]);
+    for place in &places {
+        configure(place, &airtable);
+    }
+    let servers = places.each_ref().map(|place| serve(place, &database));
+    let trials = 20;
+    for trial in 0..trials {
+        let run = format!("race-{trial}");
         let began = thread::scope(|scope| {
-            let programs: Vec<_> = (0..8)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut program = place.program();
-                        program.env("RUNLEDGER_SOURCE", "orchestrator");
-                        ran(program.args(["job", "create", &run])).code
-                    })
-                })
-                .collect();
-            programs
-                .into_iter()
-                .filter_map(|program| program.join().unwrap())
-                .collect::<Vec<_>>()
+            let begin = |place| {
+                let (run, database) = (&run, &database);
+                scope.spawn(move || on(place, database, &["job", "create", run]).code)
+            };
+            let programs: Vec<_> = (0..8).map(|program| begin(&places[program % 2])).collect();
+            let codes = programs.into_iter().filter_map(|program| program.join().unwrap());
+            codes.collect::<Vec<_>>()
         });
         assert_eq!(began.iter().filter(|code| **code == 0).count(), 1, "{began:?}");
         assert!(began.iter().all(|code| [0, 5].contains(code)), "{began:?}");
     }
-    until_in(SHOWN_TIME, "5 rows", || rows(&airtable, JOBS).len() == 5);
+    until_in(SHOWN_TIME, "all rows", || rows(&airtable, JOBS).len() == trials);
     assert_one_row_each(&airtable);
+    // The one that sends goes without a word, and the other one takes over.
+    let [one, other] = servers;
+    one.kill();
+    let mut connection = Connection::open(&other.address).unwrap();
+    let ended = json!({ "status": "succeeded" });
+    for trial in 0..trials {
+        let path = format!("/v1/runs/race-{trial}/complete");
+        assert_eq!(request(&mut connection, "POST", &path, &ended), 200);
+    }
+    let is_ended = || {
+        let rows = rows(&airtable, JOBS);
+        rows.len() == trials && rows.values().all(|statuses| *statuses == ["Completed"])
+    };
+    until_in(SHOWN_TIME, "the end of all", is_ended);
+    assert_one_row_each(&airtable);
+    assert_eq!(other.stop(), Some(0));
 }
 
 #[test]

@@ -29,6 +29,12 @@ pub enum OpenError {
         /// What it, or the way to it, said.
         reason: String,
     },
+    /// The database does not know the user, or not with this password, or not from here.
+    #[error("the database does not let this user in: {reason}; look at user and password in postgres.url")]
+    LogIn {
+        /// What it said.
+        reason: String,
+    },
     /// The database cannot hold every text.
     #[error(
         "the database has the encoding {found}, in which not every text can be kept; make one with CREATE DATABASE ... \
@@ -84,8 +90,12 @@ impl From<tokio_postgres::Error> for OpenError {
         if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
             return Self::Locked;
         }
-        Self::Database {
-            reason: text_of(&error),
+        let reason = text_of(&error);
+        // The class of everything that is wrong with who logs in.
+        if error.code().is_some_and(|state| state.code().starts_with("28")) {
+            Self::LogIn { reason }
+        } else {
+            Self::Database { reason }
         }
     }
 }
@@ -120,7 +130,10 @@ pub(crate) enum StoreError {
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Database(text_of(&error))
+        match OpenError::from(error) {
+            OpenError::Database { reason } => Self::Database(reason),
+            error => Self::NotOpen(error),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::bed::{Database, options, server};
 use crate::several::{JOB, create};
 
 /// Self-signed, for `localhost`, valid for a hundred years; the second is not the server's.
-const CERTIFICATE: &str = include_str!("../../../../http/tests/api/certificates/first.pem");
+pub(crate) const CERTIFICATE: &str = include_str!("../../../../http/tests/api/certificates/first.pem");
 const KEY: &str = include_str!("../../../../http/tests/api/certificates/first.key");
 const OTHER: &str = include_str!("../../../../http/tests/api/certificates/second.pem");
 
@@ -26,7 +26,7 @@ const OTHER: &str = include_str!("../../../../http/tests/api/certificates/second
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Speaks TLS, and hands on what it hears to the server at this port; answers its own.
-async fn speaking_tls(to: u16) -> u16 {
+pub(crate) async fn speaking_tls(to: u16) -> u16 {
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -30,6 +30,7 @@ mod outbox;
 mod projection;
 mod reader;
 mod sender;
+mod survey;
 mod time;
 mod tokens;
 mod upstream;
@@ -54,6 +55,9 @@ pub use reader::{
     STALLED_COUNTED_MAX, StalledFilter,
 };
 pub use sender::{EventSender, SendError};
+pub use survey::{
+    CellDifference, ListRowsError, ListedRow, RemoveOutcome, RowsPage, RowsPlace, Severity, SurveyTarget, TargetFinding,
+};
 pub use time::{Clock, IdSource, SecretSource};
 pub use tokens::{TokenStore, TokenStoreError};
 pub use upstream::{Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};

@@ -35,6 +35,6 @@ pub use ids::{BaseId, IdError, RecordId, TableRef};
 pub use outcome::{Doubt, NotSent, Outcome, ReadError, Verdict, Written, classify};
 pub use pace::{LOCK_OUT, Pace, PaceSettings, Time, TokioTime};
 pub use pat::{Pat, PatError};
-pub use projection::{AirtableTarget, Places, TablePlace};
+pub use projection::{AirtableTarget, OlderPage, OlderRow, OlderTable, Places, TablePlace};
 pub use refusal::{Refusal, RefusalKind};
 pub use request::{BATCH_ROWS, Batch, BatchError, ChangedRow, Direction, Fields, ListQuery, NewRow, RowKey};

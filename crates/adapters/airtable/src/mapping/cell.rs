@@ -9,6 +9,8 @@ use serde_json::{Number, Value};
 /// The longest text of a cell: 100,000 characters, counted as JavaScript does, in UTF-16 units.
 pub const TEXT_UNITS_MAX: usize = 100_000;
 
+/// What stands before the number of a stream in the label of its batch.
+const STREAM: &str = "stream-";
 /// The largest whole number that every reader of JSON keeps exactly: 2^53.
 const WHOLE_MAX: u64 = 9_007_199_254_740_992;
 /// How many decimal digits such a reader keeps.
@@ -90,7 +92,9 @@ pub(super) fn cell(field: &ResolvedField, value: &LedgerValue, words: &StatusWor
             Err(CellProblem::NoSuchOption(text))
         }
         CellType::Number => match value {
-            LedgerValue::Number(digits) | LedgerValue::Text(digits) => number(digits).map(Value::Number),
+            LedgerValue::Number(digits) => number(digits).map(Value::Number),
+            // What the import makes of the number of a stream.
+            LedgerValue::Text(text) => number(text.strip_prefix(STREAM).unwrap_or(text)).map(Value::Number),
             _ => Err(wrong_type()),
         },
         CellType::Moment => match value {
@@ -216,6 +220,27 @@ mod tests {
                 (found, _) => panic!("{digits}: {found:?}"),
             }
         }
+    }
+
+    #[test]
+    fn the_label_of_an_older_stream_is_its_number_again() {
+        let field = |kind: &str| ResolvedField {
+            id: "fldA".into(),
+            name: "Stream".into(),
+            kind: kind.into(),
+            options: vec!["stream-3".into()],
+            from: super::super::source::LedgerField::Batch,
+            is_key: false,
+        };
+        let shown = |kind: &str, label: &str| {
+            let value = LedgerValue::Text(label.into());
+            cell(&field(kind), &value, &StatusWords::default())
+        };
+        assert_eq!(shown("number", "stream-3"), Ok(3.into()));
+        assert_eq!(shown("number", "7"), Ok(7.into()));
+        assert_eq!(shown("singleLineText", "stream-3"), Ok("stream-3".into()));
+        assert_eq!(shown("singleSelect", "stream-3"), Ok("stream-3".into()));
+        assert_eq!(shown("number", "stream-x"), Err(CellProblem::NoNumber("x".into())));
     }
 
     #[test]

@@ -66,8 +66,8 @@ pub struct ResolvedField {
     pub kind: String,
     /// Its options, where it is a select.
     pub(super) options: Vec<String>,
-    from: LedgerField,
-    is_key: bool,
+    pub(crate) from: LedgerField,
+    pub(crate) is_key: bool,
 }
 
 /// A table whose fields were seen. It makes rows of records.
@@ -121,6 +121,21 @@ impl Problem {
     /// Whether nothing may be written before it is mended.
     pub const fn forbids_writing(&self) -> bool {
         !matches!(self, Self::OptionalMissing | Self::Computed)
+    }
+
+    /// The word for it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "field_missing",
+            Self::OptionalMissing => "optional_field_missing",
+            Self::Computed => "field_computed",
+            Self::KeyComputed => "key_computed",
+            Self::WrongType(_) => "field_type",
+            Self::OptionsMissing(_) => "options_missing",
+            Self::KeyUnnameable => "key_unnameable",
+            Self::NoKey => "no_key",
+            Self::MappedTwice => "mapped_twice",
+        }
     }
 }
 
@@ -343,47 +358,56 @@ fn shown_key(values: &Values) -> String {
     }
 }
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Finding {
+    /// What was found.
+    pub fn what(&self) -> String {
         let Self { table, field, problem } = self;
         match problem {
-            Problem::Missing => write!(
-                f,
-                "{table:?} has no field {field:?}: add it at Airtable, or change the mapping"
-            ),
-            Problem::OptionalMissing => write!(f, "{table:?} has no field {field:?}; it is not written"),
-            Problem::Computed => write!(f, "the field {field:?} of {table:?} is computed; it is not written"),
-            Problem::KeyComputed => write!(
-                f,
-                "rows of {table:?} are to be known by {field:?}, which is computed: name a text field as key"
-            ),
-            Problem::WrongType(kind) => write!(
-                f,
-                "the field {field:?} of {table:?} is of the type {kind}, which does not take this: change the type, or \
-                 the mapping"
-            ),
-            Problem::OptionsMissing(missing) => write!(
-                f,
-                "the field {field:?} of {table:?} lacks the options {}: add them at Airtable, or give the statuses \
-                 other words",
-                missing
-                    .iter()
-                    .map(|word| format!("{word:?}"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-            Problem::KeyUnnameable => write!(
-                f,
-                "rows of {table:?} are to be known by {field:?}, whose name has a backslash or a line break: rename it"
-            ),
-            Problem::NoKey => write!(
-                f,
-                "the mapping of {table:?} says of no field that rows are known by it: set key = true"
-            ),
-            Problem::MappedTwice => write!(
-                f,
-                "the field {field:?} of {table:?} is written twice: keep one entry of the mapping"
-            ),
+            Problem::Missing => format!("{table:?} has no field {field:?}"),
+            Problem::OptionalMissing => format!("{table:?} has no field {field:?}; it is not written"),
+            Problem::Computed => format!("the field {field:?} of {table:?} is computed; it is not written"),
+            Problem::KeyComputed => {
+                format!("rows of {table:?} are to be known by {field:?}, which is computed")
+            }
+            Problem::WrongType(kind) => {
+                format!("the field {field:?} of {table:?} is of the type {kind}, which does not take this")
+            }
+            Problem::OptionsMissing(missing) => {
+                let missing: Vec<_> = missing.iter().map(|word| format!("{word:?}")).collect();
+                format!(
+                    "the field {field:?} of {table:?} lacks the options {}",
+                    missing.join(", ")
+                )
+            }
+            Problem::KeyUnnameable => {
+                format!("rows of {table:?} are to be known by {field:?}, whose name has a backslash or a line break")
+            }
+            Problem::NoKey => format!("the mapping of {table:?} says of no field that rows are known by it"),
+            Problem::MappedTwice => format!("the field {field:?} of {table:?} is written twice"),
+        }
+    }
+
+    /// What to do about it; empty when that is nothing.
+    pub const fn remedy(&self) -> &'static str {
+        match self.problem {
+            Problem::Missing => "add it at Airtable, or change the mapping",
+            Problem::OptionalMissing | Problem::Computed => "",
+            Problem::KeyComputed => "name a text field as key",
+            Problem::WrongType(_) => "change the type, or the mapping",
+            Problem::OptionsMissing(_) => "add them at Airtable, or give the statuses other words",
+            Problem::KeyUnnameable => "rename it",
+            Problem::NoKey => "set key = true",
+            Problem::MappedTwice => "keep one entry of the mapping",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what())?;
+        match self.remedy() {
+            "" => Ok(()),
+            remedy => write!(f, ": {remedy}"),
         }
     }
 }

@@ -22,8 +22,8 @@ fn take(hash: &mut Sha256, text: &str) {
     hash.update(text.as_bytes());
 }
 
-/// A cell as text. An empty one is left out of what Airtable answers, and a number comes back without its last zeros.
-fn shown(cell: Option<&Value>) -> String {
+/// A cell as text, for comparing. An empty one is left out of what Airtable answers, and a number comes back without its last zeros.
+pub(super) fn shown(cell: Option<&Value>) -> String {
     match cell {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) if text.is_empty() => String::new(),

@@ -3,7 +3,10 @@
 //! Nothing here decides what is sent or when; it says what a record looks like as a row, sends what it is told to, once,
 //! and says in the port's words what became of it.
 
+mod check;
 mod digest;
+mod older_rows;
+mod survey;
 mod words;
 
 use crate::answer::TableSchema;
@@ -21,6 +24,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+
+pub use self::older_rows::{OlderPage, OlderRow, OlderTable};
 
 use self::digest::digest;
 use self::words::{not_done, not_written};

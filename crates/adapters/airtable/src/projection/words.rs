@@ -3,7 +3,7 @@
 use crate::outcome::{NotSent, ReadError};
 use crate::refusal::{Refusal, RefusalKind};
 use runledger_domain::Timestamp;
-use runledger_ports::{NotDone, RefusedFor, WriteOutcome};
+use runledger_ports::{NotDone, RefusedFor, RemoveOutcome, WriteOutcome};
 
 /// Why a read has no answer.
 pub(super) fn not_done(error: ReadError, now: Timestamp) -> NotDone {
@@ -17,13 +17,10 @@ pub(super) fn not_done(error: ReadError, now: Timestamp) -> NotDone {
 
 /// Why a write was not done.
 pub(super) fn not_written(why: NotSent, now: Timestamp) -> WriteOutcome {
-    let refusal = match why {
-        NotSent::NotReached(_) => return WriteOutcome::NotDone(NotDone::Later { why: why.to_string() }),
-        NotSent::Refused(refusal) => refusal,
+    let refusal = match for_its_rows(why, now) {
+        Ok(refusal) => refusal,
+        Err(not_done) => return WriteOutcome::NotDone(not_done),
     };
-    if let Some(not_done) = at_the_door(&refusal, now) {
-        return WriteOutcome::NotDone(not_done);
-    }
     WriteOutcome::Refused {
         of: match refusal.kind {
             RefusalKind::TooLarge => RefusedFor::TooLarge,
@@ -31,6 +28,27 @@ pub(super) fn not_written(why: NotSent, now: Timestamp) -> WriteOutcome {
             _ => RefusedFor::Unfit,
         },
         why: refusal.to_string(),
+    }
+}
+
+/// Why nothing was deleted.
+pub(super) fn not_removed(why: NotSent, now: Timestamp) -> RemoveOutcome {
+    match for_its_rows(why, now) {
+        Ok(refusal) => RemoveOutcome::Refused {
+            why: refusal.to_string(),
+        },
+        Err(not_done) => RemoveOutcome::NotDone(not_done),
+    }
+}
+
+/// The refusal, when it is for the rows of the request.
+fn for_its_rows(why: NotSent, now: Timestamp) -> Result<Refusal, NotDone> {
+    match why {
+        NotSent::NotReached(_) => Err(NotDone::Later { why: why.to_string() }),
+        NotSent::Refused(refusal) => match at_the_door(&refusal, now) {
+            Some(not_done) => Err(not_done),
+            None => Ok(refusal),
+        },
     }
 }
 

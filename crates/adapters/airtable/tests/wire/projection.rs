@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-struct Noon;
+pub(crate) struct Noon;
 
 impl Clock for Noon {
     fn now(&self) -> Timestamp {
@@ -18,13 +18,13 @@ impl Clock for Noon {
     }
 }
 
-struct Shown {
-    fake: Fake,
-    target: AirtableTarget,
+pub(crate) struct Shown {
+    pub(crate) fake: Fake,
+    pub(crate) target: AirtableTarget,
 }
 
 impl Shown {
-    async fn with(tokens: Vec<TokenSpec>) -> Self {
+    pub(crate) async fn with(tokens: Vec<TokenSpec>) -> Self {
         let fake = Fake::start(FakeOptions {
             settings: Settings::default().without_rate_limits(),
             tokens,
@@ -42,17 +42,17 @@ impl Shown {
         Self { fake, target }
     }
 
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let shown = Self::with(Vec::new()).await;
         shown.target.prepare().await.unwrap();
         shown
     }
 
-    fn cells(&self, record: &RunRecord) -> Cells {
+    pub(crate) fn cells(&self, record: &RunRecord) -> Cells {
         self.target.render(record, None).unwrap()
     }
 
-    async fn make(&self, records: &[Arc<RunRecord>]) -> WriteOutcome {
+    pub(crate) async fn make(&self, records: &[Arc<RunRecord>]) -> WriteOutcome {
         let rows = records.iter().map(|record| (record.key().clone(), self.cells(record)));
         self.target.make_rows(RecordKind::Client, rows.collect()).await
     }
@@ -64,16 +64,16 @@ impl Shown {
         }
     }
 
-    fn fault(&self, fault: Value) {
+    pub(crate) fn fault(&self, fault: Value) {
         self.fake.add_fault(serde_json::from_value(fault).unwrap());
     }
 
-    fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.fake.records(example::BASE, example::CLIENT_RUNS).unwrap().len()
     }
 }
 
-fn client(client: &str, more: &Value) -> Arc<RunRecord> {
+pub(crate) fn client(client: &str, more: &Value) -> Arc<RunRecord> {
     let mut record = json!({
         "key": format!("250925-231841-{client}"),
         "creation": { "at": "2025-09-25T23:18:41.000Z", "source": "orchestrator", "attempt": "a-1", "content": {} },

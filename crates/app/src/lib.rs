@@ -19,6 +19,7 @@ mod functions;
 mod gateway;
 mod projection;
 mod recent;
+mod reconcile;
 mod registry;
 mod run_service;
 mod shared;
@@ -36,6 +37,10 @@ pub use functions::{Claimed, Existing, FunctionAnswer, FunctionCall, FunctionErr
 pub use gateway::{Gateway, GatewayAnswer, GatewayKind, GatewayRequest, TurnedAway};
 pub use projection::{Projection, ProjectionError, ProjectionOptions, ProjectionStatus, SET_ASIDE_SHOWN, Shown};
 pub use recent::{RECENT_READS, RecentRead};
+pub use reconcile::{
+    Adopted, COPIES_KEYS_MAX, Copies, CopiesState, Copy, Discrepancy, PlanLimits, ReconcileError, ReconcilePorts,
+    Reconciler, SweepCounts, SweepPage,
+};
 pub use registry::{Registry, RegistryStats};
 pub use run_service::{Attempt, ReadError, RunService};
 pub use shared::{Ledger, Ports};

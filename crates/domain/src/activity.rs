@@ -45,11 +45,17 @@ pub enum Action {
     RetryRow,
     /// Let a projection that was stopped go on.
     ResumeProjection,
+    /// Have a row elsewhere that differs from its record looked at, and put right.
+    RepairRow,
+    /// Delete rows elsewhere of a record that has several.
+    RemoveRows,
+    /// Learn which rows elsewhere are those of imported records.
+    AdoptRows,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Create,
         Self::Import,
         Self::Update,
@@ -64,6 +70,9 @@ impl Action {
         Self::TestWebhook,
         Self::RetryRow,
         Self::ResumeProjection,
+        Self::RepairRow,
+        Self::RemoveRows,
+        Self::AdoptRows,
     ];
 
     /// The word for the action.
@@ -83,6 +92,9 @@ impl Action {
             Self::TestWebhook => "test_webhook",
             Self::RetryRow => "retry_row",
             Self::ResumeProjection => "resume_projection",
+            Self::RepairRow => "repair_row",
+            Self::RemoveRows => "remove_rows",
+            Self::AdoptRows => "adopt_rows",
         }
     }
 }
@@ -104,7 +116,8 @@ impl FromStr for Action {
                 what: "an action",
                 text: clip(text),
                 allowed: "create, import, update, start_stage, finish_stage, heartbeat, complete, declare_lost, \
-                          create_token, end_token, enable_webhook, test_webhook, retry_row, resume_projection",
+                          create_token, end_token, enable_webhook, test_webhook, retry_row, resume_projection, \
+                          repair_row, remove_rows, adopt_rows",
             })
     }
 }

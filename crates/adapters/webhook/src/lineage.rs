@@ -105,7 +105,10 @@ fn event_type(activity: &Activity) -> &'static str {
         | Action::EnableWebhook
         | Action::TestWebhook
         | Action::RetryRow
-        | Action::ResumeProjection => "OTHER",
+        | Action::ResumeProjection
+        | Action::RepairRow
+        | Action::RemoveRows
+        | Action::AdoptRows => "OTHER",
     }
 }
 

@@ -19,6 +19,8 @@ struct Page {
     retried: Vec<RunKey>,
     /// The same, of all rows.
     is_all_retried: bool,
+    /// Rows that are to be looked at, and put right; true: whatever they were called.
+    repaired: BTreeMap<RunKey, bool>,
     /// Somebody wants it to go on.
     is_resumed: bool,
 }
@@ -69,6 +71,8 @@ impl Session<'_> {
                 (Action::ResumeProjection, _, _) => page.is_resumed = true,
                 (Action::RetryRow, _, Some(key)) => page.retried.push(key),
                 (Action::RetryRow, _, None) => page.is_all_retried = true,
+                (Action::RepairRow, _, Some(key)) => drop(page.repaired.entry(key).or_insert(false)),
+                (Action::RemoveRows, _, Some(key)) => drop(page.repaired.insert(key, true)),
                 (_, Verdict::Created | Verdict::Changed, Some(key)) => {
                     let mark = |key, due| Mark { key, line: *seq, due };
                     match key.kind() {
@@ -89,7 +93,7 @@ impl Session<'_> {
     /// its clients come to need not wait for that with news of its own.
     async fn let_go(&self, page: &Page) -> Result<(), FencedError> {
         let set_aside = self.projection.store.outbox_counts().await?.set_aside;
-        if page.jobs.is_empty() && set_aside == 0 {
+        if page.jobs.is_empty() && page.repaired.is_empty() && set_aside == 0 {
             return Ok(());
         }
         let _rows = self.rows.lock().await;
@@ -99,6 +103,7 @@ impl Session<'_> {
             keys.extend(page.marks.iter().map(|mark| mark.key.clone()));
             keys.extend(page.retried.iter().cloned());
         }
+        keys.extend(page.repaired.keys().cloned());
         keys.sort_unstable();
         keys.dedup();
         for keys in keys.chunks(PAGE_MAX as usize) {
@@ -122,6 +127,13 @@ impl Session<'_> {
     }
 
     fn next(&self, entry: OutboxEntry, page: &Page) -> Option<(RunKey, Timestamp, RowState)> {
+        // What is chosen, under way or in doubt is settled in its own time, and then known.
+        let is_at_rest = matches!(entry.row.step.kind(), StepKind::Idle | StepKind::SetAside);
+        if let Some(any_name) = page.repaired.get(&entry.key).filter(|_| is_at_rest) {
+            let now = self.clock.now();
+            let row = entry.row.to_be_repaired(now, entry.wanted, *any_name);
+            return Some((entry.key, now, row));
+        }
         if entry.row.step.kind() == StepKind::SetAside {
             return Some((entry.key, self.clock.now(), entry.row.let_go()));
         }

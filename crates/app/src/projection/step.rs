@@ -23,6 +23,9 @@ pub(super) trait NextStep: Sized {
     fn gone(self) -> Self;
     /// A row that was set aside goes on. One that may be there, for all that is known, is looked up first.
     fn let_go(self) -> Self;
+    /// It may show anything, or not be there: it is looked up, and sent whatever it was known to show. With `any_name`, also
+    /// what it was called is not known any more.
+    fn to_be_repaired(self, at: Timestamp, line: u64, any_name: bool) -> Self;
 }
 
 impl NextStep for RowState {
@@ -101,5 +104,15 @@ impl NextStep for RowState {
             return row.idle();
         }
         row.in_doubt(at, line, format!("it was set aside: {why}"))
+    }
+
+    fn to_be_repaired(self, at: Timestamp, line: u64, any_name: bool) -> Self {
+        let row = Self {
+            id: self.id.clone().filter(|_| !any_name),
+            shown: 0,
+            failures: 0,
+            ..self
+        };
+        row.in_doubt(at, line, "somebody wants it to be put right".into())
     }
 }

@@ -160,7 +160,11 @@ impl Operation {
             | Action::DeclareLost => Self::Change,
             Action::CreateToken | Action::EndToken => Self::Token,
             Action::EnableWebhook | Action::TestWebhook => Self::Webhook,
-            Action::RetryRow | Action::ResumeProjection => Self::Projection,
+            Action::RetryRow
+            | Action::ResumeProjection
+            | Action::RepairRow
+            | Action::RemoveRows
+            | Action::AdoptRows => Self::Projection,
         }
     }
 }

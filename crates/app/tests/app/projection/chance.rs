@@ -23,11 +23,11 @@ use crate::source;
 const CLIENTS: usize = 14;
 
 /// An outbox where each call can end before it has an effect, after it, and in between.
-struct Unsteady {
-    inner: Arc<MemoryStore>,
+pub(super) struct Unsteady {
+    pub(super) inner: Arc<MemoryStore>,
     /// How many calls until one fails, and whether it has its effect; 0 fails none.
-    countdown: AtomicU32,
-    with_effect: bool,
+    pub(super) countdown: AtomicU32,
+    pub(super) with_effect: bool,
 }
 
 impl Unsteady {

@@ -1,6 +1,7 @@
 //! The projection over the memory store and tables in memory, in a time that passes by itself.
 
 mod chance;
+mod reconcile;
 mod table;
 mod world;
 

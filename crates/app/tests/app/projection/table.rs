@@ -1,6 +1,8 @@
 //! Two tables in memory, asked in a time that passes by itself: what they answer, and what becomes of it, is as the test
 //! wants it. Everything that is asked is noted.
 
+mod survey;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -42,6 +44,8 @@ pub(super) enum Asked {
     },
     Change(Vec<RunKey>),
     LookUp(Vec<RunKey>),
+    List,
+    Remove(Vec<RowId>),
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +66,12 @@ struct State {
     lag: Duration,
     free: Option<Instant>,
     is_changed: bool,
+    /// Grows when places in lists are no longer known.
+    lists: usize,
+    /// What lists show instead of the rows: those of some time ago.
+    listed: Option<Vec<Row>>,
+    /// The same, of rows that are looked up by their keys.
+    looked_up: Option<Vec<Row>>,
 }
 
 /// The tables.
@@ -260,6 +270,8 @@ fn apply(state: &mut State, is_atomic: bool, writes: &[(RunKey, Option<RowId>, C
             None => insert(state, key.clone(), cells.clone()),
             Some(id) => {
                 let row = state.rows.iter_mut().find(|row| row.id == *id).unwrap();
+                // The key is among the cells.
+                row.key = key.clone();
                 row.cells = cells.clone();
                 id.clone()
             }

@@ -209,7 +209,7 @@ impl World {
                         in_doubt.extend(keys);
                     }
                 }
-                Asked::Change(_) => {}
+                Asked::Change(_) | Asked::List | Asked::Remove(_) => {}
             }
         }
         blind

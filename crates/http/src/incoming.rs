@@ -74,6 +74,12 @@ impl Path {
         self.part("webhook").unwrap_or_default()
     }
 
+    /// The name of a comparison, and the number of a page of it, as sent.
+    pub(crate) fn reconciliation(&self) -> (&str, &str) {
+        let part = |name| self.part(name).unwrap_or_default();
+        (part("reconciliation"), part("page"))
+    }
+
     /// The name of the function as sent.
     pub(crate) fn function(&self) -> &str {
         self.part("function").unwrap_or_default()

@@ -32,6 +32,7 @@ mod projection;
 mod query;
 mod rate;
 mod read;
+mod reconcile;
 mod serve;
 mod spans;
 mod tls;
@@ -125,6 +126,14 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/webhooks", get(webhooks::list))
         .route("/v1/webhooks/{webhook}/enable", post(webhooks::enable))
         .route("/v1/webhooks/{webhook}/test", post(webhooks::test))
+        .route("/v1/airtable/check", get(reconcile::check))
+        .route("/v1/airtable/reconciliations", post(reconcile::begin))
+        .route(
+            "/v1/airtable/reconciliations/{reconciliation}/pages/{page}",
+            post(reconcile::page),
+        )
+        .route("/v1/airtable/copies/remove", post(reconcile::remove_copies))
+        .route("/v1/airtable/removed", get(reconcile::removed))
         .route("/compat/v2/{function}", post(functions::call))
         .route("/airtable/{*path}", any(gateway::answer))
         .route("/v1/projection", get(projection::show))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_app::{Functions, Gateway, Projection};
+use runledger_app::{Functions, Gateway, Projection, Reconciler};
 
 use crate::events::Closing;
 use crate::identity::Callers;
@@ -42,6 +42,8 @@ pub struct Options {
     pub gateway: Option<Arc<dyn Gateway>>,
     /// Shows records elsewhere; `None`: nobody here knows of it.
     pub projection: Option<Arc<Projection>>,
+    /// Compares the ledger with the tables where its records are shown, if they are shown anywhere.
+    pub reconciler: Option<Arc<Reconciler>>,
 }
 
 impl Default for Options {
@@ -62,6 +64,7 @@ impl Default for Options {
             functions: None,
             gateway: None,
             projection: None,
+            reconciler: None,
         }
     }
 }

@@ -75,6 +75,8 @@ kinds! {
         "Nothing was done. GET /v1/webhooks lists the ones there are.";
     PROJECTION_ABSENT = "projection_absent", NOT_FOUND, "Records are shown nowhere else",
         "Nothing was done. Ask a server whose configuration says where records are shown.";
+    RECONCILIATION_NOT_FOUND = "reconciliation_not_found", NOT_FOUND, "There is no such comparison here",
+        "Begin a new one: it was forgotten, or the server was restarted, or another server has it.";
     ROUTE_NOT_FOUND = "route_not_found", NOT_FOUND, "There is no such path",
         "Nothing was done. The paths are listed in /openapi.json.";
     METHOD_NOT_ALLOWED = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not have this method",
@@ -89,6 +91,12 @@ kinds! {
         "Nothing was done. Send Content-Type: application/json.";
 
     // 409: understood, but the state stands against it.
+    AIRTABLE_ELSEWHERE = "airtable_elsewhere", CONFLICT, "Another server keeps the rows in step",
+        "Nothing more was done. Ask that server, or stop it first.";
+    AIRTABLE_NOT_BEGUN = "airtable_not_begun", CONFLICT, "No record was ever shown in these tables",
+        "Nothing was done. Let the server begin to show records, or import the tables.";
+    AIRTABLE_STOPPED = "airtable_stopped", CONFLICT, "Airtable refuses until something is mended",
+        "Nothing was done. The detail says what to mend; `runledger airtable check` lists everything.";
     ALREADY_ENDED = "already_ended", CONFLICT, "The record has ended",
         "The record is untouched: an end is final. `existing` has its end. Start a new run for more work.";
     CONFLICT = "conflict", CONFLICT, "The key is taken by another creation",
@@ -206,6 +214,8 @@ kinds! {
     INTERNAL = "internal", INTERNAL_SERVER_ERROR, "The server failed",
         "It is not known whether the request took effect. Read the record, or repeat the same request with the same \
          Idempotency-Key, and report what the server logged.";
+    AIRTABLE_UNAVAILABLE = "airtable_unavailable", SERVICE_UNAVAILABLE, "Airtable gave no answer",
+        "Nothing was done. Send the same request again after as long as Retry-After says.";
     BUSY = "busy", SERVICE_UNAVAILABLE, "Too many writes are waiting",
         "Nothing was done. Send the same request again in a moment.";
     IN_DOUBT = "in_doubt", SERVICE_UNAVAILABLE, "It is not known whether it took effect",

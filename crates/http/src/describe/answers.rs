@@ -67,6 +67,11 @@ answers! {
     RowsRetried: [(200, "How many rows are tried again.", Some("RowsRetried"), [])];
     ProjectionResumed: [(200, "Whether it was stopped.", Some("ProjectionResumed"), [])];
     WebhookTested: [(200, "The event was sent, or could not be.", Some("WebhookTest"), [])];
+    AirtableChecked: [(200, "What was found.", Some("AirtableFindings"), [])];
+    ReconciliationBegun: [(201, "It can be gone on with.", Some("Reconciliation"), [])];
+    ReconciliationRead: [(200, "A page.", Some("ReconciliationPage"), [])];
+    CopiesRemoved: [(200, "What became of the rows of each record.", Some("RowCopiesList"), [])];
+    RemovedListed: [(200, "A page.", Some("RemovedRows"), [])];
     Ready: [(200, "It is.", Some("Health"), [])];
     Described: [(200, "The description.", Some("object"), [])];
     Explained: [(200, "What it means.", Some("ProblemKind"), [])];

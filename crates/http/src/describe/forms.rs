@@ -127,7 +127,7 @@ words! {
     Kind, "The record of a run, or of one client's share in it.", ["job", "client"];
     Action, "What was tried.", ["create", "import", "update", "start_stage", "finish_stage", "heartbeat", "complete",
         "declare_lost", "create_token", "end_token", "enable_webhook", "test_webhook",
-        "retry_row", "resume_projection"];
+        "retry_row", "resume_projection", "repair_row", "remove_rows", "adopt_rows"];
     Refused, "What to do with refused attempts.", ["false", "true", "only"];
     Scope, "What a token may do.", ["create", "change", "read", "admin"];
 }

@@ -18,11 +18,15 @@ use crate::problem::KINDS;
 use crate::wire::activity::{ActivityOut, StatsOut};
 use crate::wire::page::{CreatedRecords, Lines, Records};
 use crate::wire::projection::{ProjectionOut, ResumedOut, RetriedOut, SetAsideOut};
+use crate::wire::reconcile::{
+    CellOut, CopiesList, CopiesOut, CopyOut, CountsOut, DiscrepancyOut, FindingList, FindingOut, Reconciliation,
+    ReconciliationPage, RemovedOut, RemovedPage,
+};
 use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
 use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
 use crate::wire::webhook::{WebhookList, WebhookOut, WebhookTestOut};
-use crate::{change, create, events, functions, meta, metrics, projection, read, tokens, webhooks};
+use crate::{change, create, events, functions, meta, metrics, projection, read, reconcile, tokens, webhooks};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
 ///
@@ -74,6 +78,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         tokens::create, tokens::list, tokens::revoke, tokens::rotate,
         webhooks::list, webhooks::enable, webhooks::test,
         projection::show, projection::retry_all, projection::retry_job, projection::retry_client, projection::resume,
+        reconcile::check, reconcile::begin, reconcile::page, reconcile::remove_copies, reconcile::removed,
         meta::stats, metrics::metrics, meta::livez, meta::readyz, meta::description, meta::explain,
     ),
     components(schemas(
@@ -81,6 +86,8 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         meta::Health, meta::Explained, ProblemDocument, TokenOut<'_>, TokenList<'_>, TokenWithSecret<'_>,
         WebhookOut<'_>, WebhookTestOut<'_>, WebhookList<'_>, forms::WebhookName,
         ProjectionOut<'_>, SetAsideOut<'_>, RetriedOut, ResumedOut,
+        FindingOut<'_>, FindingList<'_>, Reconciliation<'_>, ReconciliationPage<'_>, DiscrepancyOut<'_>, CellOut<'_>,
+        CountsOut, CopyOut<'_>, CopiesOut<'_>, CopiesList<'_>, RemovedOut<'_>, RemovedPage<'_>,
         forms::RunId, forms::ClientId, forms::Source, forms::StageName, forms::BatchLabel, forms::ExternalId,
         forms::ClientName, forms::NoteText, forms::AttemptId, forms::EntityTag, forms::CursorText, forms::TokenId,
         forms::TokenName, forms::ProblemCode, forms::FunctionName, forms::FunctionArguments, forms::Status, forms::Outcome, forms::Beginning, forms::Started,
@@ -94,6 +101,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         (name = "read", description = "Reads. They create nothing and change nothing."),
         (name = "compat", description = "The functions of older services, by their names."),
         (name = "tokens", description = "Who may do what. For holders of the scope `admin`."),
+        (name = "airtable", description = "The tables where records are shown. For holders of the scope `admin`."),
         (name = "server", description = "The server itself."),
     ),
 )]

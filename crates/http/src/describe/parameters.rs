@@ -85,6 +85,38 @@ pub(crate) struct AdminHeaders {
     source: Option<String>,
 }
 
+/// The parts of the path of a page of a comparison.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(
+    dead_code,
+    reason = "only its description is used; handlers take the path apart themselves"
+)]
+pub(crate) struct ReconciliationPath {
+    /// The name of the comparison.
+    #[param(pattern = "^[0-9a-f]{1,16}-[0-9]{1,20}$", example = "63f5c8a1b2c3d-1")]
+    reconciliation: String,
+    /// The number of the page, from 1 on.
+    #[param(minimum = 1)]
+    page: u64,
+}
+
+/// The query of a list of removed rows.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "only its description is used; handlers read the query themselves"
+)]
+pub(crate) struct RemovedQuery {
+    /// How many rows to pass: the `next` of the page before.
+    #[param(required = false)]
+    after: Option<u64>,
+    /// How many rows a page holds.
+    #[param(required = false, minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+}
+
 /// The function in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -22,7 +22,7 @@ pub(crate) struct ActivityOut<'a> {
     at: Time,
     /// What was tried: `create`, `import`, `update`, `start_stage`, `finish_stage`, `heartbeat`, `complete`,
     /// `declare_lost`, `create_token`, `end_token`, `enable_webhook`, `test_webhook`,
-    /// `retry_row`, `resume_projection`.
+    /// `retry_row`, `resume_projection`, `repair_row`, `remove_rows`, `adopt_rows`.
     #[schema(example = "create")]
     action: &'static str,
     /// By whom, as it was sent.

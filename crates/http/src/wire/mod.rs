@@ -6,6 +6,7 @@ pub(crate) mod input;
 pub(crate) mod number;
 pub(crate) mod page;
 pub(crate) mod projection;
+pub(crate) mod reconcile;
 pub(crate) mod record;
 pub(crate) mod summary;
 pub(crate) mod text;

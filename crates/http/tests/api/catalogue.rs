@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
+use runledger_app::PlanLimits;
 use runledger_domain::{CreationPolicy, RunIdScheme};
 use runledger_http::{Options, RateLimit, problems};
+use runledger_ports::NotDone;
 use serde_json::json;
 
 use crate::identity::{bearing, closed_world, token};
 use crate::quotas::bounded;
+use crate::reconcile::Shown;
 use crate::support::broken::{Broken, Mode};
 use crate::support::{ORCHESTRATOR, World};
 
@@ -53,6 +56,7 @@ async fn every_problem_is_met_by_a_request_or_says_why_not() {
     of_bodies_and_stores(&mut met).await;
     of_events(&mut met).await;
     of_quotas(&mut met).await;
+    of_tables(&mut met).await;
     let page = problems();
     let (table, never) = page.split_once("\n## ").unwrap();
     let (all, never) = (codes(table), codes(never));
@@ -73,6 +77,28 @@ async fn of_events(met: &mut Met) {
     meet(met, &full, "too_many_streams", events, &[], "").await;
     let last = [("last-event-id", "7")];
     meet(met, &World::new(), "event_id_unknown", events, &last, "").await;
+}
+
+async fn of_tables(met: &mut Met) {
+    let begin = ("POST", "/v1/airtable/reconciliations");
+    let shown = Shown::new(PlanLimits::default()).await;
+    meet(met, &shown.world, "airtable_not_begun", begin, &ORCHESTRATOR, "").await;
+    shown.begin().await;
+    let page = ("POST", "/v1/airtable/reconciliations/1-1/pages/1");
+    meet(met, &shown.world, "reconciliation_not_found", page, &ORCHESTRATOR, "").await;
+    let why = "locked out".to_owned();
+    for (code, trouble) in [
+        ("airtable_unavailable", NotDone::Later { why: why.clone() }),
+        ("airtable_stopped", NotDone::Stopped { why, until: None }),
+    ] {
+        shown.tables.fail(Some(trouble));
+        meet(met, &shown.world, code, begin, &ORCHESTRATOR, "").await;
+    }
+    shown.tables.fail(None);
+    shown.surplus().await;
+    let remove = ("POST", "/v1/airtable/copies/remove");
+    let body = r#"{"records":[{"run_id":"r1"}]}"#;
+    meet(met, &shown.world, "airtable_elsewhere", remove, &ORCHESTRATOR, body).await;
 }
 
 async fn of_quotas(met: &mut Met) {

@@ -21,6 +21,7 @@ mod page;
 mod pages;
 mod quotas;
 mod read;
+mod reconcile;
 mod refusals;
 mod retry;
 mod socket;

@@ -131,8 +131,7 @@ impl World {
     where
         S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + 'static,
     {
-        let start: Timestamp = START.parse().unwrap();
-        let clock = Arc::new(Hand(AtomicI64::new(start.as_micros())));
+        let clock = Self::clock();
         let ports = Ports {
             reader: store.clone(),
             changer: store.clone(),
@@ -150,6 +149,12 @@ impl World {
             router: router(ledger, options),
             clock,
         }
+    }
+
+    /// A clock that stands where every test begins.
+    pub(crate) fn clock() -> Arc<Hand> {
+        let start: Timestamp = START.parse().unwrap();
+        Arc::new(Hand(AtomicI64::new(start.as_micros())))
     }
 
     /// Sends a request as it stands.

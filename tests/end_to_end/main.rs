@@ -33,6 +33,7 @@ mod program;
 mod receiver;
 mod seeing;
 mod servers;
+mod tables;
 mod tls;
 mod tokens;
 mod traces;

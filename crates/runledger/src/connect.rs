@@ -8,6 +8,7 @@ use runledger_http::Callers;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ledger::{Held, OpenLedger, Problem, Use, api_options, is_shared};
+use crate::reconciling;
 use crate::server_file::{self, Secret};
 use crate::settings::Settings;
 use crate::transport::Transport;
@@ -24,6 +25,8 @@ pub(crate) enum Need {
     MayBegin,
     /// The command is about a ledger that exists: reading and changing make none.
     Exists,
+    /// The same, and it is about the tables where records are shown.
+    Tables,
 }
 
 /// A way to a ledger, for as long as a command takes.
@@ -58,7 +61,7 @@ pub(crate) struct Remote<'a> {
 /// # Errors
 /// There is none, it does not open, or it stays held by another command for five seconds.
 pub(crate) async fn connect(settings: &Settings, remote: Remote<'_>, need: Need) -> Outcome<Connection> {
-    if remote.url.is_none() && need == Need::Exists {
+    if remote.url.is_none() && need != Need::MayBegin {
         expect_ledger(settings)?;
     }
     let policy = settings.policy()?;
@@ -66,17 +69,18 @@ pub(crate) async fn connect(settings: &Settings, remote: Remote<'_>, need: Need)
         if let Some(transport) = server(settings, remote)? {
             return Ok(Connection { transport, held: None });
         }
-        return Ok(in_process(
+        return in_process(
             settings,
+            need,
             OpenLedger::open_shared(settings, Use::Command, policy).await?,
-        ));
+        );
     }
     for _ in 0..TRIES {
         if let Some(transport) = server(settings, remote)? {
             return Ok(Connection { transport, held: None });
         }
         match OpenLedger::open(settings, Use::Command, policy.clone()) {
-            Ok(open) => return Ok(in_process(settings, open)),
+            Ok(open) => return in_process(settings, need, open),
             Err(Problem::Store(OpenError::InUse { .. })) => tokio::time::sleep(PAUSE).await,
             Err(problem) => return Err(problem.into()),
         }
@@ -85,11 +89,18 @@ pub(crate) async fn connect(settings: &Settings, remote: Remote<'_>, need: Need)
 }
 
 /// The way to a ledger that was opened here.
-fn in_process(settings: &Settings, OpenLedger { ledger, store }: OpenLedger) -> Connection {
-    Connection {
-        transport: Transport::InProcess(runledger_http::router(ledger, api_options(settings, Callers::Operator))),
-        held: Some(store),
+///
+/// # Errors
+/// A setting of the tables does not fit.
+fn in_process(settings: &Settings, need: Need, open: OpenLedger) -> Outcome<Connection> {
+    let mut options = api_options(settings, Callers::Operator);
+    if need == Need::Tables {
+        options.reconciler = reconciling::of_command(settings, &open)?;
     }
+    Ok(Connection {
+        transport: Transport::InProcess(runledger_http::router(open.ledger, options)),
+        held: Some(open.store),
+    })
 }
 
 /// The way to the server that is named, or that holds the data directory; `None` when none does.

@@ -15,6 +15,7 @@ mod ledger;
 mod logging;
 mod output;
 mod projecting;
+mod reconciling;
 mod serve;
 mod server_file;
 mod settings;

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_app::{Duties, Projection, ProjectionOptions, Terms};
-use runledger_ports::{Duty, LeaseStore, OutboxStore};
+use runledger_app::{Duties, Projection, ProjectionOptions, Reconciler, Terms};
+use runledger_ports::Duty;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::failure::{Exit, Failure, Outcome};
-use crate::ledger::{Held, OpenLedger};
+use crate::failure::Outcome;
+use crate::ledger::OpenLedger;
+use crate::reconciling;
 use crate::settings::{AirtableSettings, ExistingRows, Settings, ShownFrom};
 
 /// For how long the duty is taken. A server that is lost is followed by another one after this time.
@@ -21,6 +22,7 @@ const END_TIME: Duration = Duration::from_secs(5);
 /// The task that shows records.
 pub(crate) struct Projecting {
     projection: Arc<Projection>,
+    reconciler: Arc<Reconciler>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
     end_time: Duration,
@@ -37,19 +39,16 @@ impl Projecting {
             return Ok(None);
         }
         let target = Arc::new(airtable.target()?);
-        let (outbox, leases): (Arc<dyn OutboxStore>, Arc<dyn LeaseStore>) = match &open.store {
-            Held::Embedded(store) => (store.clone(), store.clone()),
-            Held::Postgres(store) => (store.clone(), store.clone()),
-        };
+        let (outbox, leases) = reconciling::stores(open);
+        let duties = Arc::new(Duties::new(leases));
+        let reconciler = reconciling::of_server(settings, open, target.clone(), Arc::clone(&duties))?;
         let projection = Arc::new(Projection::new(&open.ledger, outbox, target, options(airtable)));
-        let holder = format!("server_{}", std::process::id());
         let terms = Terms {
-            holder: holder.parse().map_err(|error| Failure::new(Exit::Fault, error))?,
+            holder: reconciling::holder()?,
             time: DUTY_TIME,
         };
         let (stop, stopped) = watch::channel(false);
         let working = Arc::clone(&projection);
-        let duties = Duties::new(leases);
         let task = tokio::spawn(async move {
             let work = |lease| {
                 let projection = Arc::clone(&working);
@@ -59,6 +58,7 @@ impl Projecting {
         });
         Ok(Some(Self {
             projection,
+            reconciler,
             stop,
             task,
             end_time: airtable.request_time.duration() + END_TIME,
@@ -68,6 +68,11 @@ impl Projecting {
     /// What is shown, and how that goes.
     pub(crate) fn projection(&self) -> Arc<Projection> {
         Arc::clone(&self.projection)
+    }
+
+    /// What compares the ledger with the tables.
+    pub(crate) fn reconciler(&self) -> Arc<Reconciler> {
+        Arc::clone(&self.reconciler)
     }
 
     /// Stops: what is under way is waited for, nothing more is sent.

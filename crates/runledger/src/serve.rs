@@ -153,6 +153,7 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     options.gateway = settings.gateway.gateway()?.map(|gateway| gateway as Arc<dyn Gateway>);
     options.spans = collecting.as_ref().map(Collecting::spans);
     options.projection = projecting.as_ref().map(Projecting::projection);
+    options.reconciler = projecting.as_ref().map(Projecting::reconciler);
     let closing = options.closing.clone();
     let router = runledger_http::router(Arc::clone(&open.ledger), options);
     let drain = settings.limits.drain_time.duration();

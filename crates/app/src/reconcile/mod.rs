@@ -107,6 +107,8 @@ pub enum ReconcileError {
 struct Slot {
     sweep: Arc<tokio::sync::Mutex<Sweep>>,
     used: Instant,
+    /// Whether its last page was answered, and is only kept to be answered once more.
+    is_over: bool,
 }
 
 /// Compares a ledger with the place where it is shown.
@@ -189,6 +191,9 @@ impl Reconciler {
             .under_way
             .retain(|_, slot| now.duration_since(slot.used) < SWEEP_IDLE_MAX);
         if sweeps.under_way.len() >= SWEEPS_MAX {
+            sweeps.under_way.retain(|_, slot| !slot.is_over);
+        }
+        if sweeps.under_way.len() >= SWEEPS_MAX {
             return Err(ReconcileError::TooMany);
         }
         sweeps.begun += 1;
@@ -197,12 +202,13 @@ impl Reconciler {
         let slot = Slot {
             sweep: Arc::new(tokio::sync::Mutex::new(Sweep::new(apply))),
             used: now,
+            is_over: false,
         };
         sweeps.under_way.insert(name.clone(), slot);
         Ok(name)
     }
 
-    /// A page of a sweep: the next one, from 1 on, or once more the last one. After the last it is forgotten.
+    /// A page of a sweep: the next one, from 1 on, or once more the last one.
     ///
     /// # Errors
     /// [`ReconcileError`]; the same page may then be asked for again, unless the sweep is missing.
@@ -216,13 +222,13 @@ impl Reconciler {
             slot.used = Instant::now();
             Arc::clone(&slot.sweep)
         };
-        let mut sweep = sweep.lock().await;
-        sweep.step(self, number).await
-    }
-
-    /// Forgets a sweep.
-    pub fn end(&self, name: &str) {
-        self.sweeps().under_way.remove(name);
+        let page = sweep.lock().await.step(self, number).await?;
+        if page.is_last
+            && let Some(slot) = self.sweeps().under_way.get_mut(name)
+        {
+            slot.is_over = true;
+        }
+        Ok(page)
     }
 
     /// Copies of rows that were deleted, oldest first, after so many of them.

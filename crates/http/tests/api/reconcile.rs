@@ -199,7 +199,7 @@ impl Shown {
             reconciler: Some(Arc::new(Reconciler::new(&ledger, ports, limits))),
             ..Options::default()
         };
-        let hour = Duration::from_secs(3_600);
+        let hour = Duration::from_hours(1);
         let taken = store
             .take_lease(&Duty::Project, &"server_2".parse().unwrap(), hour)
             .await;

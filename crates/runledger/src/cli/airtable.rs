@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::TablesCommand;
+
 /// How long is waited when nobody says.
 const WAIT_SECONDS: u64 = 20;
 /// The longest wait: an answer takes a minute at most.
@@ -31,6 +33,9 @@ Examples:
     },
     /// Go on after a stop: a token that was refused, a month whose calls were spent
     Resume,
+    /// What goes over whole tables.
+    #[command(flatten)]
+    Tables(TablesCommand),
 }
 
 /// What waits.

@@ -8,6 +8,7 @@ mod airtable;
 mod dev;
 mod ingest;
 mod record;
+mod tables;
 mod token;
 mod webhook;
 
@@ -24,6 +25,7 @@ pub(crate) use record::{
     NoteArgs, StageCommand, StageFinishArgs, StageStartArgs, UpdateArgs,
 };
 
+pub(crate) use tables::{ReconcileArgs, RepairArgs, ReportFormat, TablesArgs, TablesCommand};
 pub(crate) use token::{TokenCommand, TokenCreateArgs};
 pub(crate) use webhook::WebhookCommand;
 
@@ -204,7 +206,7 @@ Examples:
     /// See how the deliveries of the log to its receivers go
     #[command(subcommand)]
     Webhook(WebhookCommand),
-    /// See how far records are shown at Airtable, and let rows go on
+    /// See how far records are shown at Airtable, let rows go on, and look after the tables
     #[command(subcommand)]
     Airtable(AirtableCommand),
     /// Take over records from the older tables

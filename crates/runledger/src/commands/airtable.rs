@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde::Deserialize;
 
 use super::target::Target;
-use super::{Context, OPERATOR, SOURCE};
+use super::{Context, OPERATOR, SOURCE, tables};
 use crate::cli::AirtableCommand;
 use crate::connect::Need;
 use crate::failure::{Failure, Outcome};
@@ -19,6 +19,7 @@ use crate::view::short;
 pub(crate) async fn airtable(context: &Context<'_>, command: &AirtableCommand) -> Outcome {
     match command {
         AirtableCommand::Status => status(context).await,
+        AirtableCommand::Tables(command) => tables::tables(context, command).await,
         AirtableCommand::Retry { key, .. } => {
             let request = match key {
                 None => Request::new(Method::POST, &["projection", "retry"])?,

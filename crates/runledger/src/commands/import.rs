@@ -89,7 +89,7 @@ fn plan(args: &cli::ImportArgs, input: impl Fn(&Path) -> Input) -> Import {
 }
 
 /// The ledger, with a policy that lets this process, and nobody else, import.
-async fn open(context: &Context<'_>) -> Outcome<OpenLedger> {
+pub(super) async fn open(context: &Context<'_>) -> Outcome<OpenLedger> {
     let settings = context.settings;
     if let Some(server) = server_file::find(&settings.data) {
         return Err(Failure::unavailable(format_args!(
@@ -105,7 +105,7 @@ async fn open(context: &Context<'_>) -> Outcome<OpenLedger> {
 }
 
 /// The ledger that a dry run compares with, if there is one. A server may hold it.
-async fn open_to_compare(context: &Context<'_>) -> Outcome<Option<Box<dyn RunReader>>> {
+pub(super) async fn open_to_compare(context: &Context<'_>) -> Outcome<Option<Box<dyn RunReader>>> {
     if is_shared(context.settings) {
         let store = PostgresStore::open(context.settings.postgres.options()?).await;
         let store = store.map_err(|error| failure_of_database(&error))?;
@@ -126,7 +126,7 @@ fn print(context: &Context<'_>, report: &Report) -> Outcome {
     context.output.line(&report.to_string())
 }
 
-fn failure_of(error: &ImportError) -> Failure {
+pub(super) fn failure_of(error: &ImportError) -> Failure {
     let mut what = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -13,6 +13,7 @@ mod pages;
 pub(crate) mod read;
 pub(crate) mod setup;
 pub(crate) mod sweep;
+mod tables;
 mod target;
 pub(crate) mod token;
 pub(crate) mod webhook;

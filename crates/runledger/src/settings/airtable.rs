@@ -6,6 +6,7 @@ use runledger_airtable::mapping::{FieldMap, Mapping, StatusWords};
 use runledger_airtable::{
     Airtable, AirtableTarget, BATCH_ROWS, BaseId, Connection, Pace, PaceSettings, Pat, Places, TablePlace, TokioTime,
 };
+use runledger_app::PlanLimits;
 use runledger_app::system::SystemClock;
 use runledger_domain::RecordKind;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,10 @@ pub(crate) struct AirtableSettings {
     pub(crate) quiet: Span,
     /// How long one request may take.
     pub(crate) request_time: Span,
+    /// How many rows the plan allows in a base; 0: that is not known.
+    pub(crate) plan_rows: u64,
+    /// How many requests the plan allows in a month; 0: that is not known, or there is no limit.
+    pub(crate) plan_requests: u64,
 }
 
 /// What is to be known of one table. What is not given is as in the older tables.
@@ -92,6 +97,8 @@ impl Default for AirtableSettings {
             gather_totals: Span::from_secs(60),
             quiet: Span::from_secs(60),
             request_time: Span::from_secs(30),
+            plan_rows: 0,
+            plan_requests: 0,
         }
     }
 }
@@ -123,6 +130,17 @@ impl AirtableSettings {
         let airtable = Airtable::new(&connection, Pace::new(pace, Arc::new(TokioTime::default())))
             .map_err(|error| Failure::usage(format_args!("airtable.endpoint: {error}")))?;
         Ok(AirtableTarget::new(airtable, self.places()?, Arc::new(SystemClock)))
+    }
+
+    /// What the plan allows.
+    pub(crate) const fn limits(&self) -> PlanLimits {
+        const fn known(limit: u64) -> Option<u64> {
+            if limit == 0 { None } else { Some(limit) }
+        }
+        PlanLimits {
+            rows: known(self.plan_rows),
+            monthly_requests: known(self.plan_requests),
+        }
     }
 
     /// Where records are shown.

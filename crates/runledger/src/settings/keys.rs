@@ -70,6 +70,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("airtable.gather_totals", Kind::Plain),
     key("airtable.quiet", Kind::Plain),
     key("airtable.request_time", Kind::Plain),
+    key("airtable.plan_rows", Kind::Plain),
+    key("airtable.plan_requests", Kind::Plain),
     key("log.level", Kind::Plain),
     key("log.format", Kind::Plain),
     key("traces.endpoint", Kind::Plain),

@@ -15,8 +15,9 @@ const NOBODY: u32 = 65_534;
 
 /// Runs the program given after a directory and a signal. Ends it by that signal when the pipe on standard input is closed
 /// because nobody holds its other end any more, and with it the PostgreSQL server that it may have started apart; the
-/// directory goes with them. A program that ends by itself leaves the directory.
-pub(crate) const KEEPER: &str = r#"home=$1; signal=$2; shift 2; exec 3<&0; "$@" </dev/null 3<&- & child=$!
+/// directory goes with them. A program that ends by itself leaves the directory. The system hangs up on whoever is left with
+/// something stopped; that must not end the keeper before its work is done.
+pub(crate) const KEEPER: &str = r#"trap '' HUP; home=$1; signal=$2; shift 2; exec 3<&0; "$@" </dev/null 3<&- & child=$!
 ( read -r _ <&3 || { touch "$home/gone"; kill -s "$signal" "$child" 2>/dev/null
   read -r server <"$home/data/postmaster.pid" && kill -QUIT "$server" && kill -CONT "$server"; } 2>/dev/null ) & watch=$!
 wait "$child"; kill "$watch" 2>/dev/null; [ ! -e "$home/gone" ] || rm -rf "$home""#;

@@ -9,6 +9,7 @@ mod floor;
 mod gateway;
 mod http;
 mod load;
+mod plans;
 mod postgres;
 mod process;
 mod soak;
@@ -40,6 +41,12 @@ enum What {
     Store,
     /// Creates and reads over PostgreSQL, against pgbench with the same statement one by one, on one server.
     Postgres,
+    /// How PostgreSQL goes about each read of a large ledger, against the same of one with 10,000 records.
+    Plans {
+        /// How many records the large ledger has.
+        #[arg(long, default_value_t = 10_000_000)]
+        records: u64,
+    },
     /// Creates, replays and reads over HTTP.
     Http {
         /// The binary to measure; `target/release/runledger` unless given.
@@ -93,6 +100,7 @@ fn main() -> anyhow::Result<()> {
     match arguments.what {
         What::Store => store::run(&plan),
         What::Postgres => postgres::run(&plan),
+        What::Plans { records } => plans::run(&plan, records),
         What::Http { binary: given } => http::run(&plan, &binary(given)),
         What::Airtable => airtable::run(),
         What::Fair { binary: given } => fair::run(&plan, &binary(given)),

@@ -6,6 +6,7 @@
 //! with the test program, however that ends: it hangs on a pipe that only this process holds.
 #![forbid(unsafe_code)]
 
+mod large;
 pub mod patroni;
 mod process;
 mod programs;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+pub use large::large_ledger;
 pub use programs::programs;
 
 use crate::process::{KEEPER, as_server, free_port, home, postmaster, send, signal_all};

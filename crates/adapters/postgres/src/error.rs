@@ -130,9 +130,10 @@ pub(crate) enum StoreError {
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
+        let text = text_of(&error);
         match OpenError::from(error) {
-            OpenError::Database { reason } => Self::Database(reason),
-            error => Self::NotOpen(error),
+            error @ OpenError::LogIn { .. } => Self::NotOpen(error),
+            _ => Self::Database(text),
         }
     }
 }

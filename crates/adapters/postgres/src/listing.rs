@@ -5,13 +5,12 @@ use std::fmt::Write as _;
 
 use runledger_domain::{ClientId, RecordKind};
 use runledger_ports::{ActivityFilter, ActivityPage, Cursor, ListFilter, PageSize, RecordPage, StalledFilter};
-use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use crate::columns::{ACTIVITY, activity, big, status_code};
 use crate::error::StoreError;
 use crate::pool::Readers;
 use crate::read::record;
+use crate::statement::{Statement, Value};
 
 /// How many lines of the log one page looks at when no index serves its filter.
 const LINES_SCANNED: i64 = 50_000;
@@ -20,13 +19,13 @@ const LINES_SCANNED: i64 = 50_000;
 #[derive(Default)]
 struct Query {
     conditions: Vec<String>,
-    values: Vec<Box<dyn ToSql + Send + Sync>>,
+    values: Vec<Value>,
 }
 
 impl Query {
     /// Adds a condition; `?` stands for its value.
-    fn with(&mut self, condition: &str, value: impl ToSql + Send + Sync + 'static) {
-        self.values.push(Box::new(value));
+    fn with(&mut self, condition: &str, value: impl Into<Value>) {
+        self.values.push(value.into());
         let place = format!("${}", self.values.len());
         self.conditions.push(condition.replace('?', &place));
     }
@@ -41,15 +40,14 @@ impl Query {
         self.conditions.push(condition.to_owned());
     }
 
-    async fn rows(self, readers: &Readers, select: &str, order: &str, limit: usize) -> Result<Vec<Row>, StoreError> {
+    fn statement(self, select: &str, order: &str, limit: usize) -> Statement {
         let mut sql = select.to_owned();
         if !self.conditions.is_empty() {
             // Writing to a String cannot fail.
             let _ = write!(sql, " WHERE {}", self.conditions.join(" AND "));
         }
         let _ = write!(sql, " ORDER BY {order} LIMIT {limit}");
-        let values: Vec<&(dyn ToSql + Sync)> = self.values.iter().map(|value| &**value as _).collect();
-        readers.query(&sql, &values).await
+        Statement::new(sql, self.values)
     }
 }
 
@@ -59,16 +57,26 @@ pub(crate) async fn list(
     after: Option<Cursor>,
     size: PageSize,
 ) -> Result<RecordPage, StoreError> {
-    let after = after.map_or(0, |cursor| big(cursor.id));
-    let limit = size.get() as usize + 1;
     let mut found = Vec::new();
-    for filter in filter.walks() {
-        let (select, query) = list_query(&filter, after);
-        for row in query.rows(readers, select, "run.id", limit).await? {
+    for statement in list_statements(filter, after, size) {
+        for row in statement.rows(readers).await? {
             found.push((in_order(row.try_get(0)?), record(&row)?));
         }
     }
     Ok(RecordPage::of(found, size))
+}
+
+/// One statement for each walk of the filter.
+pub(crate) fn list_statements(filter: &ListFilter, after: Option<Cursor>, size: PageSize) -> Vec<Statement> {
+    let after = after.map_or(0, |cursor| big(cursor.id));
+    let limit = size.get() as usize + 1;
+    let walks = filter.walks().into_iter();
+    walks
+        .map(|filter| {
+            let (select, query) = list_query(&filter, after);
+            query.statement(select, "run.id", limit)
+        })
+        .collect()
 }
 
 /// The place of a record in the order of creation.
@@ -117,24 +125,7 @@ pub(crate) async fn stalled(
     after: Option<Cursor>,
     size: PageSize,
 ) -> Result<RecordPage, StoreError> {
-    let limit = size.get() as usize + 1;
-    let mut query = Query::default();
-    query.always("status < 2");
-    query.with("deadline < ?", filter.deadline_before.as_micros());
-    if let Some(clients) = &filter.within {
-        query.within(clients);
-    }
-    if let Some(after) = after {
-        query.with("(deadline, id) > (?, ", after.order);
-        query.values.push(Box::new(big(after.id)));
-        let last = query.values.len();
-        if let Some(condition) = query.conditions.last_mut() {
-            let _ = write!(condition, "${last})");
-        }
-    }
-    let rows = query
-        .rows(readers, "SELECT id, body, deadline FROM run", "deadline, id", limit)
-        .await?;
+    let rows = stalled_statement(filter, after, size).rows(readers).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
         let place = Cursor {
@@ -146,6 +137,28 @@ pub(crate) async fn stalled(
     Ok(RecordPage::of(found, size))
 }
 
+pub(crate) fn stalled_statement(filter: &StalledFilter, after: Option<Cursor>, size: PageSize) -> Statement {
+    let mut query = Query::default();
+    query.always("status < 2");
+    query.with("deadline < ?", filter.deadline_before.as_micros());
+    if let Some(clients) = &filter.within {
+        query.within(clients);
+    }
+    if let Some(after) = after {
+        query.with("(deadline, id) > (?, ", after.order);
+        query.values.push(big(after.id).into());
+        let last = query.values.len();
+        if let Some(condition) = query.conditions.last_mut() {
+            let _ = write!(condition, "${last})");
+        }
+    }
+    query.statement(
+        "SELECT id, body, deadline FROM run",
+        "deadline, id",
+        size.get() as usize + 1,
+    )
+}
+
 pub(crate) async fn activity_page(
     readers: &Readers,
     filter: &ActivityFilter,
@@ -153,22 +166,36 @@ pub(crate) async fn activity_page(
     size: PageSize,
 ) -> Result<ActivityPage, StoreError> {
     let after = after.map_or(0, |cursor| big(cursor.id));
-    let limit = size.get() as usize + 1;
-    // A walk along the log itself may find little for long: it is bounded, and the page says where to go on.
-    let scanned_to = after.saturating_add(LINES_SCANNED);
-    let bounded = filter.run.is_none()
-        && !filter.refused
-        && (filter.client.is_some() || filter.source.is_some() || filter.within.is_some());
+    let bounded = is_bounded(filter);
     // Asked first: lines that come later are beyond this page in any case.
     let last = if bounded {
         big(crate::read::last_line(readers).await?)
     } else {
         0
     };
+    let rows = activity_statement(filter, after, size).rows(readers).await?;
+    let mut lines = rows.iter().map(activity).collect::<Result<Vec<_>, _>>()?;
+    let more = lines.len() > size.get() as usize;
+    lines.truncate(size.get() as usize);
+    let mut next = lines.last().filter(|_| more).map(|line| Cursor::after_line(line.seq));
+    let scanned_to = after.saturating_add(LINES_SCANNED);
+    if bounded && next.is_none() && last > scanned_to {
+        next = Some(Cursor::after_line(scanned_to.unsigned_abs()));
+    }
+    Ok(ActivityPage { lines, next })
+}
+
+/// A walk along the log itself may find little for long: it is bounded, and the page says where to go on.
+const fn is_bounded(filter: &ActivityFilter) -> bool {
+    let narrowed = filter.client.is_some() || filter.source.is_some() || filter.within.is_some();
+    narrowed && filter.run.is_none() && !filter.refused
+}
+
+pub(crate) fn activity_statement(filter: &ActivityFilter, after: i64, size: PageSize) -> Statement {
     let mut query = Query::default();
     query.with("seq > ?", after);
-    if bounded {
-        query.with("seq <= ?", scanned_to);
+    if is_bounded(filter) {
+        query.with("seq <= ?", after.saturating_add(LINES_SCANNED));
     }
     if let Some(run) = &filter.run {
         query.with("run_id = ?", run.as_str().to_owned());
@@ -185,14 +212,9 @@ pub(crate) async fn activity_page(
     if filter.refused {
         query.always("verdict = 'refused'");
     }
-    let select = format!("SELECT {ACTIVITY} FROM activity");
-    let rows = query.rows(readers, &select, "seq", limit).await?;
-    let mut lines = rows.iter().map(activity).collect::<Result<Vec<_>, _>>()?;
-    let more = lines.len() >= limit;
-    lines.truncate(size.get() as usize);
-    let mut next = lines.last().filter(|_| more).map(|line| Cursor::after_line(line.seq));
-    if bounded && next.is_none() && last > scanned_to {
-        next = Some(Cursor::after_line(scanned_to.unsigned_abs()));
-    }
-    Ok(ActivityPage { lines, next })
+    query.statement(
+        &format!("SELECT {ACTIVITY} FROM activity"),
+        "seq",
+        size.get() as usize + 1,
+    )
 }

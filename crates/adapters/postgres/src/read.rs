@@ -18,14 +18,22 @@ pub(crate) fn record(row: &Row) -> Result<Arc<RunRecord>, StoreError> {
     decode(row.try_get(1)?, row.try_get(0)?)
 }
 
+/// The record under a run and a client.
+pub(crate) const GET: &str = "SELECT id, body FROM run WHERE run_id = $1 AND client_id = $2";
+/// The record that a source created in an attempt, under an id that the ledger chose.
+pub(crate) const MINTED: &str =
+    "SELECT run.id, run.body FROM minted JOIN run ON run.id = minted.run WHERE source = $1 AND attempt = $2";
+/// All records of a run.
+pub(crate) const RUN: &str = "SELECT id, body FROM run WHERE run_id = $1";
+/// What [`counts`] reads: records by status, and the lines and the stalled records under numbers that no status has.
+pub(crate) const COUNTS: &str = "SELECT status, records FROM tally WHERE records > 0
+         UNION ALL SELECT -1::smallint, seq FROM head
+         UNION ALL SELECT -2::smallint, count(*) FROM (
+           SELECT FROM run WHERE status < 2 AND deadline < $1 ORDER BY deadline, id LIMIT $2) AS stalled";
+
 pub(crate) async fn get(readers: &Readers, key: &RunKey) -> Result<Option<Arc<RunRecord>>, StoreError> {
     let (run, client) = key_columns(key);
-    let rows = readers
-        .query(
-            "SELECT id, body FROM run WHERE run_id = $1 AND client_id = $2",
-            &[&run, &client],
-        )
-        .await?;
+    let rows = readers.query(GET, &[&run, &client]).await?;
     rows.first().map(record).transpose()
 }
 
@@ -34,8 +42,7 @@ pub(crate) async fn find_minted(
     source: &Source,
     attempt: &AttemptId,
 ) -> Result<Option<Arc<RunRecord>>, StoreError> {
-    let sql = "SELECT run.id, run.body FROM minted JOIN run ON run.id = minted.run WHERE source = $1 AND attempt = $2";
-    let rows = readers.query(sql, &[&source.as_str(), &attempt.as_str()]).await?;
+    let rows = readers.query(MINTED, &[&source.as_str(), &attempt.as_str()]).await?;
     rows.first().map(record).transpose()
 }
 
@@ -44,13 +51,9 @@ pub(crate) async fn find_minted(
 pub(crate) async fn counts(readers: &Readers, stalled_before: Timestamp) -> Result<Counts, StoreError> {
     const LINES: i16 = -1;
     const STALLED: i16 = -2;
-    let sql = "SELECT status, records FROM tally WHERE records > 0
-         UNION ALL SELECT -1::smallint, seq FROM head
-         UNION ALL SELECT -2::smallint, count(*) FROM (
-           SELECT FROM run WHERE status < 2 AND deadline < $1 ORDER BY deadline, id LIMIT $2) AS stalled";
     let values: [i64; 2] = [stalled_before.as_micros(), big(STALLED_COUNTED_MAX)];
     let mut counts = Counts::default();
-    for row in readers.query(sql, &[&values[0], &values[1]]).await? {
+    for row in readers.query(COUNTS, &[&values[0], &values[1]]).await? {
         let (what, count): (i16, i64) = (row.try_get(0)?, row.try_get(1)?);
         let count = u64::try_from(count).unwrap_or(0);
         match what {
@@ -100,8 +103,7 @@ pub(crate) async fn deliveries(readers: &Readers) -> Result<Vec<(WebhookName, De
 }
 
 pub(crate) async fn summary(readers: &Readers, run: &RunId) -> Result<Option<JobSummary>, StoreError> {
-    let sql = "SELECT id, body FROM run WHERE run_id = $1";
-    let rows = readers.query(sql, &[&run.as_str()]).await?;
+    let rows = readers.query(RUN, &[&run.as_str()]).await?;
     if rows.is_empty() {
         return Ok(None);
     }

@@ -90,6 +90,13 @@ impl Database {
         self.server.url(&self.name, user)
     }
 
+    /// Takes the database out of those that are used again; answers its address.
+    pub(crate) fn set_aside(mut self) -> String {
+        let url = self.url();
+        self.name.clear();
+        url
+    }
+
     /// Takes everything out, past all triggers, and whoever is still connected.
     async fn empty(&self) {
         let client = connect(&self.url()).await;
@@ -111,7 +118,9 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let name = std::mem::take(&mut self.name);
-        used().lock().unwrap().push((self.schema, name));
+        if !name.is_empty() {
+            used().lock().unwrap().push((self.schema, name));
+        }
     }
 }
 

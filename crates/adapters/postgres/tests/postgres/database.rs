@@ -249,61 +249,6 @@ async fn the_log_gets_partitions_ahead_and_loses_no_line_without_them() {
     }
 }
 
-/// Every listing walks along an index, also before anybody has counted what is there.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_listing_looks_at_all_records() {
-    let database = Database::fresh().await;
-    let admin = connect(&database.url()).await;
-    admin.batch_execute("SET enable_seqscan = off").await.unwrap();
-    for (sql, index) in [
-        (
-            "SELECT id, body FROM run WHERE run_id = 'a' AND client_id = 'b'",
-            "run_key",
-        ),
-        (
-            "SELECT id, body FROM run WHERE run.id > 5 ORDER BY run.id LIMIT 100",
-            "run_pkey",
-        ),
-        (
-            "SELECT id, body FROM run WHERE run.id > 5 AND run.client_id = 'a' ORDER BY run.id LIMIT 100",
-            "run_client",
-        ),
-        (
-            "SELECT id, body FROM run WHERE run.id > 5 AND run.status = 1 ORDER BY run.id LIMIT 100",
-            "run_status",
-        ),
-        (
-            "SELECT id, body FROM run WHERE run.id > 5 AND run.batch = 'a' ORDER BY run.id LIMIT 100",
-            "run_batch",
-        ),
-        (
-            "SELECT id, body, deadline FROM run WHERE status < 2 AND deadline < 9 ORDER BY deadline, id LIMIT 100",
-            "run_deadline",
-        ),
-        (
-            "SELECT seq FROM activity WHERE seq > 5 ORDER BY seq LIMIT 100",
-            "activity_other_pkey",
-        ),
-        (
-            "SELECT seq FROM activity WHERE seq > 5 AND run_id = 'a' ORDER BY seq LIMIT 100",
-            "activity_other_run_id_seq_idx",
-        ),
-        (
-            "SELECT seq FROM activity WHERE seq > 5 AND verdict = 'refused' ORDER BY seq LIMIT 100",
-            "activity_other_seq_idx",
-        ),
-        (
-            "SELECT count(*) FROM run WHERE run_id = 'a' AND client_id <> '' AND status < 2",
-            "run_open",
-        ),
-    ] {
-        let plan = admin.query(&format!("EXPLAIN {sql}"), &[]).await.unwrap();
-        let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
-        let plan = plan.join("\n");
-        assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{sql}\n{plan}");
-    }
-}
-
 #[tokio::test]
 async fn a_database_that_is_not_there_may_pass_and_says_so_soon() {
     let mut nowhere = options("postgres://nobody@127.0.0.1:1/ledger");

@@ -51,6 +51,7 @@
 //! | stages and their durations | [`stage`] |
 //! | what a job's totals are | [`JobSummary`] |
 //! | what the log says, and how its chain is checked | [`activity`] |
+//! | what of a ledger another store may take over | [`segment`] |
 //!
 //! The invariants that the code names (I1 to I19) are listed in `ARCHITECTURE.md` of the workspace.
 #![no_std]
@@ -78,6 +79,7 @@ mod quota;
 mod record;
 mod run_id;
 mod run_key;
+pub mod segment;
 mod source;
 pub mod stage;
 pub mod status;

@@ -130,6 +130,13 @@ macro_rules! each_rule_of_the_contract {
             a_lost_fence_changes_nothing_but_the_log in fences ["I6", "I11", "I13"];
             a_lost_fence_keeps_no_delivery in fences ["I13"];
             nothing_is_changed_past_a_taking in fences ["I13"];
+            a_ledger_moves_as_it_is in moving ["I1", "I2", "I6", "I7", "I19"];
+            a_moved_ledger_goes_on_as_the_first_would in moving ["I6", "I7", "I12"];
+            a_part_that_does_not_follow_is_not_taken_over in moving ["I6", "I11"];
+            a_part_leaves_no_record_behind_its_lines in moving ["I5", "I11"];
+            a_record_that_is_ahead_stays_so in moving ["I5"];
+            a_snapshot_is_of_one_moment in moving ["I8"];
+            a_crash_takes_back_nothing_that_was_taken_over in moving ["I2", "I4"];
             a_stopped_store_never_says_not_there in restarts ["I10"];
             a_crash_takes_back_no_creation_and_no_change in crashes ["I1", "I4", "I6"];
             a_crash_takes_back_no_refusal in crashes ["I4", "I6"];

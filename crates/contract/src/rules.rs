@@ -20,6 +20,7 @@ pub mod leases;
 pub mod lists;
 pub mod log;
 pub mod minted;
+pub mod moving;
 pub mod outbox;
 pub mod projecting;
 pub mod quotas;

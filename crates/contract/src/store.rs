@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use runledger_ports::{
-    ActivityLog, ActivityWatch, DeliveryStore, LeaseStore, OutboxStore, RunChanger, RunCreator, RunReader, TokenStore,
+    ActivityLog, ActivityWatch, DeliveryStore, LeaseStore, LedgerRestorer, OutboxStore, RunChanger, RunCreator,
+    RunReader, SnapshotSource, TokenStore,
 };
 
 /// The capabilities of one open store.
@@ -30,6 +31,10 @@ pub struct Handles {
     pub leases: Arc<dyn LeaseStore>,
     /// Remembers what is to be copied elsewhere.
     pub outbox: Arc<dyn OutboxStore>,
+    /// Gives the ledger as it stands.
+    pub snapshots: Arc<dyn SnapshotSource>,
+    /// Takes over what another store holds.
+    pub restorer: Arc<dyn LedgerRestorer>,
 }
 
 impl Handles {
@@ -45,6 +50,8 @@ impl Handles {
             + DeliveryStore
             + LeaseStore
             + OutboxStore
+            + SnapshotSource
+            + LedgerRestorer
             + 'static,
     {
         Self {
@@ -57,6 +64,8 @@ impl Handles {
             deliveries: Arc::clone(store) as Arc<dyn DeliveryStore>,
             leases: Arc::clone(store) as Arc<dyn LeaseStore>,
             outbox: Arc::clone(store) as Arc<dyn OutboxStore>,
+            snapshots: Arc::clone(store) as Arc<dyn SnapshotSource>,
+            restorer: Arc::clone(store) as Arc<dyn LedgerRestorer>,
         }
     }
 }

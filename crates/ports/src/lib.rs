@@ -7,7 +7,8 @@
 //!
 //! [`ActivityWatch`] says that the activity log has grown. [`StoreMeter`] lets a store say how its own work goes.
 //! [`TokenStore`] keeps what is to be known of tokens, [`DeliveryStore`] how far the log was delivered, [`OutboxStore`] what
-//! is to be copied elsewhere; [`ProjectionTarget`] is the place where it is copied to. [`LeaseStore`] gives a duty to one
+//! is to be copied elsewhere; [`ProjectionTarget`] is the place where it is copied to. [`SnapshotSource`] gives a whole ledger
+//! as it stands at one moment, and [`LedgerRestorer`] is continued by one. [`LeaseStore`] gives a duty to one
 //! server at a time. [`Upstream`] is the service that a gateway stands before. [`Clock`], [`IdSource`] and [`SecretSource`]
 //! are the only doors to time and randomness.
 //!
@@ -29,7 +30,9 @@ mod lease;
 mod outbox;
 mod projection;
 mod reader;
+mod restorer;
 mod sender;
+mod snapshot;
 mod survey;
 mod time;
 mod tokens;
@@ -54,7 +57,9 @@ pub use reader::{
     ActivityFilter, ActivityPage, Counts, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,
     STALLED_COUNTED_MAX, StalledFilter,
 };
+pub use restorer::{LedgerRestorer, RestoreError, Restored};
 pub use sender::{EventSender, SendError};
+pub use snapshot::{LedgerSnapshot, SnapshotError, SnapshotSource, next_segment};
 pub use survey::{
     CellDifference, ListRowsError, ListedRow, RemoveOutcome, RowsPage, RowsPlace, Severity, SurveyTarget, TargetFinding,
 };

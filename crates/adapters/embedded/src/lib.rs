@@ -32,6 +32,7 @@ mod operation;
 mod outbox;
 mod read;
 mod schema;
+mod snapshot;
 mod store;
 mod transaction;
 mod verify;

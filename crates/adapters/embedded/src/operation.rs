@@ -4,7 +4,8 @@
 use runledger_domain::NewActivity;
 use runledger_domain::access::TokenRecord;
 use runledger_ports::{
-    ChangeError, ChangeRequest, Changed, CreateOutcome, DeliveryState, FencedError, TokenStoreError, Unavailable,
+    ChangeError, ChangeRequest, Changed, CreateOutcome, DeliveryState, FencedError, RestoreError, Restored,
+    TokenStoreError, Unavailable,
 };
 use tokio::sync::oneshot;
 
@@ -18,6 +19,7 @@ pub(crate) type ChangeAnswer = Result<Changed, ChangeError>;
 pub(crate) type LineAnswer = Result<(), Unavailable>;
 /// The state as it is kept, or as it stood before it was enabled; nothing when there is none to enable.
 pub(crate) type DeliveryAnswer = Result<Option<DeliveryState>, FencedError>;
+pub(crate) type RestoreAnswer = Result<(), RestoreError>;
 /// The record of the token, added or ended.
 pub(crate) type TokenAnswer = Result<TokenRecord, TokenStoreError>;
 
@@ -35,6 +37,7 @@ pub(crate) enum Operation {
     Token(Box<TokenOrder>, Reply<TokenAnswer>),
     Delivery(Box<DeliveryOrder>, Reply<DeliveryAnswer>),
     Duty(Box<DutyOrder>, Reply<DutyDone>),
+    Restore(Box<Restored>, Reply<RestoreAnswer>),
     /// Answered when every line that was waiting is written.
     Flush(Reply<()>),
     /// Lines began to wait: the thread is to look after them.
@@ -50,6 +53,7 @@ pub(crate) enum Done {
     Token(TokenAnswer, Reply<TokenAnswer>),
     Delivery(DeliveryAnswer, Reply<DeliveryAnswer>),
     Duty(DutyDone, Reply<DutyDone>),
+    Restore(RestoreAnswer, Reply<RestoreAnswer>),
     Flush(Reply<()>),
 }
 
@@ -98,6 +102,14 @@ pub(crate) fn perform(transaction: &mut Transaction<'_>, operation: Operation) -
             };
             (Done::Duty(answer, reply), error)
         }
+        Operation::Restore(part, reply) => {
+            let (answer, error) = match transaction.restore(&part) {
+                Ok(answer) => (answer, None),
+                Err(error) => (Err(failed(&error).into()), Some(error)),
+            };
+            // Unlike a creation, it may have written before it failed.
+            (Done::Restore(answer, reply), error)
+        }
         Operation::Flush(reply) => (Done::Flush(reply), None),
         Operation::LookAfterDeferred | Operation::Stop => (Done::Flush(oneshot::channel().0), None),
     }
@@ -117,6 +129,7 @@ fn refuse(operation: Operation, why: &Unavailable) {
         Operation::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Delivery(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Duty(_, reply) => drop(reply.send(Err(why.clone().into()))),
+        Operation::Restore(_, reply) => drop(reply.send(Err(why.clone().into()))),
         Operation::Flush(_) | Operation::LookAfterDeferred | Operation::Stop => {}
     }
 }
@@ -131,6 +144,7 @@ impl Done {
             Self::Token(answer, reply) => drop(reply.send(answer)),
             Self::Delivery(answer, reply) => drop(reply.send(answer)),
             Self::Duty(answer, reply) => drop(reply.send(answer)),
+            Self::Restore(answer, reply) => drop(reply.send(answer)),
             Self::Flush(reply) => drop(reply.send(())),
         }
     }
@@ -144,6 +158,7 @@ impl Done {
             Self::Token(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Delivery(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Duty(_, reply) => drop(reply.send(Err(why.clone().into()))),
+            Self::Restore(_, reply) => drop(reply.send(Err(why.clone().into()))),
             Self::Flush(_) => {}
         }
     }
@@ -161,6 +176,7 @@ impl Done {
             Self::Token(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
             Self::Delivery(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
             Self::Duty(_, reply) => drop(reply.send(Err(Unavailable::Stopped { reason }.into()))),
+            Self::Restore(_, reply) => drop(reply.send(Err(RestoreError::Indeterminate { reason }))),
             Self::Flush(_) => {}
         }
     }

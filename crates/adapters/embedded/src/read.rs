@@ -53,6 +53,10 @@ impl Readers {
         answer
     }
 
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     pub(crate) fn close(&self) {
         *self.idle() = None;
     }

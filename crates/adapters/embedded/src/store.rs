@@ -2,6 +2,7 @@
 
 mod delivery;
 mod duty;
+mod moving;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -185,7 +186,7 @@ async fn verify_with(readers: &Arc<Readers>) -> Result<VerifyReport, Unavailable
 }
 
 /// The last line of the log, to which the next one is chained.
-fn chain_head(connection: &Connection) -> Result<ChainHead, StoreError> {
+pub(crate) fn chain_head(connection: &Connection) -> Result<ChainHead, StoreError> {
     let mut statement = connection.prepare(&format!("SELECT {ACTIVITY} FROM activity ORDER BY seq DESC LIMIT 1"))?;
     let mut rows = statement.query([])?;
     let last = rows.next()?.map(activity).transpose()?;

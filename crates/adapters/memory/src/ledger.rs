@@ -8,7 +8,7 @@ use runledger_domain::creation::NewRecord;
 use runledger_domain::{
     Activity, AttemptId, ChainHead, ClientId, ClientLoad, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
 };
-use runledger_ports::{DeliveryState, WebhookName};
+use runledger_ports::{DeliveryState, RestoreError, Restored, WebhookName};
 use tokio::sync::watch;
 
 use crate::lease::Leases;
@@ -168,6 +168,13 @@ impl Ledger {
             "I1: {} is created twice",
             record.key()
         );
+        self.place(&record);
+        self.log(line);
+        record
+    }
+
+    /// Gives a record its number, and what it is found by.
+    fn place(&mut self, record: &Arc<RunRecord>) {
         let number = self.records.last_key_value().map_or(1, |(last, _)| last + 1);
         let numbers = self.runs.entry(record.key().run().clone()).or_default();
         let creation = record.creation();
@@ -183,9 +190,7 @@ impl Ledger {
                 numbers.clients.insert(client.clone(), number);
             }
         }
-        self.records.insert(number, Arc::clone(&record));
-        self.log(line);
-        record
+        self.records.insert(number, Arc::clone(record));
     }
 
     /// Puts the next version of a record in the place of the one that is there; nothing when there is none (I3).
@@ -194,6 +199,52 @@ impl Ledger {
         let place = self.records.get_mut(&number)?;
         *place = Arc::new(next);
         Some(Arc::clone(place))
+    }
+
+    /// Where the log ends.
+    pub(crate) const fn head(&self) -> ChainHead {
+        self.head
+    }
+
+    /// Takes over what another store holds, or nothing of it.
+    pub(crate) fn restore(&mut self, part: Restored) -> Result<(), RestoreError> {
+        let segment = &part.segment;
+        if segment.from() != self.head {
+            return Err(RestoreError::Elsewhere { head: self.head });
+        }
+        if let Some(taken) = segment.created().iter().find(|record| self.get(record.key()).is_some()) {
+            let key = taken.key().clone();
+            return Err(RestoreError::Taken { key });
+        }
+        let needed = segment.known().iter().map(|(key, version)| (key, *version));
+        let changed = segment.changed().iter().map(|record| (record.key(), 1));
+        let behind = needed.chain(changed).find(|(key, version)| {
+            let held = self.get(key).map(|record| record.version());
+            held.is_none_or(|held| held < *version)
+        });
+        if let Some((key, _)) = behind {
+            let key = key.clone();
+            return Err(RestoreError::Behind { key });
+        }
+        for record in segment.created() {
+            self.place(&Arc::new(record.clone()));
+        }
+        for record in segment.changed() {
+            let is_newer = |held: &Arc<RunRecord>| held.version() < record.version();
+            if self.get(record.key()).is_some_and(is_newer) {
+                self.replace(record.clone());
+            }
+        }
+        for line in segment.lines() {
+            self.log(line.line.clone());
+        }
+        for token in part.tokens {
+            self.tokens.insert(token.id().clone(), token);
+        }
+        for (name, state) in part.deliveries {
+            self.keep_delivery(&name, state);
+        }
+        Ok(())
     }
 
     /// Numbers, chains and keeps a line (I6).

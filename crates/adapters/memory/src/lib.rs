@@ -31,18 +31,20 @@ mod lease;
 mod ledger;
 mod outbox;
 mod read;
+mod snapshot;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
 use runledger_domain::{
-    AttemptId, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
+    AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RunId, RunKey, RunRecord, Source, Timestamp,
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
-    CreateOutcome, Cursor, DeliveryState, DeliveryStore, Duty, Fence, FencedError, ListFilter, PageSize, RecordPage,
-    RunChanger, RunCreator, RunReader, StalledFilter, TokenStore, TokenStoreError, Unavailable, WebhookName,
+    CreateOutcome, Cursor, DeliveryState, DeliveryStore, Duty, Fence, FencedError, LedgerRestorer, LedgerSnapshot,
+    ListFilter, PageSize, RecordPage, RestoreError, Restored, RunChanger, RunCreator, RunReader, SnapshotSource,
+    StalledFilter, TokenStore, TokenStoreError, Unavailable, WebhookName,
 };
 
 use crate::ledger::Ledger;
@@ -205,5 +207,23 @@ impl DeliveryStore for MemoryStore {
         at: Timestamp,
     ) -> Result<Option<DeliveryState>, Unavailable> {
         Ok(self.transaction().enable_delivery(name, by, at))
+    }
+}
+
+#[async_trait]
+impl SnapshotSource for MemoryStore {
+    async fn snapshot(&self) -> Result<Box<dyn LedgerSnapshot>, Unavailable> {
+        Ok(Box::new(snapshot::Copied::of(&self.transaction())))
+    }
+}
+
+#[async_trait]
+impl LedgerRestorer for MemoryStore {
+    async fn head(&self) -> Result<ChainHead, Unavailable> {
+        Ok(self.transaction().head())
+    }
+
+    async fn restore(&self, part: Restored) -> Result<(), RestoreError> {
+        self.transaction().restore(part)
     }
 }

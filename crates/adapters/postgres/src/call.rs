@@ -208,9 +208,10 @@ impl Call {
         self.guards.second.push(expected.1);
     }
 
-    /// Whether there is anything to write. Whatever is done leaves a line, save for a delivery.
+    /// Whether there is anything to write. Whatever is done leaves a line, save for a delivery, and for a token that is
+    /// taken over, whose lines came before it.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.lines.group.is_empty() && self.deliveries.group.is_empty()
+        self.lines.group.is_empty() && self.deliveries.group.is_empty() && self.tokens.group.is_empty()
     }
 
     /// By which statement it goes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_domain::access::TokenRecord;
-use runledger_domain::{AttemptId, JobSummary, RunId, RunKey, RunRecord, Source, Timestamp};
+use runledger_domain::{AttemptId, ChainHash, ChainHead, JobSummary, RunId, RunKey, RunRecord, Source, Timestamp};
 use runledger_ports::{Counts, DeliveryState, Fence, Lease, STALLED_COUNTED_MAX, WebhookName};
 use tokio_postgres::Row;
 
@@ -79,27 +79,57 @@ pub(crate) async fn last_line(readers: &Readers) -> Result<u64, StoreError> {
     Ok(seq.unsigned_abs())
 }
 
-/// All tokens, in the order of their ids.
-pub(crate) async fn tokens(readers: &Readers) -> Result<Vec<TokenRecord>, StoreError> {
-    let rows = readers.query("SELECT body FROM token ORDER BY id", &[]).await?;
-    rows.iter().map(|row| decode_token(row.try_get(0)?)).collect()
+/// Where the log ends, in number and hash.
+pub(crate) const HEAD: &str = "SELECT seq, hash FROM head";
+
+pub(crate) async fn head(readers: &Readers) -> Result<ChainHead, StoreError> {
+    let rows = readers.query(HEAD, &[]).await?;
+    let none = || StoreError::Inconsistent("the log has no head".into());
+    head_in(rows.first().ok_or_else(none)?)
 }
 
+/// The end of the log in a row of [`HEAD`].
+pub(crate) fn head_in(row: &Row) -> Result<ChainHead, StoreError> {
+    let (seq, hash): (i64, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
+    let unreadable = |_| StoreError::Inconsistent("the hash of the last line cannot be read".into());
+    Ok(ChainHead {
+        seq: seq.unsigned_abs(),
+        hash: ChainHash::from_bytes(hash.try_into().map_err(unreadable)?),
+    })
+}
+
+/// All tokens, in the order of their ids.
+pub(crate) const TOKENS: &str = "SELECT body FROM token ORDER BY id";
 /// The states of all webhooks, in the order of their names.
+pub(crate) const DELIVERIES: &str = concat!(
+    "SELECT d.name, ",
+    delivery_column!(),
+    " FROM delivery d ORDER BY d.name"
+);
+
+pub(crate) async fn tokens(readers: &Readers) -> Result<Vec<TokenRecord>, StoreError> {
+    readers.query(TOKENS, &[]).await?.iter().map(token).collect()
+}
+
+/// The token in a row of [`TOKENS`].
+pub(crate) fn token(row: &Row) -> Result<TokenRecord, StoreError> {
+    decode_token(row.try_get(0)?)
+}
+
 pub(crate) async fn deliveries(readers: &Readers) -> Result<Vec<(WebhookName, DeliveryState)>, StoreError> {
-    let sql = concat!(
-        "SELECT d.name, ",
-        delivery_column!(),
-        " FROM delivery d ORDER BY d.name"
-    );
-    let rows = readers.query(sql, &[]).await?;
-    let unreadable = |_| StoreError::Inconsistent("the name of a webhook cannot be read".into());
-    rows.iter()
-        .map(|row| {
-            let name = row.try_get::<_, &str>(0)?.parse().map_err(unreadable)?;
-            Ok((name, delivery(row.try_get(1)?)?))
-        })
+    readers
+        .query(DELIVERIES, &[])
+        .await?
+        .iter()
+        .map(named_delivery)
         .collect()
+}
+
+/// The state in a row of [`DELIVERIES`], with its name.
+pub(crate) fn named_delivery(row: &Row) -> Result<(WebhookName, DeliveryState), StoreError> {
+    let unreadable = |_| StoreError::Inconsistent("the name of a webhook cannot be read".into());
+    let name = row.try_get::<_, &str>(0)?.parse().map_err(unreadable)?;
+    Ok((name, delivery(row.try_get(1)?)?))
 }
 
 pub(crate) async fn summary(readers: &Readers, run: &RunId) -> Result<Option<JobSummary>, StoreError> {

@@ -1,8 +1,10 @@
 //! The store as the app sees it: the writer for what writes, the pool for what reads.
 
 mod duty;
+mod moving;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
@@ -25,6 +27,7 @@ use crate::follow::Follower;
 use crate::operation::{Asked, DeliveryAnswer, NotCreated};
 use crate::options::PostgresOptions;
 use crate::pool::Readers;
+use crate::restore::Restorer;
 use crate::writer::{Shared, Writer};
 use crate::{listing, notice, read, schema};
 
@@ -35,6 +38,9 @@ pub struct PostgresStore {
     shared: Arc<Shared>,
     duties: Duties,
     follower: Follower,
+    connector: Connector,
+    restorer: Restorer,
+    read_time: Duration,
 }
 
 impl PostgresStore {
@@ -60,13 +66,22 @@ impl PostgresStore {
         }
         let follower = Follower::new(&shared, options.look_every);
         let duties = Duties::new(connector.clone(), options.write_time);
-        let writer = Writer::start(connector, Arc::clone(&shared), options.queue, options.write_time);
+        let restorer = Restorer::new(connector.clone(), options.write_time);
+        let writer = Writer::start(
+            connector.clone(),
+            Arc::clone(&shared),
+            options.queue,
+            options.write_time,
+        );
         Ok(Self {
             writer,
             readers,
             shared,
             duties,
             follower,
+            connector,
+            restorer,
+            read_time: options.read_time,
         })
     }
 
@@ -75,6 +90,7 @@ impl PostgresStore {
     pub async fn close(&self) {
         self.writer.close().await;
         self.duties.close().await;
+        self.restorer.close().await;
         self.shared.closed.send_replace(true);
         self.readers.close();
     }

@@ -9,12 +9,12 @@ use crate::rules::Held;
 use crate::rules::log::play;
 use crate::store::StoreUnderTest;
 
-fn name(name: &str) -> WebhookName {
+pub(super) fn name(name: &str) -> WebhookName {
     text(name)
 }
 
 /// A state with something in every field.
-fn failing(position: u64) -> DeliveryState {
+pub(super) fn failing(position: u64) -> DeliveryState {
     DeliveryState {
         position,
         failures: 3,
@@ -24,14 +24,14 @@ fn failing(position: u64) -> DeliveryState {
     }
 }
 
-fn working(position: u64) -> DeliveryState {
+pub(super) fn working(position: u64) -> DeliveryState {
     DeliveryState {
         position,
         ..DeliveryState::default()
     }
 }
 
-async fn keep(bench: &Bench, webhook: &str, state: DeliveryState) -> Held<DeliveryState> {
+pub(super) async fn keep(bench: &Bench, webhook: &str, state: DeliveryState) -> Held<DeliveryState> {
     match bench.store.deliveries.keep_delivery(None, &name(webhook), state).await {
         Ok(kept) => Ok(kept),
         Err(error) => bench.broken(format!("a healthy store must keep a state: {error}")),

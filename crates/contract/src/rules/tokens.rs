@@ -15,7 +15,7 @@ fn token_text(number: u8) -> TokenText {
     TokenText::from_seed(&seed)
 }
 
-fn token(number: u8, name: &str) -> TokenRecord {
+pub(super) fn token(number: u8, name: &str) -> TokenRecord {
     let sources = [source("orchestrator"), source("batch_process")];
     let grant = Grant::new(sources, [Scope::Create, Scope::Read])
         .and_then(|grant| grant.limited_to([text("acme"), text("Guy-Wilson")]))
@@ -30,21 +30,26 @@ fn token(number: u8, name: &str) -> TokenRecord {
     )
 }
 
-async fn kept(bench: &Bench) -> Held<Vec<TokenRecord>> {
+pub(super) async fn kept(bench: &Bench) -> Held<Vec<TokenRecord>> {
     match bench.store.tokens.tokens().await {
         Ok(tokens) => Ok(tokens),
         Err(error) => bench.broken(format!("tokens of a healthy store: {error}")),
     }
 }
 
-async fn add(bench: &Bench, token: TokenRecord) -> Held {
+pub(super) async fn add(bench: &Bench, token: TokenRecord) -> Held {
     match bench.store.tokens.add_token(token).await {
         Ok(()) => Ok(()),
         Err(error) => bench.broken(format!("a new token must be added: {error}")),
     }
 }
 
-async fn end(bench: &Bench, token: &TokenRecord, change: TokenChange, asked: Timestamp) -> Held<TokenRecord> {
+pub(super) async fn end(
+    bench: &Bench,
+    token: &TokenRecord,
+    change: TokenChange,
+    asked: Timestamp,
+) -> Held<TokenRecord> {
     let by = source("token_desk");
     match bench.store.tokens.end_token(token.id(), change, &by, asked).await {
         Ok(token) => Ok(token),

@@ -7,14 +7,15 @@ use async_trait::async_trait;
 use runledger_contract::{Handles, OpenStore, Support};
 use runledger_domain::access::{TokenChange, TokenId, TokenRecord};
 use runledger_domain::{
-    AttemptId, CreationPermit, JobSummary, NewActivity, RecordKind, RunId, RunKey, RunRecord, Source, Timestamp,
+    AttemptId, ChainHead, CreationPermit, JobSummary, NewActivity, RecordKind, RunId, RunKey, RunRecord, Source,
+    Timestamp,
 };
 use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
-    CreateOutcome, Cursor, DeliveryState, DeliveryStore, Duty, Fence, FencedError, Lease, LeaseStore, ListFilter, Mark,
-    OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, OutboxStore, PageSize, RecordPage, RemovedRow, RowState,
-    RunChanger, RunCreator, RunReader, StalledFilter, StepKind, Taken, TokenStore, TokenStoreError, Unavailable,
-    WebhookName,
+    CreateOutcome, Cursor, DeliveryState, DeliveryStore, Duty, Fence, FencedError, Lease, LeaseStore, LedgerRestorer,
+    LedgerSnapshot, ListFilter, Mark, OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, OutboxStore, PageSize,
+    RecordPage, RemovedRow, RestoreError, Restored, RowState, RunChanger, RunCreator, RunReader, SnapshotSource,
+    StalledFilter, StepKind, Taken, TokenStore, TokenStoreError, Unavailable, WebhookName,
 };
 
 /// The store, and its own opening.
@@ -220,5 +221,23 @@ impl OutboxStore for DeadStore {
 
     async fn removed_rows(&self, _: u64, _: PageSize) -> Result<Vec<RemovedRow>, Unavailable> {
         dead()
+    }
+}
+
+#[async_trait]
+impl SnapshotSource for DeadStore {
+    async fn snapshot(&self) -> Result<Box<dyn LedgerSnapshot>, Unavailable> {
+        dead()
+    }
+}
+
+#[async_trait]
+impl LedgerRestorer for DeadStore {
+    async fn head(&self) -> Result<ChainHead, Unavailable> {
+        dead()
+    }
+
+    async fn restore(&self, _: Restored) -> Result<(), RestoreError> {
+        Ok(dead()?)
     }
 }

@@ -120,7 +120,7 @@ impl WrongStore {
                 }
                 Flaw::LogsItself => "runledger".clone_into(&mut line.source),
                 Flaw::LogsTheRunOnly => line.subject.client.clear(),
-                Flaw::LogsOldVersions => line.version = line.version.map(|version| version - 1),
+                Flaw::LogsOldVersions => line.version = line.version.map(|version| version.saturating_sub(1)),
                 _ => {}
             }
         }

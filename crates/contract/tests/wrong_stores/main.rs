@@ -10,6 +10,7 @@ mod doubting;
 mod flaws;
 mod leases;
 mod logging;
+mod moving;
 mod outbox;
 mod quotas;
 mod reading;

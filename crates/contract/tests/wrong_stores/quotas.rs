@@ -155,7 +155,7 @@ impl WrongStore {
             _ => ("withheld", String::new()),
         };
         let line = AttemptLine::of(permit.intent()).refused(code, detail);
-        let _kept = runledger_ports::ActivityLog::record(&self.right, line).await;
+        let _kept = runledger_ports::ActivityLog::record(&*self.right, line).await;
     }
 }
 

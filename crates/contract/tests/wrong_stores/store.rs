@@ -22,7 +22,7 @@ use crate::flaws::Flaw;
 /// A store with one flaw.
 pub(crate) struct WrongStore {
     pub(crate) flaw: Flaw,
-    pub(crate) right: MemoryStore,
+    pub(crate) right: Arc<MemoryStore>,
     shadow: Mutex<Shadow>,
 }
 
@@ -92,7 +92,7 @@ impl WrongStore {
     pub(crate) fn new(flaw: Flaw) -> Self {
         Self {
             flaw,
-            right: MemoryStore::new(),
+            right: Arc::default(),
             shadow: Mutex::default(),
         }
     }
@@ -254,7 +254,7 @@ impl OpenStore for OpenWrongStore {
     }
 
     async fn crash(&mut self) -> Support {
-        if self.0.flaw == Flaw::WritesAtTheClose {
+        if matches!(self.0.flaw, Flaw::WritesAtTheClose | Flaw::RestoresAtTheClose) {
             self.0 = Arc::new(WrongStore::new(self.0.flaw));
         }
         self.0.end_leases_of_the_gone().await;

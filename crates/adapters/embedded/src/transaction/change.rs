@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use runledger_domain::change::{apply, close_with_job};
 use runledger_domain::{
-    Action, Change, ChangeContext, ChangeEvidence, ClientLoad, RecordKind, RunKey, RunRecord, Verdict,
+    Action, Change, ChangeContext, ChangeEvidence, ClientLoad, RecordKind, RunKey, RunRecord, Verdict, Version,
 };
 use runledger_ports::{ChangeError, ChangeRequest, Changed};
 use rusqlite::params;
@@ -15,6 +15,7 @@ use crate::error::StoreError;
 
 const UPDATE_RUN: &str =
     "UPDATE run SET status = ?3, version = ?4, deadline = ?5, body = ?6 WHERE id = ?1 AND version = ?2";
+const RAISE_VERSION: &str = "UPDATE run SET version = version + 1 WHERE id = ?1 AND version = ?2";
 const COUNT_OPEN_CLIENTS: &str =
     "SELECT count(*) FROM run INDEXED BY run_key WHERE run_id = ?1 AND client_id <> '' AND status < 2";
 const SELECT_OPEN_CLIENTS: &str =
@@ -122,9 +123,25 @@ impl Transaction<'_> {
 
     /// Writes the next version over the one that was read, and over no other (I8).
     fn update(&mut self, stored: &Stored, next: &RunRecord) -> Result<(), StoreError> {
+        self.update_over(stored, stored.record.version(), next)
+    }
+
+    /// Writes a later version of a record, all those between included: the schema lets a version grow by one (I5).
+    pub(super) fn bring_forward(&mut self, stored: &Stored, next: &RunRecord) -> Result<(), StoreError> {
+        let mut version = stored.record.version();
+        while version + 1 < next.version() {
+            let place = params![stored.id, version_column(version)?];
+            let rows = self.connection.prepare_cached(RAISE_VERSION)?.execute(place)?;
+            check_rows(rows, "a version of a record")?;
+            version += 1;
+        }
+        self.update_over(stored, version, next)
+    }
+
+    fn update_over(&mut self, stored: &Stored, version: Version, next: &RunRecord) -> Result<(), StoreError> {
         let rows = self.connection.prepare_cached(UPDATE_RUN)?.execute(params![
             stored.id,
-            version_column(stored.record.version())?,
+            version_column(version)?,
             status_code(next.status()),
             version_column(next.version())?,
             next.deadline().as_micros(),

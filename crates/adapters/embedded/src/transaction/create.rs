@@ -184,7 +184,15 @@ impl Transaction<'_> {
 
     /// Inserts a record with its line; `false` when its key is taken, and then nothing is written.
     fn insert(&mut self, new: &NewRecord, body: &str) -> Result<bool, StoreError> {
-        let record = new.record();
+        if !self.insert_record(new.record(), body)? {
+            return Ok(false);
+        }
+        self.line(new.activity())?;
+        Ok(true)
+    }
+
+    /// Inserts a record with what it is found by. Its line is the caller's (I2).
+    pub(super) fn insert_record(&mut self, record: &RunRecord, body: &str) -> Result<bool, StoreError> {
         let (run, client) = key_columns(record.key());
         let rows = self.connection.prepare_cached(INSERT_RUN)?.execute(params![
             run,
@@ -213,7 +221,6 @@ impl Transaction<'_> {
             check_rows(rows, "a minted attempt")?;
         }
         self.add_references(id, record.external_ids())?;
-        self.line(new.activity())?;
         Ok(true)
     }
 

@@ -59,7 +59,11 @@ impl Transaction<'_> {
         Ok(stood)
     }
 
-    fn keep_delivery(&mut self, name: &WebhookName, state: &DeliveryState) -> Result<DeliveryState, StoreError> {
+    pub(super) fn keep_delivery(
+        &mut self,
+        name: &WebhookName,
+        state: &DeliveryState,
+    ) -> Result<DeliveryState, StoreError> {
         self.connection
             .prepare_cached(INSERT_DELIVERY)?
             .execute([name.as_str()])?;

@@ -9,6 +9,7 @@ mod delivery;
 mod duty;
 mod load;
 mod outbox;
+mod restore;
 mod token;
 
 use std::collections::BTreeMap;

@@ -45,6 +45,17 @@ impl Transaction<'_> {
         Ok(Ok(token))
     }
 
+    /// Keeps a token as it stands elsewhere, without a line: its lines come by themselves.
+    pub(super) fn restore_token(&mut self, token: &TokenRecord) -> Result<(), StoreError> {
+        let row = [token.id().as_str(), &encode_token(token)?];
+        let mut rows = self.connection.prepare_cached(UPDATE_TOKEN)?.execute(row)?;
+        if rows == 0 {
+            rows = self.connection.prepare_cached(INSERT_TOKEN)?.execute(row)?;
+        }
+        self.wrote = true;
+        check_rows(rows, "a token")
+    }
+
     fn end_token(
         &mut self,
         id: &TokenId,

@@ -1,12 +1,15 @@
 //! From a draft to the call: the columns of the write statement.
 
-use runledger_domain::activity::chained_bytes;
-use runledger_domain::{BatchLabel, RecordKind, RunRecord};
+use std::sync::Arc;
 
-use super::{Draft, Guarded, Touched};
-use crate::call::{Call, Written};
+use runledger_domain::activity::chained_bytes;
+use runledger_domain::{BatchLabel, NewActivity, RecordKind, RunRecord};
+
+use super::{Draft, Guarded};
+use crate::call::{Call, Lines, Written};
 use crate::columns::{big, encode, key_columns, status_code, text_column};
 use crate::error::StoreError;
+use crate::evidence::Seen;
 
 impl Draft<'_> {
     /// The call, and for each member its group.
@@ -17,7 +20,7 @@ impl Draft<'_> {
                 continue;
             };
             let group = self.groups.of_run(key.run());
-            add_record(&mut call, group, touched)?;
+            add_record(&mut call, group, touched.stored, touched.now, touched.body)?;
         }
         for ((run, client), (records, notes)) in std::mem::take(&mut self.loads) {
             if (records, notes) != (0, 0) {
@@ -51,26 +54,37 @@ impl Draft<'_> {
         }
         for (member, line) in std::mem::take(&mut self.lines) {
             let group = self.groups.of(member);
-            let lines = &mut call.lines;
-            lines.group.push(group);
-            lines.bytes.push(chained_bytes(&line));
-            lines.at.push(line.at.as_micros());
-            lines.action.push(line.action.as_str());
-            lines.source.push(text_column(line.source));
-            lines.run.push(text_column(line.subject.run));
-            lines.client.push(text_column(line.subject.client));
-            lines.verdict.push(line.verdict.as_str());
-            lines.code.push(line.verdict.code().to_owned());
-            lines.version.push(line.version.map(big));
-            lines.detail.push(text_column(line.detail));
+            add_line(&mut call.lines, group, line);
         }
         let members = (0..self.groups.len()).map(|member| self.groups.of(member)).collect();
         Ok((call, members))
     }
 }
 
-fn add_record(call: &mut Call, group: i32, touched: Touched) -> Result<(), StoreError> {
-    let Touched { stored, now, body } = touched;
+/// Adds a line.
+pub(crate) fn add_line(lines: &mut Lines, group: i32, line: NewActivity) {
+    lines.group.push(group);
+    lines.bytes.push(chained_bytes(&line));
+    lines.at.push(line.at.as_micros());
+    lines.action.push(line.action.as_str());
+    lines.source.push(text_column(line.source));
+    lines.run.push(text_column(line.subject.run));
+    lines.client.push(text_column(line.subject.client));
+    lines.verdict.push(line.verdict.as_str());
+    lines.code.push(line.verdict.code().to_owned());
+    lines.version.push(line.version.map(big));
+    lines.detail.push(text_column(line.detail));
+}
+
+/// Adds a record as it is to stand, `body` if it is written as JSON already: an insert when nothing is stored, else an
+/// update of what is.
+pub(crate) fn add_record(
+    call: &mut Call,
+    group: i32,
+    stored: Option<Seen>,
+    now: Arc<RunRecord>,
+    body: Option<Arc<str>>,
+) -> Result<(), StoreError> {
     let record: &RunRecord = &now;
     let (run, client) = key_columns(record.key());
     let body = match body {

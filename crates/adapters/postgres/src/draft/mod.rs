@@ -24,6 +24,7 @@ use runledger_ports::{Duty, Fence, WebhookName};
 pub(crate) use self::create::{Prepared, is_minted_job};
 pub(crate) use self::delivery::DeliveryOrder;
 use self::delivery::TouchedDelivery;
+pub(crate) use self::finish::{add_line, add_record};
 use self::groups::{Common, Groups};
 pub(crate) use self::token::TokenOrder;
 use crate::cache::Cache;
@@ -269,7 +270,7 @@ impl<'a> Draft<'a> {
 }
 
 /// What one record adds to its client's load: records and notes.
-fn weight(record: &RunRecord) -> (i64, i64) {
+pub(crate) fn weight(record: &RunRecord) -> (i64, i64) {
     if record.status().is_open() {
         (1, i64::try_from(record.notes().len()).unwrap_or(i64::MAX))
     } else {

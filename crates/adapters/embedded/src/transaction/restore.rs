@@ -1,0 +1,75 @@
+//! Taking over what another store holds, inside a transaction: a segment that follows from where the log ends, or nothing.
+
+use runledger_domain::{RunKey, Version};
+use runledger_ports::{RestoreError, Restored};
+
+use super::Transaction;
+use crate::columns::encode;
+use crate::error::StoreError;
+
+impl Transaction<'_> {
+    /// Takes over one part. Everything that stands against it is looked at before the first write (I11).
+    pub(crate) fn restore(&mut self, part: &Restored) -> Result<Result<(), RestoreError>, StoreError> {
+        // Lines that wait are part of the log: with them it ends elsewhere.
+        self.write_deferred()?;
+        let segment = &part.segment;
+        if *self.head != segment.from() {
+            return Ok(Err(RestoreError::Elsewhere { head: *self.head }));
+        }
+        for record in segment.created() {
+            if self.load(record.key())?.is_some() {
+                let key = record.key().clone();
+                return Ok(Err(RestoreError::Taken { key }));
+            }
+        }
+        let mut changed = Vec::with_capacity(segment.changed().len());
+        for record in segment.changed() {
+            match self.load(record.key())? {
+                Some(stored) => changed.push((stored, record)),
+                None => return Ok(Err(behind(record.key()))),
+            }
+        }
+        for (key, version) in segment.known() {
+            if !self.holds(key, *version)? {
+                return Ok(Err(behind(key)));
+            }
+        }
+        for record in segment.created() {
+            if !self.insert_record(record, &encode(record)?)? {
+                return Err(StoreError::Inconsistent(format!(
+                    "{} came into being unseen",
+                    record.key()
+                )));
+            }
+        }
+        for (stored, record) in changed {
+            if stored.record.version() < record.version() {
+                self.bring_forward(&stored, record)?;
+            }
+        }
+        for line in segment.lines() {
+            self.append(line.line.clone())?;
+        }
+        if *self.head != segment.to() {
+            return Err(StoreError::Inconsistent(
+                "a line was chained in another way than before".into(),
+            ));
+        }
+        for token in &part.tokens {
+            self.restore_token(token)?;
+        }
+        for (name, state) in &part.deliveries {
+            self.keep_delivery(name, state)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn holds(&self, key: &RunKey, version: Version) -> Result<bool, StoreError> {
+        let held = self.load(key)?;
+        Ok(held.is_some_and(|held| held.record.version() >= version))
+    }
+}
+
+fn behind(key: &RunKey) -> RestoreError {
+    RestoreError::Behind { key: key.clone() }
+}

@@ -1,0 +1,80 @@
+//! The capability to be continued by what another store holds: how a ledger moves.
+
+use async_trait::async_trait;
+use runledger_domain::access::TokenRecord;
+use runledger_domain::segment::Segment;
+use runledger_domain::{ChainHead, RunKey};
+
+use crate::deliveries::{DeliveryState, WebhookName};
+use crate::error::Unavailable;
+
+/// What a store is to take over at once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Restored {
+    /// Lines, and the records that they speak of.
+    pub segment: Segment,
+    /// Tokens as they stand at the end of the segment; those that are not named stay as they are.
+    pub tokens: Vec<TokenRecord>,
+    /// How far the log was delivered to webhooks.
+    pub deliveries: Vec<(WebhookName, DeliveryState)>,
+}
+
+/// Why nothing was taken over.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The log ends elsewhere than where the segment begins.
+    #[error("the log of this ledger ends at line {}, with another hash or number than what was to follow it", head.seq)]
+    Elsewhere {
+        /// Where it ends.
+        head: ChainHead,
+    },
+    /// A record of which lines of the segment speak is not there, or is older than they say.
+    #[error("{key} is not there in the version that the lines to come speak of")]
+    Behind {
+        /// Its key.
+        key: RunKey,
+    },
+    /// A key, or an attempt, that is to be created is there already.
+    #[error("{key} is there already, though the log does not say so")]
+    Taken {
+        /// The key.
+        key: RunKey,
+    },
+    /// It is not known whether it was taken over: ask for the head of the log again.
+    #[error("it is not known whether the last part was taken over: {reason}")]
+    Indeterminate {
+        /// What happened.
+        reason: String,
+    },
+    /// Nothing was taken over.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// A store that can be continued by segments of a ledger that was kept elsewhere. It creates nothing by itself: a record
+/// comes in with the accepted line of its creation, which the policy of that time allowed (I2, I3).
+///
+/// # Contract
+/// - A segment MUST be taken over only when the log ends exactly where it begins, in number and hash; otherwise
+///   [`RestoreError::Elsewhere`] (I6).
+/// - It MUST be taken over as a whole or not at all, and be durable when the call returns (I2, I4).
+/// - Records, lines, hashes, tokens and deliveries MUST come to stand as they are given. Whatever the store finds by them
+///   (attempts of chosen ids, references, counts, loads) MUST be as if it had written them itself (I7, I19).
+/// - A record that is held in a later version than the one given MUST stay; the position of a delivery MUST NOT go back.
+/// - When a record that the segment [knows](Segment::known) is not held in that version or a later one, the call MUST be
+///   [`RestoreError::Behind`] (I5).
+#[async_trait]
+pub trait LedgerRestorer: Send + Sync {
+    /// Where the log ends.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    async fn head(&self) -> Result<ChainHead, Unavailable>;
+
+    /// Takes over one part.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    async fn restore(&self, part: Restored) -> Result<(), RestoreError>;
+}

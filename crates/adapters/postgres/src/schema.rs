@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use runledger_domain::ClientId;
 use tokio_postgres::Client;
 
 use crate::connect::{Connection, Connector, Session};
@@ -46,6 +47,44 @@ const MIGRATIONS: [Migration; 3] = [
 
 /// The statements that make the three roles, for whoever administers the database.
 pub const ROLES: &str = include_str!("../migrations/roles.sql");
+
+/// The longest name of a role, in bytes: what PostgreSQL keeps of it.
+const ROLE_NAME_MAX: usize = 63;
+
+/// The name for the role of a client is longer than PostgreSQL keeps.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the role of {client} would be called {name}, and PostgreSQL keeps {ROLE_NAME_MAX} bytes of a name")]
+pub struct RoleNameError {
+    /// The client.
+    pub client: ClientId,
+    /// What the role would be called.
+    pub name: String,
+}
+
+/// The statements that make a role which sees the rows of one client and nothing else (I12), called `runledger_client_` and
+/// the client.
+///
+/// ```
+/// let statements = runledger_postgres::schema::role_of_client(&"acme".parse()?)?;
+/// assert!(statements.contains("TO \"runledger_client_acme\" USING (client_id = 'acme')"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`RoleNameError`] when the client's id is too long to name a role by.
+pub fn role_of_client(client: &ClientId) -> Result<String, RoleNameError> {
+    let name = format!("runledger_client_{client}");
+    if name.len() > ROLE_NAME_MAX {
+        return Err(RoleNameError {
+            client: client.clone(),
+            name,
+        });
+    }
+    // An id has letters, digits, '_', '.' and '-': nothing that ends a name or a text of SQL.
+    Ok(include_str!("../migrations/client_role.sql")
+        .replace("{role}", &name)
+        .replace("{client}", client.as_str()))
+}
 
 /// Held by whoever changes the schema, so that two do not at once.
 const LOCK: i64 = 0x524C_4447;

@@ -50,7 +50,8 @@ const LATE: Option<Cursor> = Some(Cursor {
     id: LATE_RECORD,
 });
 
-/// Every read of the store, with each filter.
+/// Every read of the store, with each filter. A client's records of one status are not among them: they are picked from
+/// all records of the client, or of the status (`docs/scale.md`).
 fn reads() -> Vec<Asked> {
     let key = "nightly_00000123/client-0042";
     let mut reads = vec![
@@ -88,10 +89,6 @@ fn lists() -> Vec<Asked> {
     for status in ["queued", "running", "succeeded", "failed"] {
         add(status, LATE, &|list| list.status = Some(parsed(status)));
     }
-    add("list of a client's failed", None, &|list| {
-        list.client = client();
-        list.status = Some(parsed("failed"));
-    });
     add("list of open", None, &|list| list.open = true);
     add("list of a batch", LATE, &|list| list.batch = Some(parsed("stream-7")));
     // The md5 of 10003.

@@ -26,6 +26,7 @@ mod http;
 mod import;
 mod kill;
 mod message;
+mod moving;
 mod output;
 mod postgres;
 mod postgres_as_file;

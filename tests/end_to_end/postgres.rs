@@ -30,7 +30,7 @@ fn empty_database() -> Database {
 }
 
 /// The program, with its ledger in the database.
-fn program(place: &Place, database: &Database) -> Command {
+pub(crate) fn program(place: &Place, database: &Database) -> Command {
     program_at(place, &database.url("postgres", "postgres:hidden-word"))
 }
 

@@ -265,6 +265,31 @@ impl fmt::Display for ChainHash {
     }
 }
 
+/// The text is not a hash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a hash of the log is 64 hexadecimal digits")]
+pub struct ChainHashError;
+
+impl FromStr for ChainHash {
+    type Err = ChainHashError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 || !text.is_ascii() {
+            return Err(ChainHashError);
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+            let digit = |place: usize| pair.get(place).and_then(|digit| char::from(*digit).to_digit(16));
+            let (Some(high), Some(low)) = (digit(0), digit(1)) else {
+                return Err(ChainHashError);
+            };
+            *byte = u8::try_from(high * 16 + low).map_err(|_| ChainHashError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
 impl fmt::Debug for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ChainHash({self})")
@@ -444,6 +469,16 @@ mod tests {
         assert!(!ChainHead::EMPTY.clone().accepts(&forged));
         assert_eq!(Verdict::from_words("created", ""), Some(Verdict::Created));
         assert_eq!(Verdict::from_words("created", "x"), None);
+    }
+
+    #[test]
+    fn a_hash_is_read_as_it_is_written() {
+        let mut head = ChainHead::EMPTY;
+        let hash = head.append(line("a1", "r1")).hash;
+        assert_eq!(std::string::ToString::to_string(&hash).parse(), Ok(hash));
+        for wrong in ["", "0", &"g".repeat(64), &"0".repeat(65), &"é".repeat(32)] {
+            assert_eq!(wrong.parse::<ChainHash>(), Err(ChainHashError), "{wrong}");
+        }
     }
 
     #[test]

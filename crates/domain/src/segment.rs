@@ -208,7 +208,10 @@ impl Segment {
 }
 
 /// The record that a line creates or changes, and the version that it then has; nothing when it does neither.
-fn speaks_of(line: &Activity) -> Result<Option<(RunKey, Version)>, SegmentError> {
+///
+/// # Errors
+/// [`SegmentError::Key`] when the line names no record.
+pub fn speaks_of(line: &Activity) -> Result<Option<(RunKey, Version)>, SegmentError> {
     let is_accepted = matches!(line.line.verdict, Verdict::Created | Verdict::Changed);
     if !is_accepted || !is_about_records(line.line.action) {
         return Ok(None);
@@ -284,7 +287,7 @@ mod tests {
         let context = ChangeContext::new("batch_process".parse().unwrap(), Timestamp::EPOCH);
         match apply(record, &context, &Command::Heartbeat, ChangeEvidence::default()).unwrap() {
             Change::Applied { record, .. } => *record,
-            other => panic!("{other:?}"),
+            Change::Unchanged => panic!("a sign of life changes an open record"),
         }
     }
 
@@ -382,7 +385,7 @@ mod tests {
         assert_eq!(behind, expected);
         let third = changed(&second);
         let segment = check(lines.clone(), vec![third.clone()]).unwrap();
-        assert_eq!(segment.created(), [third.clone()]);
+        assert_eq!(segment.created(), core::slice::from_ref(&third));
         // What was created before the segment is in it as it stands, or is known to be there.
         let all = chained(lines);
         let from = ChainHead {

@@ -13,6 +13,7 @@ mod demo;
 mod failure;
 mod ledger;
 mod logging;
+mod moving;
 mod output;
 mod projecting;
 mod reconciling;
@@ -128,7 +129,8 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Airtable(command) => airtable::airtable(context, command).await,
         Command::Import(command) => import::import(context, command).await,
         Command::Export(args) => export::export(context, args).await,
-        Command::Verify => setup::verify(context).await,
+        Command::Verify { against: None } => setup::verify(context).await,
+        Command::Verify { against: Some(other) } => moving::compare(context, other).await,
         Command::Db(command) => db::db(context, command).await,
         // These need no ledger and were done before.
         Command::Serve(_)

@@ -21,6 +21,23 @@ Examples:
 Example:
   runledger import airtable-jsonl --clients client_run_results.jsonl --report report/")]
     AirtableJsonl(ImportArgs),
+    /// From a file that `export --format ledger` made: everything, as it is
+    #[command(after_help = "\
+The ledger must be empty, or hold the beginning of the same one: then what is missing is added. So an import that was \
+interrupted is simply run again. docs/moving.md has the whole way from one store to another.
+
+Examples:
+  runledger import ledger ledger.jsonl
+  runledger export --data old --format ledger | runledger import ledger - --data new")]
+    Ledger(LedgerArgs),
+}
+
+/// `import ledger`.
+#[derive(Args, Debug)]
+pub(crate) struct LedgerArgs {
+    /// The file; `-` for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 /// What an import takes.
@@ -63,7 +80,8 @@ pub(crate) enum Merge {
 #[command(after_help = "\
 Examples:
   runledger export --out records.jsonl
-  runledger export --format csv --out records.csv")]
+  runledger export --format csv --out records.csv
+  runledger export --format ledger --out ledger.jsonl")]
 pub(crate) struct ExportArgs {
     /// The format
     #[arg(long, default_value = "jsonl")]
@@ -71,6 +89,9 @@ pub(crate) struct ExportArgs {
     /// The file; it appears only when it is complete [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// With --format ledger: only what came after this line of the log
+    #[arg(long, value_name = "LINE")]
+    pub(crate) after: Option<u64>,
 }
 
 /// A format of exports.
@@ -80,4 +101,6 @@ pub(crate) enum ExportFormat {
     Jsonl,
     /// One row a record; notes and stages are counted, metrics are columns
     Csv,
+    /// The whole ledger for `import ledger`: records as they are stored, the log, tokens, webhooks
+    Ledger,
 }

@@ -19,7 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use airtable::{AirtableCommand, WaitArgs};
 pub(crate) use dev::{DevCommand, FakeAirtableArgs};
-pub(crate) use ingest::{ExportArgs, ExportFormat, Import, ImportArgs, Merge};
+pub(crate) use ingest::{ExportArgs, ExportFormat, Import, ImportArgs, LedgerArgs, Merge};
 pub(crate) use record::{
     ClientCommand, ClientCreateArgs, CompleteArgs, CreationArgs, HeartbeatArgs, JobCommand, JobCreateArgs, KeyArgs,
     NoteArgs, StageCommand, StageFinishArgs, StageStartArgs, UpdateArgs,
@@ -209,7 +209,7 @@ Examples:
     /// See how far records are shown at Airtable, let rows go on, and look after the tables
     #[command(subcommand)]
     Airtable(AirtableCommand),
-    /// Take over records from the older tables
+    /// Take over records from the older tables, or a whole ledger
     #[command(subcommand)]
     Import(Import),
     /// Write all records to a file or to standard output
@@ -223,8 +223,19 @@ Examples:
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Check the ledger: every record has its create line, versions match the log, the chain is unbroken
-    #[command(after_help = "It reads only, and can be run beside a server. Exit code 1 says that something is wrong.")]
-    Verify,
+    #[command(after_help = "\
+It reads only, and can be run beside a server. Exit code 1 says that something is wrong, or differs.
+
+Examples:
+  runledger verify
+  runledger verify --against /var/lib/runledger-old
+  runledger verify --against postgres")]
+    Verify {
+        /// Compare with another ledger instead, record by record: a data directory, `postgres` for the database of
+        /// postgres.url, or the address of a database
+        #[arg(long, value_name = "LEDGER")]
+        against: Option<String>,
+    },
     /// The ledger in a PostgreSQL database
     #[command(subcommand)]
     Db(DbCommand),
@@ -391,7 +402,15 @@ Example:
     /// Say whether the database can be reached and holds a ledger that this program can use
     Check,
     /// Print the statements that make the roles of the database; see docs/postgres.md
-    Roles,
+    #[command(after_help = "\
+Examples:
+  runledger db roles | psql postgres://owner@db/ledger
+  runledger db roles --client acme | psql postgres://owner@db/ledger")]
+    Roles {
+        /// Those of a role instead that sees the rows of this client and nothing else
+        #[arg(long, value_name = "CLIENT")]
+        client: Option<String>,
+    },
 }
 
 /// `config`.

@@ -1,6 +1,6 @@
 //! `db`: the ledger in a PostgreSQL database, as whoever administers it sees it.
 
-use runledger_domain::{Action, ChainHead, NewActivity, Verdict};
+use runledger_domain::{Action, ChainHead, ClientId, NewActivity, Verdict};
 use runledger_ports::{ActivityFilter, Cursor, PAGE_MAX, PageSize, RunReader as _};
 use runledger_postgres::{PostgresStore, schema};
 use serde_json::json;
@@ -15,8 +15,8 @@ use crate::ledger::failure_of_database;
 /// # Errors
 /// No address is given, the database is not reached, or it does not allow it.
 pub(crate) async fn db(context: &Context<'_>, command: &DbCommand) -> Outcome {
-    if let DbCommand::Roles = command {
-        return context.output.write(schema::ROLES.as_bytes());
+    if let DbCommand::Roles { client } = command {
+        return roles(context, client.as_deref());
     }
     let postgres = &context.settings.postgres;
     if postgres.url.0.is_empty() {
@@ -61,8 +61,17 @@ pub(crate) async fn db(context: &Context<'_>, command: &DbCommand) -> Outcome {
                 ))
             }
         }
-        DbCommand::Roles => Ok(()),
+        DbCommand::Roles { .. } => Ok(()),
     }
+}
+
+fn roles(context: &Context<'_>, client: Option<&str>) -> Outcome {
+    let Some(client) = client else {
+        return context.output.write(schema::ROLES.as_bytes());
+    };
+    let client: ClientId = client.parse().map_err(Failure::usage)?;
+    let statements = schema::role_of_client(&client).map_err(Failure::usage)?;
+    context.output.write(statements.as_bytes())
 }
 
 fn is_creation(line: &NewActivity) -> bool {

@@ -12,6 +12,7 @@ use super::pages::walk;
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::connect::Need;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::moving;
 use crate::output::safe_json;
 use crate::transport::Request;
 
@@ -48,8 +49,14 @@ const COLUMNS: [&str; 24] = [
 /// # Errors
 /// The file cannot be written; what the API refuses.
 pub(crate) async fn export(context: &Context<'_>, args: &ExportArgs) -> Outcome {
+    if args.format == ExportFormat::Ledger {
+        return whole_ledger(context, args).await;
+    }
+    if args.after.is_some() {
+        return Err(Failure::usage("only a whole ledger is exported from a line on").advise("add --format ledger"));
+    }
     let connection = context.connect(Need::Exists).await?;
-    let mut sink = Sink::open(context, args.out.as_deref())?;
+    let mut sink = Sink::open(context, args)?;
     let mut count = 0_u64;
     if args.format == ExportFormat::Csv {
         sink.write(&row(COLUMNS.iter().copied())?)?;
@@ -62,7 +69,9 @@ pub(crate) async fn export(context: &Context<'_>, args: &ExportArgs) -> Outcome 
         |records| {
             count += records.len() as u64;
             records.iter().try_for_each(|record| match args.format {
-                ExportFormat::Jsonl => sink.write(format!("{}\n", safe_json(record.get())).as_bytes()),
+                ExportFormat::Jsonl | ExportFormat::Ledger => {
+                    sink.write(format!("{}\n", safe_json(record.get())).as_bytes())
+                }
                 ExportFormat::Csv => sink.write(&csv_row(record)?),
             })
         },
@@ -78,6 +87,23 @@ pub(crate) async fn export(context: &Context<'_>, args: &ExportArgs) -> Outcome 
     Ok(())
 }
 
+/// Writes everything that there is, for `import ledger`.
+async fn whole_ledger(context: &Context<'_>, args: &ExportArgs) -> Outcome {
+    if args.out.is_none() && io::stdout().is_terminal() {
+        return Err(Failure::usage("a whole ledger is nothing for a terminal")
+            .advise("give --out FILE, or hand it on: runledger export --format ledger | runledger import ledger -"));
+    }
+    let mut sink = Sink::open(context, args)?;
+    let after = args.after.unwrap_or_default();
+    let written = moving::export(context, after, &mut |line| sink.write(line)).await?;
+    sink.finish()?;
+    context.output.tell(&format!(
+        "{} records and {} lines of the log written, up to line {}",
+        written.records, written.lines, written.to
+    ));
+    Ok(())
+}
+
 /// Where the records go.
 enum Sink<'a> {
     Terminal(&'a Context<'a>),
@@ -89,14 +115,14 @@ enum Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    fn open(context: &'a Context<'a>, path: Option<&'a Path>) -> Outcome<Self> {
-        let Some(path) = path else {
+    fn open(context: &'a Context<'a>, args: &'a ExportArgs) -> Outcome<Self> {
+        let Some(path) = args.out.as_deref() else {
             return Ok(Self::Terminal(context));
         };
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let draft = path.with_file_name(name);
-        let file = File::create(&draft).map_err(|error| cannot_write(&draft, &error))?;
+        let file = create(&draft, args.format).map_err(|error| cannot_write(&draft, &error))?;
         Ok(Self::File {
             draft,
             path,
@@ -122,6 +148,19 @@ impl<'a> Sink<'a> {
         file.sync_all().map_err(|error| cannot_write(&draft, &error))?;
         fs::rename(&draft, path).map_err(|error| cannot_write(path, &error))
     }
+}
+
+/// A new file, for its owner alone if it holds a whole ledger: with that come the hashes of tokens.
+fn create(path: &Path, format: ExportFormat) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    if format == ExportFormat::Ledger {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = format;
+    options.open(path)
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {

@@ -19,6 +19,7 @@ use crate::cli;
 use crate::connect;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ledger::{OpenLedger, Use, failure_of_database, is_shared};
+use crate::moving;
 use crate::server_file;
 
 /// The name of the report in the directory of `--report`.
@@ -32,6 +33,7 @@ const REPORT_DRAFT: &str = "import.csv.part";
 /// A file cannot be read; a server holds the ledger; the ledger cannot take records.
 pub(crate) async fn import(context: &Context<'_>, command: &cli::Import) -> Outcome {
     let (args, import) = match command {
+        cli::Import::Ledger(args) => return moving::import(context, args).await,
         cli::Import::AirtableCsv(args) => (args, plan(args, |path| Input::csv(path))),
         cli::Import::AirtableJsonl(args) => (args, plan(args, |path| Input::by_extension(path))),
     };

@@ -18,6 +18,7 @@ mod compat;
 mod configuration;
 mod cutting_proxy;
 mod demo;
+mod duties;
 mod events;
 mod fail_over;
 mod foreign;

@@ -42,6 +42,7 @@ pub(crate) fn program_at(place: &Place, url: &str) -> Command {
         .env("RUNLEDGER_POSTGRES__URL", url)
         .env("RUNLEDGER_POSTGRES__WRITE_TIME", "4s")
         .env("RUNLEDGER_POSTGRES__READ_TIME", "4s")
+        .env("RUNLEDGER_DUTIES__TIME", "2s")
         .env("RUNLEDGER_SOURCE", "orchestrator");
     program
 }

@@ -8,8 +8,8 @@ use runledger_domain::{
     Subject, Timestamp, Verdict, Version,
 };
 use runledger_ports::{
-    ActivityFilter, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, Cursor, ListFilter, PageSize,
-    RecordPage, RunChanger, StalledFilter, StoreFigures, Unavailable,
+    ActivityFilter, ActivityPage, ChangeError, ChangeRequest, Changed, Counts, Cursor, Fence, FencedError, ListFilter,
+    PageSize, RecordPage, RunChanger, StalledFilter, StoreFigures, Unavailable,
 };
 
 use crate::recent::RecentRead;
@@ -170,6 +170,21 @@ impl RunService {
         expected: Option<Version>,
         command: Command,
     ) -> Result<Changed, ChangeError> {
+        self.change_with(None, source, key, expected, command).await
+    }
+
+    /// As [`RunService::change`], by the holder of a duty: once another server does it, nothing is changed (I13).
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub(crate) async fn change_with(
+        &self,
+        fence: Option<Fence>,
+        source: &Source,
+        key: RunKey,
+        expected: Option<Version>,
+        command: Command,
+    ) -> Result<Changed, ChangeError> {
         let at = self.shared.clock.now();
         let action = command.action();
         let whole_run = command.ends_record() && key.client().is_none();
@@ -179,7 +194,10 @@ impl RunService {
             expected,
             quotas: self.quotas,
         };
-        let request = ChangeRequest::new(key.clone(), context, command);
+        let request = ChangeRequest {
+            fence,
+            ..ChangeRequest::new(key.clone(), context, command)
+        };
         let result = self.change_in_turn(request, whole_run).await;
         let word = self.count_change(source, &result);
         self.shared.trace(action.as_str(), &key, source.as_str(), word, at);
@@ -293,7 +311,7 @@ impl RunService {
     }
 
     /// Notes what a pass of a sweeper came to.
-    pub(crate) fn swept(&self, pass: Result<&SweepReport, &Unavailable>) {
+    pub(crate) fn swept(&self, pass: Result<&SweepReport, &FencedError>) {
         match pass {
             Ok(report) => self
                 .shared

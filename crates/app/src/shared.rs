@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use runledger_domain::{CreationPolicy, RunKey};
 use runledger_ports::{
-    ActivityLog, ActivityWatch, Clock, DeliveryStore, IdSource, RunChanger, RunCreator, RunReader, SecretSource,
-    StoreMeter, TokenStore,
+    ActivityLog, ActivityWatch, Clock, DeliveryStore, IdSource, LeaseStore, RunChanger, RunCreator, RunReader,
+    SecretSource, StoreMeter, TokenStore,
 };
 
 use crate::creation_point::CreationPoint;
+use crate::duties::Duties;
 use crate::events::Events;
 use crate::recent::Recent;
 use crate::registry::Registry;
@@ -39,6 +40,8 @@ pub struct Ports {
     pub tokens: Arc<dyn TokenStore>,
     /// Remembers how far the log was delivered.
     pub deliveries: Arc<dyn DeliveryStore>,
+    /// Gives each duty to one server at a time.
+    pub leases: Arc<dyn LeaseStore>,
     /// Draws the secrets of new tokens.
     pub secrets: Arc<dyn SecretSource>,
 }
@@ -64,7 +67,8 @@ pub struct Ports {
 ///     clock: Arc::new(SystemClock),
 ///     ids: ids.clone(),
 ///     tokens: store.clone(),
-///     deliveries: store,
+///     deliveries: store.clone(),
+///     leases: store,
 ///     secrets: ids,
 /// };
 /// let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));
@@ -84,6 +88,8 @@ pub struct Ledger {
     pub events: Arc<Events>,
     /// Sends it to receivers.
     pub webhooks: Webhooks,
+    /// Has one server at a time do what is done for all of them.
+    pub duties: Arc<Duties>,
     shared: Arc<Shared>,
 }
 
@@ -110,6 +116,7 @@ impl Ledger {
             ids,
             tokens,
             deliveries,
+            leases,
             secrets,
         } = ports;
         let started = clock.now();
@@ -129,6 +136,7 @@ impl Ledger {
             creation: CreationPoint::new(Arc::clone(&shared), creator, policy, ids),
             webhooks: Webhooks::new(Arc::clone(&shared), Arc::clone(&events), deliveries),
             events,
+            duties: Arc::new(Duties::new(leases)),
             tokens: Tokens::new(Arc::clone(&shared), tokens, secrets),
             shared,
         }

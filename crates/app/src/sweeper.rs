@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_domain::{Command, Outcome, RecordKind, RunKey, RunRecord, Source, Status, Timestamp};
-use runledger_ports::{ChangeError, Cursor, ListFilter, PageSize, Unavailable};
+use runledger_ports::{ChangeError, Cursor, Fence, FencedError, ListFilter, PageSize, Unavailable};
 
 use crate::run_service::RunService;
 
@@ -24,12 +24,26 @@ pub struct SweepReport {
 pub struct Sweeper {
     source: Source,
     grace: Duration,
+    fence: Option<Fence>,
 }
 
 impl Sweeper {
     /// A sweeper that acts as `source` and gives records `grace` past their deadline.
     pub const fn new(source: Source, grace: Duration) -> Self {
-        Self { source, grace }
+        Self {
+            source,
+            grace,
+            fence: None,
+        }
+    }
+
+    /// The same, by the server whose duty it is: it closes nothing once another one has taken that (I13).
+    #[must_use]
+    pub fn with_duty(self, fence: Fence) -> Self {
+        Self {
+            fence: Some(fence),
+            ..self
+        }
     }
 
     /// One pass over the stalled records: client run records first, then the jobs that no client keeps alive.
@@ -37,7 +51,14 @@ impl Sweeper {
     /// # Errors
     /// [`Unavailable`] when the stalled records cannot be listed; a record that cannot be closed is in the report.
     pub async fn sweep(&self, runs: &RunService) -> Result<SweepReport, Unavailable> {
-        self.sweep_at(runs, runs.now(), None).await
+        self.sweep_at(runs, runs.now(), None)
+            .await
+            .map_err(|error| match error {
+                FencedError::Unavailable(unavailable) => unavailable,
+                lost @ FencedError::Lost { .. } => Unavailable::Failed {
+                    reason: lost.to_string(),
+                },
+            })
     }
 
     /// As [`Sweeper::sweep`], at `now`, of a server whose clock jumped forward `jumped` before. By such a clock
@@ -45,13 +66,13 @@ impl Sweeper {
     /// looked at again: it could jump meanwhile.
     ///
     /// # Errors
-    /// As [`Sweeper::sweep`].
+    /// As [`Sweeper::sweep`], or the duty is no longer this server's: what was closed before that is closed.
     pub async fn sweep_at(
         &self,
         runs: &RunService,
         now: Timestamp,
         jumped: Option<Duration>,
-    ) -> Result<SweepReport, Unavailable> {
+    ) -> Result<SweepReport, FencedError> {
         let pass = self.pass(runs, now, jumped).await;
         runs.swept(pass.as_ref());
         pass
@@ -62,7 +83,7 @@ impl Sweeper {
         runs: &RunService,
         now: Timestamp,
         jumped: Option<Duration>,
-    ) -> Result<SweepReport, Unavailable> {
+    ) -> Result<SweepReport, FencedError> {
         let mut report = SweepReport::default();
         let mut jobs = Vec::new();
         let mut after: Option<Cursor> = None;
@@ -73,7 +94,7 @@ impl Sweeper {
                     continue;
                 }
                 match record.key().kind() {
-                    RecordKind::Client => self.close(runs, record, &mut report).await,
+                    RecordKind::Client => self.close(runs, record, &mut report).await?,
                     RecordKind::Job => jobs.push(record),
                 }
             }
@@ -86,7 +107,7 @@ impl Sweeper {
             if self.is_kept_alive(runs, now, &job).await? {
                 report.waiting.push(job.key().clone());
             } else {
-                self.close(runs, job, &mut report).await;
+                self.close(runs, job, &mut report).await?;
             }
         }
         Ok(report)
@@ -133,17 +154,28 @@ impl Sweeper {
         }
     }
 
-    async fn close(&self, runs: &RunService, record: Arc<RunRecord>, report: &mut SweepReport) {
+    async fn close(
+        &self,
+        runs: &RunService,
+        record: Arc<RunRecord>,
+        report: &mut SweepReport,
+    ) -> Result<(), FencedError> {
         let key = record.key().clone();
         // The version that was seen: a heartbeat that came in between wins.
         let command = Command::DeclareLost { grace: self.grace };
-        match runs
-            .change(&self.source, key.clone(), Some(record.version()), command)
-            .await
-        {
+        let closed = runs.change_with(
+            self.fence.clone(),
+            &self.source,
+            key.clone(),
+            Some(record.version()),
+            command,
+        );
+        match closed.await {
             Ok(_) => report.lost.push(key),
             Err(ChangeError::Refused { .. }) => {}
+            Err(ChangeError::Fenced { duty }) => return Err(FencedError::Lost { duty }),
             Err(error) => report.failed.push((key, error.to_string())),
         }
+        Ok(())
     }
 }

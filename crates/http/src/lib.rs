@@ -16,6 +16,7 @@ mod body;
 mod change;
 mod create;
 mod describe;
+mod duties;
 mod events;
 mod functions;
 mod gateway;
@@ -76,7 +77,8 @@ pub use trace::TraceParent;
 /// # let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds::new()?));
 /// # let ports = Ports {
 /// #     reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store.clone(),
-/// #     watch: store.clone(), clock, ids: ids.clone(), tokens: store.clone(), deliveries: store,
+/// #     watch: store.clone(), clock, ids: ids.clone(), tokens: store.clone(), deliveries: store.clone(),
+/// #     leases: store,
 /// #     secrets: ids,
 /// # };
 /// let ledger = Arc::new(Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true)));
@@ -123,6 +125,7 @@ pub fn router(ledger: Arc<Ledger>, options: Options) -> Router {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{token}/revoke", post(tokens::revoke))
         .route("/v1/tokens/{token}/rotate", post(tokens::rotate))
+        .route("/v1/duties", get(duties::list))
         .route("/v1/webhooks", get(webhooks::list))
         .route("/v1/webhooks/{webhook}/enable", post(webhooks::enable))
         .route("/v1/webhooks/{webhook}/test", post(webhooks::test))

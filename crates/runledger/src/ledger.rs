@@ -9,7 +9,8 @@ use runledger_embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
 use runledger_http::{Callers, Options, RateLimit};
 use runledger_legacy::LegacyService;
 use runledger_ports::{
-    ActivityLog, ActivityWatch, Clock, DeliveryStore, RunChanger, RunCreator, RunReader, StoreMeter, TokenStore,
+    ActivityLog, ActivityWatch, Clock, DeliveryStore, LeaseStore, RunChanger, RunCreator, RunReader, StoreMeter,
+    TokenStore,
 };
 use runledger_postgres::PostgresStore;
 
@@ -194,6 +195,7 @@ where
         + ActivityWatch
         + TokenStore
         + DeliveryStore
+        + LeaseStore
         + StoreMeter
         + 'static,
 {
@@ -208,6 +210,7 @@ where
         ids: ids.clone(),
         tokens: store.clone(),
         deliveries: store.clone(),
+        leases: store.clone(),
         secrets: ids,
     };
     Ok(Arc::new(Ledger::measured(ports, policy, registry, Some(store.clone()))))

@@ -10,6 +10,7 @@ mod clock_watch;
 mod commands;
 mod connect;
 mod demo;
+mod duties;
 mod failure;
 mod ledger;
 mod logging;
@@ -21,6 +22,7 @@ mod serve;
 mod server_file;
 mod settings;
 mod spans;
+mod sweeping;
 mod transport;
 mod view;
 mod webhooks;
@@ -33,7 +35,7 @@ use tokio::runtime;
 
 use crate::cli::{Cli, ClientCommand, Command, ConfigCommand, Global, JobCommand, StageCommand};
 use crate::commands::{
-    Context, airtable, change, create, db, dev, events, export, import, read, setup, sweep, token, webhook,
+    Context, airtable, change, create, db, dev, duty, events, export, import, read, setup, sweep, token, webhook,
 };
 use crate::connect::Remote;
 use crate::failure::{Exit, Failure, Outcome};
@@ -125,6 +127,7 @@ async fn dispatch(command: &Command, context: &Context<'_>) -> Outcome {
         Command::Activity(args) => commands::activity(context, args).await,
         Command::Events(args) => events::events(context, args).await,
         Command::Token(command) => token::token(context, command).await,
+        Command::Duties => duty::list(context).await,
         Command::Webhook(command) => webhook::webhook(context, command).await,
         Command::Airtable(command) => airtable::airtable(context, command).await,
         Command::Import(command) => import::import(context, command).await,

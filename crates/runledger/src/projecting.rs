@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_app::{Duties, Projection, ProjectionOptions, Reconciler, Terms};
+use runledger_app::{Projection, ProjectionOptions, Reconciler, Terms};
 use runledger_ports::Duty;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -14,8 +14,6 @@ use crate::ledger::OpenLedger;
 use crate::reconciling;
 use crate::settings::{AirtableSettings, ExistingRows, Settings, ShownFrom};
 
-/// For how long the duty is taken. A server that is lost is followed by another one after this time.
-const DUTY_TIME: Duration = Duration::from_secs(30);
 /// How long a server that ends waits for what is under way, beyond the time that one request may take.
 const END_TIME: Duration = Duration::from_secs(5);
 
@@ -33,20 +31,17 @@ impl Projecting {
     ///
     /// # Errors
     /// When the way there cannot be set up.
-    pub(crate) fn begin(settings: &Settings, open: &OpenLedger) -> Outcome<Option<Self>> {
+    pub(crate) fn begin(settings: &Settings, open: &OpenLedger, terms: &Terms) -> Outcome<Option<Self>> {
         let airtable = &settings.airtable;
         if !airtable.is_given() {
             return Ok(None);
         }
         let target = Arc::new(airtable.target()?);
-        let (outbox, leases) = reconciling::stores(open);
-        let duties = Arc::new(Duties::new(leases));
+        let (outbox, _) = reconciling::stores(open);
+        let duties = Arc::clone(&open.ledger.duties);
         let reconciler = reconciling::of_server(settings, open, target.clone(), Arc::clone(&duties))?;
         let projection = Arc::new(Projection::new(&open.ledger, outbox, target, options(airtable)));
-        let terms = Terms {
-            holder: reconciling::holder()?,
-            time: DUTY_TIME,
-        };
+        let terms = terms.clone();
         let (stop, stopped) = watch::channel(false);
         let working = Arc::clone(&projection);
         let task = tokio::spawn(async move {

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_app::{Gateway, Ledger, Sweeper};
+use runledger_app::Gateway;
 use runledger_http::{Bounds, Callers, OperatorKey, Tls};
 use runledger_ports::SecretSource as _;
 use runledger_postgres::PostgresStore;
@@ -15,12 +15,11 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::clock_watch::ClockWatch;
-use crate::commands::sweep;
 use crate::connect::hold;
+use crate::duties;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ledger::{Held, OpenLedger, Use, api_options, failure_of_database, is_shared, random_ids};
 use crate::logging;
@@ -29,6 +28,7 @@ use crate::projecting::Projecting;
 use crate::server_file::{self, Secret, ServerFile, ServerInfo};
 use crate::settings::Settings;
 use crate::spans::Collecting;
+use crate::sweeping::Sweeping;
 use crate::webhooks::Deliveries;
 
 /// The exit status of a server that is told twice to end: that of a program ended by SIGINT.
@@ -143,11 +143,11 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
         Some(_) => format!("https://{address}"),
     };
     greet(settings, output, &info, &outside)?;
-    let deliveries = Deliveries::begin(settings, &open.ledger)?;
-    let projecting = Projecting::begin(settings, open)?;
+    let terms = duties::terms(settings)?;
+    let deliveries = Deliveries::begin(settings, &open.ledger, &terms)?;
+    let projecting = Projecting::begin(settings, open, &terms)?;
     let callers = Callers::BearersAndOperator(OperatorKey::new(info.operator_key.0.clone()));
-    let (stop_sweeping, stopped) = oneshot::channel();
-    let sweeper = tokio::spawn(sweep_on(settings.clone(), Arc::clone(&open.ledger), stopped));
+    let sweeping = Sweeping::begin(settings, &open.ledger, terms)?;
     let collecting = Collecting::start(&settings.traces)?;
     let mut options = api_options(settings, callers);
     options.gateway = settings.gateway.gateway()?.map(|gateway| gateway as Arc<dyn Gateway>);
@@ -193,11 +193,7 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     if let Some(projecting) = projecting {
         projecting.end().await;
     }
-    // Nobody waits for the sweeper when the server itself failed.
-    let _ = stop_sweeping.send(());
-    if timeout(drain, sweeper).await.is_err() {
-        tracing::warn!("a sweep was still under way; it goes on at the next start");
-    }
+    sweeping.end(drain).await;
     if let Some(collecting) = collecting {
         collecting.end().await;
     }
@@ -303,47 +299,6 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-async fn sweep_on(settings: Settings, ledger: Arc<Ledger>, mut stopped: oneshot::Receiver<()>) {
-    let pause = settings.sweeper.interval.duration();
-    let Ok(source) = sweep::source() else { return };
-    if pause == Duration::ZERO {
-        return;
-    }
-    let sweeper = Sweeper::new(source, settings.deadline.grace.duration());
-    let mut ticks = interval(pause);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut watch = ClockWatch::default();
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = &mut stopped => return,
-        }
-        let now = ledger.runs.now();
-        let look = watch.look(now, Instant::now());
-        if let Some(jump) = look.jump {
-            tracing::warn!(
-                seconds = jump.as_secs(),
-                "the clock jumped forward; nothing is closed as lost before its time has passed since now"
-            );
-        }
-        match sweeper.sweep_at(&ledger.runs, now, look.since).await {
-            Ok(report) => {
-                for (key, why) in &report.failed {
-                    tracing::warn!(run.key = %key, why, "{key} is stalled and could not be closed");
-                }
-                if !report.lost.is_empty() {
-                    tracing::warn!(
-                        count = report.lost.len(),
-                        "{} records closed as lost",
-                        report.lost.len()
-                    );
-                }
-            }
-            Err(error) => tracing::warn!(%error, "a sweep failed; the next one is in {} s", pause.as_secs()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_app::system::SystemClock;
-use runledger_app::{Ledger, Webhook};
+use runledger_app::{Ledger, Terms, Webhook};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -22,11 +22,11 @@ pub(crate) struct Deliveries {
 }
 
 impl Deliveries {
-    /// Begins to deliver to every webhook of the configuration.
+    /// Begins to deliver to every webhook of the configuration, whenever that is this server's duty.
     ///
     /// # Errors
     /// When one cannot be set up.
-    pub(crate) fn begin(settings: &Settings, ledger: &Arc<Ledger>) -> Outcome<Self> {
+    pub(crate) fn begin(settings: &Settings, ledger: &Arc<Ledger>, terms: &Terms) -> Outcome<Self> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for webhook in settings.configured_webhooks()? {
@@ -37,14 +37,14 @@ impl Deliveries {
                     format_args!("the webhook {name} cannot be set up: {error}"),
                 )
             })?;
-            tracing::info!(webhook = %name, receiver = %endpoint, "delivering to the webhook {name}");
+            tracing::info!(webhook = %name, receiver = %endpoint, "the webhook {name} is delivered to by whichever server has that duty");
             let webhook = Webhook {
                 name,
                 filter: webhook.filter,
                 sender: Arc::new(sender),
             };
-            let (ledger, stopped) = (Arc::clone(ledger), stopped.clone());
-            tasks.spawn(async move { ledger.webhooks.deliver(webhook, stopped).await });
+            let (ledger, terms, stopped) = (Arc::clone(ledger), terms.clone(), stopped.clone());
+            tasks.spawn(async move { ledger.webhooks.deliver(&ledger.duties, &terms, webhook, stopped).await });
         }
         Ok(Self { stop, tasks })
     }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use runledger_domain::Activity;
-use runledger_ports::{DeliveryState, FencedError, PageSize, SendError, Unavailable};
+use runledger_ports::{DeliveryState, Fence, FencedError, PageSize, SendError};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{Webhook, Webhooks, backoff};
+use crate::duties::HeldLease;
 
 /// After how many deliveries their number is kept in any case. After a crash as many may come once more.
 const KEPT_EVERY: u64 = 32;
@@ -33,6 +34,8 @@ enum Step {
 pub(super) struct Delivery<'a> {
     webhooks: &'a Webhooks,
     webhook: &'a Webhook,
+    /// Goes along with all that is kept: another server may deliver by now (I13).
+    fence: Fence,
     /// How it stands; what of it is durable is behind by `unkept` deliveries.
     state: DeliveryState,
     /// The place that is durable.
@@ -42,7 +45,7 @@ pub(super) struct Delivery<'a> {
 
 impl<'a> Delivery<'a> {
     /// Takes up where the webhook was; one that is new begins with what comes from now on.
-    pub(super) async fn begin(webhooks: &'a Webhooks, webhook: &'a Webhook) -> Result<Self, Unavailable> {
+    async fn begin(webhooks: &'a Webhooks, webhook: &'a Webhook, fence: Fence) -> Result<Self, FencedError> {
         let found = webhooks.stored(&webhook.name).await?;
         let state = if let Some(state) = found {
             state
@@ -52,15 +55,13 @@ impl<'a> Delivery<'a> {
                 position,
                 ..DeliveryState::default()
             };
-            webhooks
-                .store
-                .keep_delivery(None, &webhook.name, state)
-                .await
-                .map_err(not_kept)?
+            let kept = webhooks.store.keep_delivery(Some(&fence), &webhook.name, state);
+            kept.await?
         };
         Ok(Self {
             webhooks,
             webhook,
+            fence,
             kept: state.position,
             state,
             unkept: 0,
@@ -68,7 +69,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// Delivers until the store ends.
-    pub(super) async fn run(&mut self, mut enabled: watch::Receiver<u64>) -> Result<(), Unavailable> {
+    async fn run(&mut self, mut enabled: watch::Receiver<u64>) -> Result<(), FencedError> {
         let size = PageSize::new(LINES_AT_ONCE).unwrap_or_default();
         loop {
             enabled.mark_unchanged();
@@ -95,7 +96,7 @@ impl<'a> Delivery<'a> {
                 continue;
             }
             self.state.position = self.state.position.max(page.position);
-            // Another server that delivers to the same receiver may be further, and the place never goes back.
+            // The server that had this duty before may have kept a place that is further on: it never goes back.
             let passed = self.state.position.saturating_sub(self.kept);
             if page.at_end && self.unkept > 0 || passed >= PASSED_MAX {
                 self.keep().await?;
@@ -107,14 +108,14 @@ impl<'a> Delivery<'a> {
     }
 
     /// Keeps the place before a restart, so that fewer lines come twice.
-    pub(super) async fn end(&mut self) {
+    async fn end(&mut self) {
         if self.unkept > 0 && !matches!(timeout(KEEP_TIME, self.keep()).await, Ok(Ok(()))) {
             tracing::warn!(webhook = %self.webhook.name, "the last deliveries were not noted; they come once more");
         }
     }
 
     /// Sends one line until it is taken or the webhook is given up.
-    async fn deliver(&mut self, activity: &Activity, enabled: &mut watch::Receiver<u64>) -> Result<Step, Unavailable> {
+    async fn deliver(&mut self, activity: &Activity, enabled: &mut watch::Receiver<u64>) -> Result<Step, FencedError> {
         let name = &self.webhook.name;
         loop {
             let failed = match self.webhook.sender.send(activity).await {
@@ -172,7 +173,7 @@ impl<'a> Delivery<'a> {
         backoff::pause(self.state.failures, asked, activity.hash)
     }
 
-    async fn wait_until_enabled(&mut self, enabled: &mut watch::Receiver<u64>) -> Result<(), Unavailable> {
+    async fn wait_until_enabled(&mut self, enabled: &mut watch::Receiver<u64>) -> Result<(), FencedError> {
         loop {
             // What was kept meanwhile is looked at first: the call may have come before this one waited.
             if let Some(state) = self.webhooks.stored(&self.webhook.name).await?
@@ -188,34 +189,24 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    async fn keep(&mut self) -> Result<(), Unavailable> {
-        let kept = self
-            .webhooks
-            .store
-            .keep_delivery(None, &self.webhook.name, self.state.clone());
-        self.kept = kept.await.map_err(not_kept)?.position;
+    async fn keep(&mut self) -> Result<(), FencedError> {
+        let store = &self.webhooks.store;
+        let kept = store.keep_delivery(Some(&self.fence), &self.webhook.name, self.state.clone());
+        self.kept = kept.await?.position;
         self.unkept = 0;
         Ok(())
     }
 }
 
-fn not_kept(error: FencedError) -> Unavailable {
-    match error {
-        FencedError::Unavailable(why) => why,
-        lost @ FencedError::Lost { .. } => Unavailable::Failed {
-            reason: lost.to_string(),
-        },
-    }
-}
-
-/// Works for as long as nobody says stop. What the store cannot say now, it may say later.
-pub(super) async fn work(webhooks: &Webhooks, webhook: &Webhook, mut stop: watch::Receiver<bool>) {
+/// Works for as long as nobody says stop and the duty is this server's. What the store cannot say now, it may say later.
+pub(super) async fn work(webhooks: &Webhooks, webhook: &Webhook, lease: HeldLease) {
+    let HeldLease { fence, mut stop } = lease;
     let enabled = webhooks.enabled.subscribe();
     let mut delivery = None;
     let working = async {
         loop {
             let ended = match &mut delivery {
-                None => match Delivery::begin(webhooks, webhook).await {
+                None => match Delivery::begin(webhooks, webhook, fence.clone()).await {
                     Ok(begun) => {
                         delivery = Some(begun);
                         continue;
@@ -227,15 +218,26 @@ pub(super) async fn work(webhooks: &Webhooks, webhook: &Webhook, mut stop: watch
                     Err(error) => error,
                 },
             };
+            if let FencedError::Lost { .. } = ended {
+                return Ended::Elsewhere;
+            }
             tracing::warn!(webhook = %webhook.name, error = %ended, "the webhook {} waits for the store", webhook.name);
             sleep(STORE_PAUSE).await;
         }
     };
-    tokio::select! {
-        () = working => {}
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
-    if let Some(mut delivery) = delivery {
+    let ended = tokio::select! {
+        ended = working => ended,
+        _ = stop.wait_for(|stop| *stop) => Ended::Stopped,
+    };
+    if let (Ended::Stopped, Some(mut delivery)) = (ended, delivery) {
         delivery.end().await;
     }
+}
+
+/// Why nothing more is delivered.
+enum Ended {
+    /// Somebody said so.
+    Stopped,
+    /// Another server delivers.
+    Elsewhere,
 }

@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use runledger_domain::{Action, NewActivity, Source, Subject, Timestamp, Verdict};
-use runledger_ports::{DeliveryState, DeliveryStore, EventSender, Unavailable, WebhookName};
+use runledger_ports::{DeliveryState, DeliveryStore, Duty, EventSender, Unavailable, WebhookName};
 use tokio::sync::watch;
 
+use crate::duties::{Duties, Terms};
 use crate::events::{EventFilter, Events};
 use crate::shared::Shared;
 use crate::stats::{Effect, Operation};
@@ -35,7 +36,7 @@ pub struct WebhookStatus {
     pub name: WebhookName,
     /// How its deliveries stand.
     pub state: DeliveryState,
-    /// Whether this process delivers to it.
+    /// Whether this process knows the way to it, and delivers to it while that is its duty.
     pub is_running: bool,
     /// How many lines this process delivered.
     pub delivered: u64,
@@ -62,7 +63,7 @@ pub enum WebhookError {
         /// The name.
         name: WebhookName,
     },
-    /// This process delivers to none of this name.
+    /// This process knows no way to one of this name.
     #[error("nothing is delivered to a webhook {name} here; only the server whose configuration names it can try it")]
     NotRunning {
         /// The name.
@@ -90,7 +91,7 @@ struct Counts {
     failed: u64,
 }
 
-/// A webhook that this process delivers to.
+/// A webhook that this process knows the way to.
 struct Running {
     sender: Arc<dyn EventSender>,
     counts: Counts,
@@ -117,18 +118,21 @@ impl Webhooks {
         }
     }
 
-    /// Delivers to one webhook until `stop` is true. Meant for a task of its own, one for each name.
-    pub async fn deliver(&self, webhook: Webhook, stop: watch::Receiver<bool>) {
+    /// Delivers to one webhook whenever that is this server's [duty](Duty::Deliver), until `stop` is true. Meant for a task
+    /// of its own, one for each name.
+    pub async fn deliver(&self, duties: &Duties, terms: &Terms, webhook: Webhook, stop: watch::Receiver<bool>) {
         let running = Running {
             sender: Arc::clone(&webhook.sender),
             counts: Counts::default(),
         };
         self.running().insert(webhook.name.clone(), running);
-        delivery::work(self, &webhook, stop).await;
+        let duty = Duty::Deliver(webhook.name.clone());
+        let work = |lease| delivery::work(self, &webhook, lease);
+        duties.perform(terms, &duty, stop, work).await;
         self.running().remove(&webhook.name);
     }
 
-    /// All webhooks that this process delivers to, or that some process delivered to, by their names.
+    /// All webhooks that this process knows the way to, or that some process delivered to, by their names.
     ///
     /// # Errors
     /// [`Unavailable`] when the store cannot say.

@@ -71,6 +71,7 @@ fn ports(store: &Arc<MemoryStore>, clock: &Arc<Stopped>) -> Ports {
         ids: Arc::new(Counted::default()),
         tokens: store.clone(),
         deliveries: store.clone(),
+        leases: store.clone(),
         secrets: Arc::new(Counted::default()),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use runledger_app::{StartClient, StartJob, Sweeper};
 use runledger_domain::{Command, Completion, CreationContent, Outcome, RunKey, Status};
 use runledger_memory::MemoryStore;
+use runledger_ports::{Duty, FencedError, LeaseStore as _, Taken};
 
 use crate::{Stopped, ledger, source};
 
@@ -132,4 +133,32 @@ async fn after_a_clock_that_jumped_nobody_is_lost_before_their_time_has_passed()
     let since = Some(Duration::from_secs(7 * 3_600 + 1));
     let report = sweeper.sweep_at(&ledger.runs, ledger.runs.now(), since).await.unwrap();
     assert_eq!(report.lost, [started.record.key().clone()]);
+}
+
+#[tokio::test]
+async fn a_sweeper_whose_duty_was_taken_closes_nothing() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at("2025-09-25T23:18:41Z"));
+    let ledger = ledger(&store, &clock);
+    let start = StartJob::default();
+    let started = ledger.creation.start_job(&source("orchestrator"), start).await.unwrap();
+    let job = started.record.key().clone();
+    clock.go_on(24 * HOUR);
+    let take = async |holder: &str| {
+        let hour = Duration::from_hours(1);
+        match store.take_lease(&Duty::Sweep, &source(holder), hour).await.unwrap() {
+            Taken::Held(fence) => fence,
+            elsewhere @ Taken::Elsewhere { .. } => panic!("{elsewhere:?}"),
+        }
+    };
+    let sweep = async |fence| {
+        let sweeper = Sweeper::new(source("runledger_sweeper"), Duration::from_hours(1)).with_duty(fence);
+        sweeper.sweep_at(&ledger.runs, ledger.runs.now(), None).await
+    };
+    let lost = take("this_server").await;
+    store.end_lease(&lost).await.unwrap();
+    let held = take("other_server").await;
+    let duty = Duty::Sweep;
+    assert_eq!(sweep(lost).await, Err(FencedError::Lost { duty }));
+    assert_eq!(ledger.runs.get(&job).await.unwrap().version(), 1);
+    assert_eq!(sweep(held).await.unwrap().lost, [job]);
 }

@@ -2,12 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use runledger_app::{EventFilter, Ledger, Refused, StartJob, Webhook, WebhookError};
+use runledger_app::{EventFilter, Ledger, Refused, StartJob, Terms, Webhook, WebhookError};
 use runledger_domain::Activity;
 use runledger_memory::MemoryStore;
-use runledger_ports::{ActivityFilter, DeliveryState, DeliveryStore as _, EventSender, PageSize, SendError};
+use runledger_ports::{
+    ActivityFilter, DeliveryState, DeliveryStore as _, Duty, EventSender, LeaseStore as _, PageSize, SendError, Taken,
+};
 use tokio::sync::watch;
 
 use super::{Stopped, ledger, source};
@@ -101,6 +104,14 @@ impl EventSender for Back {
     }
 }
 
+async fn deliver(ledger: &Ledger, webhook: Webhook, stop: watch::Receiver<bool>) {
+    let terms = Terms {
+        holder: source("this_server"),
+        time: Duration::from_secs(15),
+    };
+    ledger.webhooks.deliver(&ledger.duties, &terms, webhook, stop).await;
+}
+
 async fn start_job(ledger: &Ledger) {
     let source = source("orchestrator");
     let started = ledger.creation.start_job(&source, StartJob::default());
@@ -126,7 +137,7 @@ async fn a_day_of_failures_disables_a_webhook_and_enabling_it_goes_on_where_it_w
         ("hanging", Arc::new(Hanging)),
     ] {
         let (ledger, stopped) = (ledger.clone(), stopped.clone());
-        tasks.spawn(async move { ledger.webhooks.deliver(webhook(name, sender), stopped).await });
+        tasks.spawn(async move { deliver(&ledger, webhook(name, sender), stopped).await });
     }
     while ledger.webhooks.list().await.unwrap().len() < 2 {
         tokio::task::yield_now().await;
@@ -135,7 +146,7 @@ async fn a_day_of_failures_disables_a_webhook_and_enabling_it_goes_on_where_it_w
     start_job(&ledger).await;
     let state = async || ledger.webhooks.list().await.unwrap().swap_remove(0).state;
     while state().await.disabled_at.is_none() {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let given_up = state().await;
     assert_eq!(
@@ -153,7 +164,7 @@ async fn a_day_of_failures_disables_a_webhook_and_enabling_it_goes_on_where_it_w
     assert!(matches!(missing, WebhookError::Missing { .. }));
     enable("failing").await.unwrap();
     while state().await.position < 5 {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let tries = failing.tries.lock().unwrap()[tries.len()..].to_vec();
     // Who enabled it is in the log too, and so is who tried in vain.
@@ -185,7 +196,7 @@ async fn a_webhook_that_is_enabled_at_another_server_goes_on_here() {
     let (back, (stop, stopped)) = (Arc::new(Back::default()), watch::channel(false));
     let delivering = tokio::spawn({
         let (here, back) = (here.clone(), back.clone());
-        async move { here.webhooks.deliver(webhook("back", back), stopped).await }
+        async move { deliver(&here, webhook("back", back), stopped).await }
     });
     while here.webhooks.list().await.unwrap().is_empty() {
         tokio::task::yield_now().await;
@@ -193,13 +204,13 @@ async fn a_webhook_that_is_enabled_at_another_server_goes_on_here() {
     start_job(&here).await;
     let state = async || here.webhooks.list().await.unwrap().swap_remove(0).state;
     while state().await.disabled_at.is_none() {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let (by, name) = (source("operator"), "back".parse().unwrap());
     let enabled = elsewhere.webhooks.enable(&by, &name).await.unwrap();
     assert!(enabled.was_disabled);
     for _ in 0..60 {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     // The job, again, and the line of whoever enabled it.
     assert_eq!(*back.tries.lock().unwrap(), [1, 1, 2]);
@@ -208,7 +219,7 @@ async fn a_webhook_that_is_enabled_at_another_server_goes_on_here() {
     delivering.await.unwrap();
 }
 
-/// Servers over one store may deliver to one webhook; the one that is behind goes on as well.
+/// Whoever delivered before may have kept a place that is further on.
 #[tokio::test(start_paused = true)]
 async fn a_delivery_goes_on_behind_that_of_another_server() {
     let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at("2025-09-25T23:18:41Z"));
@@ -217,7 +228,7 @@ async fn a_delivery_goes_on_behind_that_of_another_server() {
     back.tries.lock().unwrap().push(0);
     let delivering = tokio::spawn({
         let (here, back) = (here.clone(), back.clone());
-        async move { here.webhooks.deliver(webhook("back", back), stopped).await }
+        async move { deliver(&here, webhook("back", back), stopped).await }
     });
     while store.deliveries().await.unwrap().is_empty() {
         tokio::task::yield_now().await;
@@ -229,11 +240,52 @@ async fn a_delivery_goes_on_behind_that_of_another_server() {
     store.keep_delivery(None, &name, further.clone()).await.unwrap();
     for _ in 0..4 {
         start_job(&here).await;
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(*back.tries.lock().unwrap(), [0, 1, 2, 3, 4]);
     stop.send(true).unwrap();
     delivering.await.unwrap();
     let working = DeliveryState { position: 4, ..further };
     assert_eq!(store.deliveries().await.unwrap(), [(name, working)]);
+}
+
+/// What a server that had the duty before does with lines that come.
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_duty_was_taken_notes_nothing_and_delivers_nothing_more() {
+    let (store, clock) = (Arc::new(MemoryStore::new()), Stopped::at("2025-09-25T23:18:41Z"));
+    let here = Arc::new(ledger(&store, &clock));
+    let (back, (stop, stopped)) = (Arc::new(Back::default()), watch::channel(false));
+    back.tries.lock().unwrap().push(0);
+    let delivering = tokio::spawn({
+        let (here, back) = (here.clone(), back.clone());
+        async move { deliver(&here, webhook("back", back), stopped).await }
+    });
+    while store.deliveries().await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    start_job(&here).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(*back.tries.lock().unwrap(), [0, 1]);
+    let before = store.deliveries().await.unwrap();
+    // As if it had been away for long, and another server had come.
+    let (duty, figures) = here.duties.here().swap_remove(0);
+    assert_eq!(duty, Duty::Deliver("back".parse().unwrap()));
+    store.end_lease(&figures.held.unwrap()).await.unwrap();
+    let hour = Duration::from_hours(1);
+    let taken = store.take_lease(&duty, &source("other_server"), hour).await.unwrap();
+    assert!(matches!(taken, Taken::Held(_)), "{taken:?}");
+    for _ in 0..3 {
+        start_job(&here).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+    assert_eq!(store.deliveries().await.unwrap(), before, "nothing is noted");
+    assert_eq!(
+        *back.tries.lock().unwrap(),
+        [0, 1, 2],
+        "the one that it did not know better of"
+    );
+    assert_eq!(here.duties.here()[0].1.held, None);
+    stop.send(true).unwrap();
+    delivering.await.unwrap();
+    assert_eq!(store.deliveries().await.unwrap(), before);
 }

@@ -61,6 +61,7 @@ answers! {
     TokenMade: [(201, "Made. The secret is shown this once.", Some("TokenWithSecret"), ["Cache-Control"])];
     TokensListed: [(200, "All tokens.", Some("TokenList"), [])];
     TokenShown: [(200, "The token as it is now.", Some("Token"), [])];
+    DutiesListed: [(200, "All duties.", Some("DutyList"), [])];
     WebhooksListed: [(200, "All webhooks.", Some("WebhookList"), [])];
     WebhookShown: [(200, "The webhook as it is now.", Some("Webhook"), [])];
     ProjectionShown: [(200, "How far it is.", Some("Projection"), [])];

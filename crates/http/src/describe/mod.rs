@@ -16,6 +16,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use crate::describe::links::Links;
 use crate::problem::KINDS;
 use crate::wire::activity::{ActivityOut, StatsOut};
+use crate::wire::duty::{DutyList, DutyOut};
 use crate::wire::page::{CreatedRecords, Lines, Records};
 use crate::wire::projection::{ProjectionOut, ResumedOut, RetriedOut, SetAsideOut};
 use crate::wire::reconcile::{
@@ -26,7 +27,7 @@ use crate::wire::record::Record;
 use crate::wire::summary::SummaryOut;
 use crate::wire::token::{TokenList, TokenOut, TokenWithSecret};
 use crate::wire::webhook::{WebhookList, WebhookOut, WebhookTestOut};
-use crate::{change, create, events, functions, meta, metrics, projection, read, reconcile, tokens, webhooks};
+use crate::{change, create, duties, events, functions, meta, metrics, projection, read, reconcile, tokens, webhooks};
 
 /// The description of the API, as JSON. The same for the same source: `docs/openapi.json` holds it.
 ///
@@ -76,7 +77,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         events::events,
         functions::call,
         tokens::create, tokens::list, tokens::revoke, tokens::rotate,
-        webhooks::list, webhooks::enable, webhooks::test,
+        duties::list, webhooks::list, webhooks::enable, webhooks::test,
         projection::show, projection::retry_all, projection::retry_job, projection::retry_client, projection::resume,
         reconcile::check, reconcile::begin, reconcile::page, reconcile::remove_copies, reconcile::removed,
         meta::stats, metrics::metrics, meta::livez, meta::readyz, meta::description, meta::explain,
@@ -84,7 +85,7 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
     components(schemas(
         Record<'_>, Records<'_>, CreatedRecords<'_>, Lines<'_>, ActivityOut<'_>, SummaryOut<'_>, StatsOut<'_>,
         meta::Health, meta::Explained, ProblemDocument, TokenOut<'_>, TokenList<'_>, TokenWithSecret<'_>,
-        WebhookOut<'_>, WebhookTestOut<'_>, WebhookList<'_>, forms::WebhookName,
+        DutyOut<'_>, DutyList<'_>, WebhookOut<'_>, WebhookTestOut<'_>, WebhookList<'_>, forms::WebhookName,
         ProjectionOut<'_>, SetAsideOut<'_>, RetriedOut, ResumedOut,
         FindingOut<'_>, FindingList<'_>, Reconciliation<'_>, ReconciliationPage<'_>, DiscrepancyOut<'_>, CellOut<'_>,
         CountsOut, CopyOut<'_>, CopiesOut<'_>, CopiesList<'_>, RemovedOut<'_>, RemovedPage<'_>,

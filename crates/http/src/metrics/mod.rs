@@ -13,9 +13,9 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use runledger_app::system::ProcessFigures;
-use runledger_app::{Counted, Effect, ProjectionStatus, RunService, WebhookStatus};
+use runledger_app::{Counted, DutyFigures, Effect, ProjectionStatus, RunService, WebhookStatus};
 use runledger_domain::{Status, Timestamp};
-use runledger_ports::{Counts, StoreFigures};
+use runledger_ports::{Counts, Duty, StoreFigures};
 
 use self::text::{Page, Seconds};
 use crate::api::Api;
@@ -48,6 +48,7 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, reading: Reading) -> Re
     write_operations(&mut page, runs);
     write_registry(&mut page, runs);
     write_sweeper(&mut page, runs);
+    write_duties(&mut page, &api.ledger.duties.here());
     let spans = api.options.spans.as_ref().map(|spans| spans.counted());
     write_spans(&mut page, spans.unwrap_or_default());
     write_counts(&mut page, counts.as_ref());
@@ -138,6 +139,23 @@ fn write_sweeper(page: &mut Page, runs: &RunService) {
     page.metric(&table::SWEEPER_FAILURES).value(sweeper.failed);
     let last = sweeper.last_pass.map_or(0, micros);
     page.metric(&table::SWEEPER_LAST_PASS).value(Seconds(last));
+}
+
+/// Only those that this server does or would do: whoever sums over servers sees that each is done once.
+fn write_duties(page: &mut Page, duties: &[(Duty, DutyFigures)]) {
+    let duties: Vec<_> = duties.iter().map(|(duty, of)| (duty.to_string(), of)).collect();
+    let mut held = page.metric(&table::DUTY_HELD);
+    for (duty, of) in &duties {
+        held.labelled(&[("duty", duty)], u8::from(of.held.is_some()));
+    }
+    let mut taken = page.metric(&table::DUTIES_TAKEN);
+    for (duty, of) in &duties {
+        taken.labelled(&[("duty", duty)], of.taken);
+    }
+    let mut lost = page.metric(&table::DUTIES_LOST);
+    for (duty, of) in &duties {
+        lost.labelled(&[("duty", duty)], of.lost);
+    }
 }
 
 /// Zero where nobody collects.

@@ -48,6 +48,12 @@ metrics! {
         "Records that were due and could not be closed.";
     SWEEPER_LAST_PASS = "runledger_sweeper_last_pass_timestamp_seconds", Gauge,
         "When the last pass came to its end, in seconds since 1970; 0 before the first.";
+    DUTY_HELD = "runledger_duty_held", Gauge,
+        "Whether this server does a duty now: 1 or 0.";
+    DUTIES_TAKEN = "runledger_duty_taken_total", Counter,
+        "How often this server took a duty.";
+    DUTIES_LOST = "runledger_duty_lost_total", Counter,
+        "How often this server lost a duty to another one, or could not keep it in time.";
     STORE_READABLE = "runledger_store_readable", Gauge,
         "Whether the store could be read for these metrics: 1 or 0.";
     RECORDS = "runledger_records", Gauge,

@@ -2,6 +2,7 @@
 //! change in the domain is a decision about the API, not an accident.
 
 pub(crate) mod activity;
+pub(crate) mod duty;
 pub(crate) mod input;
 pub(crate) mod number;
 pub(crate) mod page;

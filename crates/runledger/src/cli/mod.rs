@@ -206,6 +206,8 @@ Examples:
     /// See how the deliveries of the log to its receivers go
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// Show which server does what for all: sweeps, delivers to a webhook, shows records at Airtable
+    Duties,
     /// See how far records are shown at Airtable, let rows go on, and look after the tables
     #[command(subcommand)]
     Airtable(AirtableCommand),

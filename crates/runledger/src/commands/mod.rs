@@ -5,6 +5,7 @@ pub(crate) mod change;
 pub(crate) mod create;
 pub(crate) mod db;
 pub(crate) mod dev;
+pub(crate) mod duty;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod import;

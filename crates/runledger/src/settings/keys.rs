@@ -32,6 +32,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("deadline.default", Kind::Plain),
     key("deadline.grace", Kind::Plain),
     key("sweeper.interval", Kind::Plain),
+    key("duties.time", Kind::Plain),
     key("registry.records", Kind::Plain),
     key("events.streams", Kind::Plain),
     key("events.keep_alive", Kind::Plain),

@@ -67,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) deadline: Deadline,
     /// The server's sweeper.
     pub(crate) sweeper: Sweeper,
+    /// What one server does for all of them.
+    pub(crate) duties: Duties,
     /// The registry of records in memory.
     pub(crate) registry: Registry,
     /// The server's streams of events.
@@ -160,6 +162,14 @@ pub(crate) struct Deadline {
     pub(crate) default: Span,
     /// How long past the deadline a sweep waits before it closes a record as lost.
     pub(crate) grace: Span,
+}
+
+/// What one server does for all of them.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Duties {
+    /// After how long another server takes over the duties of one that is lost.
+    pub(crate) time: Span,
 }
 
 /// The server's sweeper.
@@ -260,6 +270,8 @@ const REGISTRY_RECORDS_MAX: usize = 10_000_000;
 const STREAMS_MAX: usize = 100_000;
 /// The bounds of `postgres.connections`.
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 1..=1_000;
+/// The bounds of `duties.time`, in seconds.
+const DUTY_SECS: std::ops::RangeInclusive<u64> = 1..=3_600;
 /// The bounds of `limits.body_bytes`.
 const BODY_BYTES: std::ops::RangeInclusive<usize> = 1_024..=64 * 1024 * 1024;
 
@@ -295,6 +307,9 @@ impl Settings {
             },
             sweeper: Sweeper {
                 interval: Span::from_secs(60),
+            },
+            duties: Duties {
+                time: Span::from_secs(15),
             },
             registry: Registry { records: 50_000 },
             events: Events {
@@ -412,6 +427,14 @@ impl Settings {
 
 impl Settings {
     fn check_store(&self) -> Outcome {
+        if !DUTY_SECS.contains(&self.duties.time.as_secs()) {
+            return Err(Failure::usage(format_args!(
+                "duties.time is {} s; give {} s to {} s",
+                self.duties.time.as_secs(),
+                DUTY_SECS.start(),
+                DUTY_SECS.end()
+            )));
+        }
         let Postgres {
             url,
             connections,

@@ -49,7 +49,8 @@ const SECONDS_REMEMBERED: usize = 4_096;
 /// # let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds::new()?));
 /// # let ports = Ports {
 /// #     reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store.clone(),
-/// #     watch: store.clone(), clock, ids: ids.clone(), deliveries: store.clone(), tokens: store, secrets: ids,
+/// #     watch: store.clone(), clock, ids: ids.clone(), deliveries: store.clone(),
+/// #     leases: store.clone(), tokens: store, secrets: ids,
 /// # };
 /// # let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));
 /// let call = FunctionCall {

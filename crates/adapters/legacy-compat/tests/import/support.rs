@@ -101,6 +101,7 @@ impl Target {
             ids: ids.clone(),
             tokens: store.inner.clone(),
             deliveries: store.inner.clone(),
+            leases: store.inner.clone(),
             secrets: ids,
         };
         let ledger = Ledger::new(ports, policy, Registry::new(1_000, true));

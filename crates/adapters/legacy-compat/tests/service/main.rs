@@ -44,6 +44,7 @@ impl World {
             clock: Arc::new(SystemClock),
             ids: ids.clone(),
             deliveries: store.clone(),
+            leases: store.clone(),
             tokens: store,
             secrets: ids,
         };

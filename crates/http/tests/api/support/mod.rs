@@ -141,7 +141,8 @@ impl World {
             clock: clock.clone(),
             ids: Arc::new(Counted::default()),
             tokens: tokens.clone(),
-            deliveries: tokens,
+            deliveries: tokens.clone(),
+            leases: tokens,
             secrets: Arc::new(RandomIds::new().unwrap()),
         };
         let ledger = Arc::new(Ledger::new(ports, policy, Registry::new(1_000, true)));

@@ -172,6 +172,7 @@ impl World {
             ids: ids.clone(),
             tokens: store.clone(),
             deliveries: store.clone(),
+            leases: store.clone(),
             secrets: ids,
         };
         let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));

@@ -181,6 +181,7 @@ impl Shown {
             ids: ids.clone(),
             tokens: store.clone(),
             deliveries: store.clone(),
+            leases: store.clone(),
             secrets: ids,
         };
         let ledger = Arc::new(Ledger::new(

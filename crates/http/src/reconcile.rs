@@ -16,7 +16,7 @@ use crate::answer::json;
 use crate::api::{Api, carry_out};
 use crate::body::read;
 use crate::describe::answers::{
-    AirtableChecked, ChangeProblems, CopiesRemoved, ListProblems, ReconciliationBegun, ReconciliationRead,
+    AirtableChecked, ChangeProblems, CopiesRemoved, ReadProblems, ReconciliationBegun, ReconciliationRead,
     RemovedListed,
 };
 use crate::describe::parameters::{AdminHeaders, ReconciliationPath, RemovedQuery};
@@ -36,7 +36,7 @@ use crate::wire::reconcile::{
     path = "/v1/airtable/check",
     tag = "airtable",
     operation_id = "checkAirtable",
-    responses(AirtableChecked, ListProblems)
+    responses(AirtableChecked, ReadProblems)
 )]
 pub(crate) async fn check(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
     reading.access.allow(Scope::Admin)?;
@@ -133,7 +133,7 @@ pub(crate) async fn remove_copies(State(api): State<Arc<Api>>, mut incoming: Inc
     tag = "airtable",
     operation_id = "listRemovedRows",
     params(RemovedQuery),
-    responses(RemovedListed, ListProblems)
+    responses(RemovedListed, ReadProblems)
 )]
 pub(crate) async fn removed(State(api): State<Arc<Api>>, reading: Reading) -> Result<Response, Problem> {
     reading.access.allow(Scope::Admin)?;

@@ -33,6 +33,8 @@ pub struct Settings {
     pub list_lag_ms: u64,
     /// The order of a list without sort and view.
     pub list_order: Order,
+    /// The order of the records in the answer to a write.
+    pub answer_order: Order,
     /// Whether `{fld..}` is a field in a formula.
     pub formula_field_ids: bool,
     /// The shape of the refusal for too many requests.
@@ -43,6 +45,8 @@ pub struct Settings {
     pub url_characters: usize,
     /// The largest body, in bytes.
     pub body_bytes: usize,
+    /// Of how many requests the list has the bodies: the latest.
+    pub bodies_listed: usize,
     /// Whether the clock stands; then limits, cursors and lags move by the control plane alone.
     pub clock_stands: bool,
 }
@@ -69,11 +73,11 @@ pub enum Beyond {
     Slow,
 }
 
-/// The order of a list that nobody asked an order for.
+/// An order that nobody asked for: of a list, or of an answer.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// As records were created.
+    /// As records were created, or asked for.
     #[default]
     Creation,
     /// Another one: nothing is promised.
@@ -113,11 +117,13 @@ impl Default for Settings {
             cursor_idle_ms: 300_000,
             list_lag_ms: 0,
             list_order: Order::Creation,
+            answer_order: Order::Creation,
             formula_field_ids: true,
             rate_limit_shape: Shape::Errors,
             rate_limit_retry_after: None,
             url_characters: 16_000,
             body_bytes: 16 * 1024 * 1024,
+            bodies_listed: 0,
             clock_stands: false,
         }
     }

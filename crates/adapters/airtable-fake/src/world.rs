@@ -61,6 +61,9 @@ pub struct RequestLine {
     pub changed: bool,
     /// The fault that it met.
     pub fault: Option<String>,
+    /// Its body, where bodies are listed and it is a JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
 }
 
 /// A request that was let in.
@@ -137,6 +140,13 @@ impl World {
 
     fn write_down(&mut self, request: &DataRequest) -> u64 {
         self.next_request += 1;
+        let listed = self.settings.bodies_listed;
+        if let Some(beyond) = self.log.len().checked_sub(listed)
+            && let Some(line) = self.log.get_mut(beyond)
+        {
+            line.body = None;
+        }
+        let body = (listed > 0).then(|| request.object().ok()).flatten().map(Value::Object);
         if self.log.len() >= LOG_LINES_MAX {
             self.log.pop_front();
         }
@@ -151,6 +161,7 @@ impl World {
             status: None,
             changed: false,
             fault: None,
+            body,
         });
         self.next_request
     }

@@ -8,7 +8,7 @@ use crate::error::ApiError;
 use crate::id::Ids;
 use crate::list::flag;
 use crate::schema::Kind;
-use crate::settings::{Role, Settings};
+use crate::settings::{Order, Role, Settings};
 use crate::table::{Form, Record, Table};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -273,6 +273,10 @@ impl Scene<'_> {
                 id
             };
             written.push(id);
+        }
+        if self.settings.answer_order == Order::Arbitrary {
+            // Ids are drawn, so their order is none that anybody asked for.
+            written.sort_unstable();
         }
         if let Some(refusal) = plan.refusal {
             return Err(refusal);

@@ -96,3 +96,18 @@ async fn refused_requests_are_in_the_list_of_requests() {
     assert_eq!(statuses, [Some(200), Some(429)]);
     assert_eq!(hand.fake.requests()[0].table.as_deref(), Some(TABLE));
 }
+
+#[tokio::test]
+async fn bodies_are_in_the_list_of_requests_where_that_is_set() {
+    let hand = Hand::new().await;
+    let record = json!({ "fields": { "N": 1 } });
+    hand.create(record["fields"].clone()).await;
+    hand.fake.set(|settings| settings.bodies_listed = 2);
+    for _ in 0..3 {
+        hand.create(record["fields"].clone()).await;
+    }
+    hand.table("GET", "", &Value::Null).await;
+    // Those of the latest two; a list has none.
+    let bodies: Vec<_> = hand.fake.requests().into_iter().map(|line| line.body).collect();
+    assert_eq!(bodies, [None, None, None, Some(record), None]);
+}

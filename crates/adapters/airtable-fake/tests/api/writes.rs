@@ -1,6 +1,7 @@
 //! Creating, changing, replacing, deleting; what fields accept.
 
 use crate::hand::{BASE, Hand, OTHER, TABLE};
+use runledger_airtable_fake::Order;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -22,6 +23,26 @@ async fn one_record_is_answered_bare_and_a_batch_in_the_order_of_the_request() {
         .collect();
     assert_eq!(json!(numbers), json!([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
     assert_eq!(hand.count(), 11);
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_in_another_order_where_that_is_set() {
+    let hand = Hand::new().await;
+    hand.fake.set(|settings| settings.answer_order = Order::Arbitrary);
+    let records: Vec<_> = (0..10).map(|n| json!({ "fields": { "N": n } })).collect();
+    let many = hand.table("POST", "", &json!({ "records": records })).await;
+    let answered = many.body["records"].as_array().unwrap();
+    let numbers: Vec<_> = answered
+        .iter()
+        .map(|one| one["fields"]["N"].as_u64().unwrap())
+        .collect();
+    assert!(!numbers.is_sorted(), "{numbers:?}");
+    // Each is what it says that it is.
+    for record in answered {
+        let id = record["id"].as_str().unwrap();
+        let found = hand.table("GET", &format!("/{id}"), &Value::Null).await;
+        assert_eq!(found.body["fields"]["N"], record["fields"]["N"]);
+    }
 }
 
 #[tokio::test]

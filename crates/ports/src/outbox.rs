@@ -267,6 +267,8 @@ pub struct OutboxCounts {
     pub set_aside: u64,
     /// When the one of those that wait whose time came first was due.
     pub oldest_due: Option<Timestamp>,
+    /// When the one of those that wait whose time comes last is due.
+    pub latest_due: Option<Timestamp>,
 }
 
 /// A row that is about to be deleted elsewhere, as it was.

@@ -167,15 +167,18 @@ fn number_of(connection: &Connection, key: &RunKey) -> Result<i64, StoreError> {
 /// One statement, so that all of it is of one moment. It looks at none that lack nothing.
 pub(crate) fn counts(connection: &Connection) -> Result<OutboxCounts, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT 0, count(*), min(due) FROM outbox_entry INDEXED BY outbox_due WHERE step = 0 AND wanted > shown
-         UNION ALL SELECT step, count(*), NULL FROM outbox_entry INDEXED BY outbox_step WHERE step <> 0 GROUP BY step",
+        "SELECT 0, count(*), min(due), max(due) FROM outbox_entry INDEXED BY outbox_due WHERE step = 0 AND wanted > shown
+         UNION ALL SELECT step, count(*), NULL, NULL FROM outbox_entry INDEXED BY outbox_step WHERE step <> 0 GROUP BY step",
     )?;
     let mut rows = statement.query([])?;
     let mut counts = OutboxCounts::default();
     while let Some(row) = rows.next()? {
         let count = number(row, 1, "count")?;
         match StepKind::of_number(row.get(0)?).ok_or_else(|| unreadable("step"))? {
-            StepKind::Idle => (counts.waiting, counts.oldest_due) = (count, time(row, 2)?),
+            StepKind::Idle => {
+                counts.waiting = count;
+                (counts.oldest_due, counts.latest_due) = (time(row, 2)?, time(row, 3)?);
+            }
             StepKind::Claimed => counts.claimed = count,
             StepKind::Sending => counts.sending = count,
             StepKind::Unknown => counts.unknown = count,

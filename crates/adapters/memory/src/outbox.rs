@@ -34,6 +34,7 @@ impl Outbox {
                 StepKind::Idle if entry.is_waiting() => {
                     counts.waiting += 1;
                     counts.oldest_due = Some(counts.oldest_due.map_or(entry.due, |oldest| oldest.min(entry.due)));
+                    counts.latest_due = counts.latest_due.max(Some(entry.due));
                 }
                 StepKind::Idle => {}
                 StepKind::Claimed => counts.claimed += 1,

@@ -42,8 +42,8 @@ pub(crate) const AT_STEP: &str = concat!(
 );
 /// One statement, so that all of it is of one moment.
 pub(crate) const COUNTS: &str =
-    "SELECT 0::smallint, count(*), min(due) FROM outbox_entry WHERE step = 0 AND wanted > shown
-     UNION ALL SELECT step, count(*), NULL FROM outbox_entry WHERE step <> 0 GROUP BY step";
+    "SELECT 0::smallint, count(*), min(due), max(due) FROM outbox_entry WHERE step = 0 AND wanted > shown
+     UNION ALL SELECT step, count(*), NULL, NULL FROM outbox_entry WHERE step <> 0 GROUP BY step";
 const HEAD: &str = "SELECT target, position, stopped_at, stopped_until, stopped_reason FROM outbox";
 const REMOVED: &str =
     "SELECT run_id, client_id, row_id, at, by_whom, cells FROM removed_row WHERE id > $1 ORDER BY id LIMIT $2";
@@ -175,7 +175,10 @@ pub(crate) async fn counts(readers: &Readers) -> Result<OutboxCounts, StoreError
     for row in readers.query(COUNTS, &[]).await? {
         let (kind, count): (i16, _) = (row.try_get(0)?, number(&row, 1, "count")?);
         match StepKind::of_number(kind.into()).ok_or_else(|| unreadable("step"))? {
-            StepKind::Idle => (counts.waiting, counts.oldest_due) = (count, time(&row, 2)?),
+            StepKind::Idle => {
+                counts.waiting = count;
+                (counts.oldest_due, counts.latest_due) = (time(&row, 2)?, time(&row, 3)?);
+            }
             StepKind::Claimed => counts.claimed = count,
             StepKind::Sending => counts.sending = count,
             StepKind::Unknown => counts.unknown = count,

@@ -124,6 +124,7 @@ pub async fn entries_at_a_step_are_found_and_counted(store: &dyn StoreUnderTest)
         unknown: 2,
         set_aside: 2,
         oldest_due: Some(at(92)),
+        latest_due: Some(at(99)),
     };
     bench.same("the counts", &bench.counts_of_outbox().await?, &expected)?;
     let shown: Vec<(RunKey, Timestamp, RowState)> = names.iter().map(|name| (key(name), at(0), shows(20))).collect();

@@ -249,6 +249,7 @@ flaws! {
     StepsRepeatAtPageEnds breaks entries_at_a_step_are_found_and_counted,
     StepsShowIdle breaks entries_at_a_step_are_found_and_counted,
     CountsForgetWhatIsInDoubt breaks entries_at_a_step_are_found_and_counted,
+    LatestDueIsTheOldest breaks entries_at_a_step_are_found_and_counted,
     OldestDueIsThatOfAnybody breaks entries_at_a_step_are_found_and_counted,
     ForgetsUntilWhenItIsStopped breaks why_nothing_is_sent_is_kept,
     GoesOnAfterAMark breaks why_nothing_is_sent_is_kept,

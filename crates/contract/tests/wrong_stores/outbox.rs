@@ -313,6 +313,10 @@ impl OutboxStore for WrongStore {
         let counts = self.right.outbox_counts().await?;
         Ok(match self.flaw {
             Flaw::CountsForgetWhatIsInDoubt => OutboxCounts { unknown: 0, ..counts },
+            Flaw::LatestDueIsTheOldest => OutboxCounts {
+                latest_due: counts.oldest_due,
+                ..counts
+            },
             Flaw::OldestDueIsThatOfAnybody => OutboxCounts {
                 oldest_due: self.all_entries().await.iter().map(|entry| entry.due).min(),
                 ..counts

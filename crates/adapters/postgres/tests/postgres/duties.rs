@@ -361,8 +361,8 @@ async fn idle_entries_cost_nothing() {
                 &["outbox_step"],
             ),
             (
-                "SELECT 0::smallint, count(*), min(due) FROM outbox_entry WHERE step = 0 AND wanted > shown
-                 UNION ALL SELECT step, count(*), NULL FROM outbox_entry WHERE step <> 0 GROUP BY step",
+                "SELECT 0::smallint, count(*), min(due), max(due) FROM outbox_entry WHERE step = 0 AND wanted > shown
+                 UNION ALL SELECT step, count(*), NULL, NULL FROM outbox_entry WHERE step <> 0 GROUP BY step",
                 &["outbox_due", "outbox_step"],
             ),
         ] {

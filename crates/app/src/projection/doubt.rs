@@ -56,14 +56,15 @@ impl Session<'_> {
     /// Looks up what has been in doubt for long enough; answers how long until there is more.
     async fn resolve_ripe(&self) -> Result<Result<Option<Duration>, NotDone>, FencedError> {
         let in_doubt = self.entries_in(StepKind::Unknown).await?;
+        let now = self.clock.now();
         let ripe_at = |entry: &OutboxEntry| {
             let since = match entry.row.step {
-                Step::Unknown { at, .. } => at.max(self.begun),
+                Step::Unknown { at, .. } if (self.begun..=now).contains(&at) => at,
+                // Another session noted it, by a clock that nobody knows: it is quiet since this one began.
                 _ => self.begun,
             };
             since.saturating_add(self.projection.options.quiet)
         };
-        let now = self.clock.now();
         let (ripe, others): (Vec<_>, Vec<_>) = in_doubt.into_iter().partition(|entry| ripe_at(entry) <= now);
         for kind in [RecordKind::Job, RecordKind::Client] {
             let of_kind: Vec<_> = ripe.iter().filter(|entry| entry.key.kind() == kind).cloned().collect();

@@ -74,10 +74,11 @@ impl<'a> Session<'a> {
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         let counts = projection.store.outbox_counts().await?;
-        // Times that a clock wrote which was ahead are not waited for longer than others.
-        let ahead = counts
-            .oldest_due
-            .map(|due| due.saturating_sub(projection.options.gather_totals));
+        // Times that a clock wrote which was ahead are not waited for longer than others: the one that comes last comes as
+        // soon as if it had been noted now.
+        let options = &projection.options;
+        let longest = options.gather.max(options.gather_totals);
+        let ahead = counts.latest_due.map(|due| due.saturating_sub(longest));
         let now = projection.shared.clock.now();
         let clock = SteadyClock::new(ahead.map_or(now, |ahead| ahead.max(now)));
         let session = Self {

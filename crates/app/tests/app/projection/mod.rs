@@ -2,6 +2,7 @@
 
 mod chance;
 mod reconcile;
+mod session;
 mod table;
 mod world;
 

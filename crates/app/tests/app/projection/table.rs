@@ -72,6 +72,8 @@ struct State {
     listed: Option<Vec<Row>>,
     /// The same, of rows that are looked up by their keys.
     looked_up: Option<Vec<Row>>,
+    /// How much later than they were read it is known what rows hold that are looked up.
+    looked_up_late: Duration,
 }
 
 /// The tables.

@@ -8,9 +8,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use runledger_app::{HeldLease, Ledger, Projection, ProjectionOptions, ProjectionStatus, StartClient, StartJob};
-use runledger_domain::{Command, Completion, CreationContent, Outcome, RunKey, Update};
+use runledger_domain::{
+    Action, Command, Completion, CreationContent, NewActivity, Outcome, RunKey, Subject, Update, Verdict,
+};
 use runledger_memory::MemoryStore;
-use runledger_ports::{Duty, Fence, LeaseStore as _, ListFilter, OutboxStore, PageSize, RunReader as _, Taken};
+use runledger_ports::{
+    ActivityLog as _, Clock as _, Duty, Fence, LeaseStore as _, ListFilter, OutboxStore, PageSize, RunReader as _,
+    Taken,
+};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -20,6 +25,7 @@ use crate::{Stopped, ledger, source};
 pub(super) struct World {
     pub(super) store: Arc<MemoryStore>,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) clock: Arc<Stopped>,
     pub(super) table: Arc<Table>,
     pub(super) options: ProjectionOptions,
     /// What the projection keeps its outbox in.
@@ -34,6 +40,7 @@ impl World {
             ledger: Arc::new(ledger(&store, &clock)),
             outbox: store.clone(),
             store,
+            clock,
             table,
             options: ProjectionOptions::default(),
         }
@@ -146,6 +153,20 @@ impl World {
         let changed = self.ledger.runs.change(&by, key.clone(), None, change);
         // It may have ended.
         drop(changed.await);
+    }
+
+    /// Somebody wants the row of a record to be put right.
+    pub(super) async fn want_repair(&self, key: &RunKey) {
+        let line = NewActivity {
+            at: self.clock.now(),
+            action: Action::RepairRow,
+            source: "operator".into(),
+            subject: Subject::of(key),
+            verdict: Verdict::Unchanged,
+            version: None,
+            detail: "it has no row".into(),
+        };
+        self.store.record(line).await.unwrap();
     }
 
     pub(super) async fn complete(&self, key: &RunKey) {

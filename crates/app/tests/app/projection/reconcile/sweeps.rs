@@ -164,6 +164,26 @@ async fn what_the_projection_is_at_is_no_difference() {
     assert!(found.is_empty(), "the list is older: {found:?}");
 }
 
+/// What was read of a row before the projection wrote it says nothing of the record as it is now.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_written_while_it_is_looked_at_is_no_difference() {
+    let world = World::new(Table::new(true));
+    let keys = world.shown(2).await;
+    // The list is from before the last write, so the row is looked at once more.
+    world.table.freeze_lists();
+    world.note(&keys[0]).await;
+    world.work_for(&world.projection(), seconds(200)).await;
+    world.table.slow_look_ups(seconds(100));
+    let noted = async {
+        tokio::time::sleep(seconds(1)).await;
+        world.note(&keys[0]).await;
+    };
+    let projection = world.projection();
+    let ((found, _), (), ()) = tokio::join!(world.sweep(false), world.work_for(&projection, seconds(90)), noted);
+    assert_eq!(found, Vec::new());
+    assert_eq!(world.differences().await, Vec::<String>::new());
+}
+
 #[tokio::test(start_paused = true)]
 async fn sweeps_are_few_and_end_by_themselves() {
     let world = World::new(Table::new(true));

@@ -9,7 +9,7 @@ use runledger_ports::{
     CellDifference, Cells, ListRowsError, ListedRow, NotDone, RemoveOutcome, RowId, RowsPage, RowsPlace, SurveyTarget,
     TargetFinding,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{Asked, Fault, Row, State, Table, insert};
 
@@ -65,6 +65,11 @@ impl Table {
     pub(in super::super) fn freeze_look_ups(&self) {
         let mut state = self.state();
         state.looked_up = Some(state.rows.clone());
+    }
+
+    /// From now on it takes so long until it is known what rows hold that are looked up.
+    pub(in super::super) fn slow_look_ups(&self, by: Duration) {
+        self.state().looked_up_late = by;
     }
 
     fn row(&self, id: &RowId, change: impl FnOnce(&mut Row)) {
@@ -127,13 +132,17 @@ impl SurveyTarget for Table {
 
     async fn rows_of(&self, _: RecordKind, records: &[Arc<RunRecord>]) -> Result<Vec<ListedRow>, NotDone> {
         self.turn().await;
-        let mut state = self.state();
         let keys: Vec<_> = records.iter().map(|record| record.key().clone()).collect();
-        state.asked.push((Instant::now(), Asked::LookUp(keys.clone())));
-        let begun = first(&state);
-        let rows = state.looked_up.as_ref().unwrap_or(&state.rows).iter();
-        let rows = rows.filter(|row| keys.contains(&row.key));
-        Ok(rows.map(|row| listed(row, begun)).collect())
+        let (rows, late) = {
+            let mut state = self.state();
+            state.asked.push((Instant::now(), Asked::LookUp(keys.clone())));
+            let begun = first(&state);
+            let rows = state.looked_up.as_ref().unwrap_or(&state.rows).iter();
+            let rows = rows.filter(|row| keys.contains(&row.key));
+            (rows.map(|row| listed(row, begun)).collect(), state.looked_up_late)
+        };
+        sleep(late).await;
+        Ok(rows)
     }
 
     fn differences(&self, _: RecordKind, cells: &Cells, row: &Cells) -> Vec<CellDifference> {

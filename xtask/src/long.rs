@@ -15,6 +15,7 @@ const VERIFIED: &[&str] = &[
     "runledger-contract",
     "runledger-memory",
     "runledger-embedded",
+    "runledger-projection-tests",
     "runledger-tests",
 ];
 

@@ -1,0 +1,281 @@
+//! Work, faults of Airtable and of the way there, kills, restarts, clocks that are set and people who change tables, all by
+//! chance: once that ends each record has exactly one row, which shows it field by field; nothing was made again on a guess;
+//! nothing was asked too often (I12, I14, I18).
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner, contextualize_config};
+use runledger_domain::{Outcome, RunKey};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::world::{When, World};
+
+/// How many clients there are at most.
+const CLIENTS: usize = 14;
+/// How many cases are played, and how many in the long verification.
+const CASES: u32 = 100;
+const CASES_LONG: u32 = 3_000;
+/// The name of the fault that locks the base.
+pub(crate) const LOCK_OUT: &str = "lock-out";
+
+/// What happens. Clients are named by a number.
+#[derive(Clone, Debug)]
+enum Event {
+    /// Clients come into being, until there are so many.
+    Start(usize),
+    Note(usize),
+    NoteJob,
+    Complete(usize, bool),
+    CompleteJob,
+    /// Somebody waits for a client's row.
+    Wait(usize),
+    /// Time passes, in tenths of a second.
+    Pass(u64),
+    Fault(Fault),
+    /// Lists are so many seconds behind.
+    Lag(u64),
+    /// The rows of one client are refused from now on; nobody's any more.
+    Unfit(Option<usize>),
+    /// A person deletes a client's row or writes into it, while there is something left to show.
+    ByHand(usize, bool),
+    Retry,
+    Resume,
+    /// The clock of the servers is set, by hours.
+    Clock(i64),
+    /// The server is killed, or told to end, and another one begins.
+    Kill(When),
+    Restart,
+}
+
+/// What goes wrong with one request.
+#[derive(Clone, Debug)]
+struct Fault {
+    what: What,
+    writes_only: bool,
+    /// How many requests go well before.
+    skip: u64,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    SlowBefore(u64),
+    SlowAfter(u64),
+    LockOut,
+    Status(u16, bool),
+    CutConnection(bool),
+    CutBody,
+    Stall,
+    Silence(bool),
+    /// The effect comes so many tenths of a second after the connection was cut.
+    Late(u64),
+    /// The effect comes so late, and until then nothing.
+    LateInSilence(u64),
+    QuotaSpent,
+    Refused(u16),
+}
+
+impl Fault {
+    fn spec(&self) -> Value {
+        let ms = |tenths: u64| tenths * 100;
+        let refuse = |status: u16| json!({ "status": status });
+        let mut spec = match self.what {
+            What::SlowBefore(tenths) => json!({ "delay_before_ms": ms(tenths) }),
+            What::SlowAfter(tenths) => json!({ "delay_after_ms": ms(tenths) }),
+            What::LockOut => json!({ "name": LOCK_OUT, "refuse": { "status": 429, "shape": "errors" }, "lock": true }),
+            What::Status(status, after_effect) => json!({ "refuse": refuse(status), "after_effect": after_effect }),
+            What::CutConnection(after_effect) => json!({ "cut": "connection", "after_effect": after_effect }),
+            What::CutBody => json!({ "cut": "body" }),
+            What::Stall => json!({ "cut": "stall" }),
+            What::Silence(after_effect) => json!({ "cut": "silence", "after_effect": after_effect }),
+            What::Late(tenths) => json!({ "cut": "connection", "late_effect_ms": ms(tenths) }),
+            What::LateInSilence(tenths) => json!({ "cut": "silence", "late_effect_ms": ms(tenths) }),
+            What::QuotaSpent => {
+                json!({ "refuse": { "status": 429, "type": "PUBLIC_API_BILLING_LIMIT_EXCEEDED", "shape": "errors" } })
+            }
+            What::Refused(status) => json!({ "refuse": refuse(status) }),
+        };
+        spec["times"] = json!(1);
+        spec["skip"] = json!(self.skip);
+        if self.writes_only {
+            spec["match"] = json!({ "writes": true });
+        }
+        spec
+    }
+}
+
+fn what() -> impl Strategy<Value = What> {
+    // An effect comes within the quiet period, also where lists do not know of it yet.
+    let late = 1..550_u64;
+    prop_oneof![
+        2 => (1..300_u64).prop_map(What::SlowBefore),
+        1 => (1..300_u64).prop_map(What::SlowAfter),
+        2 => Just(What::LockOut),
+        2 => (prop::sample::select(vec![500_u16, 502, 503, 504]), any::<bool>()).prop_map(|(status, after)| What::Status(status, after)),
+        2 => any::<bool>().prop_map(What::CutConnection),
+        2 => Just(What::CutBody),
+        1 => Just(What::Stall),
+        1 => any::<bool>().prop_map(What::Silence),
+        2 => late.clone().prop_map(What::Late),
+        1 => late.prop_map(What::LateInSilence),
+        1 => Just(What::QuotaSpent),
+        1 => prop::sample::select(vec![401_u16, 403, 404, 413, 422]).prop_map(What::Refused),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    (what(), prop::bool::weighted(0.8), 0..3_u64).prop_map(|(what, writes_only, skip)| Fault {
+        what,
+        writes_only,
+        skip,
+    })
+}
+
+fn when() -> impl Strategy<Value = When> {
+    prop_oneof![
+        1 => Just(When::AtOnce),
+        2 => (1..100_i64).prop_map(When::AfterLooks),
+        2 => Just(When::UnderWay),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let client = 0..CLIENTS;
+    prop_oneof![
+        2 => (1..=CLIENTS).prop_map(Event::Start),
+        6 => client.clone().prop_map(Event::Note),
+        1 => Just(Event::NoteJob),
+        2 => (client.clone(), any::<bool>()).prop_map(|(client, is_well)| Event::Complete(client, is_well)),
+        1 => Just(Event::CompleteJob),
+        1 => client.clone().prop_map(Event::Wait),
+        4 => (1..100_u64).prop_map(Event::Pass),
+        4 => (100..900_u64).prop_map(Event::Pass),
+        9 => fault().prop_map(Event::Fault),
+        1 => (0..4_u64).prop_map(Event::Lag),
+        1 => prop::option::of(client.clone()).prop_map(Event::Unfit),
+        2 => (client, any::<bool>()).prop_map(|(client, deletes)| Event::ByHand(client, deletes)),
+        1 => Just(Event::Retry),
+        2 => Just(Event::Resume),
+        1 => (-30..30_i64).prop_map(Event::Clock),
+        3 => when().prop_map(Event::Kill),
+        1 => Just(Event::Restart),
+    ]
+}
+
+async fn play(is_atomic: bool, first_clients: usize, events: &[Event]) -> Result<(), TestCaseError> {
+    let mut world = World::new().await;
+    world.wire.fake.set(|settings| settings.batch_atomic = is_atomic);
+    let job = world.start_job().await;
+    let mut clients = world.start_clients(&job, 0..first_clients).await;
+    let mut unfit: Option<Value> = None;
+    for event in events {
+        happen(&mut world, &job, &mut clients, &mut unfit, event).await;
+    }
+    // A row that was deleted or edited is missed when there is something to show.
+    for key in clients.iter().chain([&job]) {
+        world.note(key).await;
+    }
+    let status = world.come_to_rest().await;
+    prop_assert_eq!(world.wrongly_asked(), Vec::<String>::new());
+    prop_assert_eq!(world.differences().await, Vec::<String>::new(), "{:?}", status);
+    let counts = status.counts;
+    prop_assert_eq!(
+        (counts.waiting, counts.sending, counts.unknown, counts.set_aside),
+        (0, 0, 0, 0)
+    );
+    Ok(())
+}
+
+async fn happen(world: &mut World, job: &RunKey, clients: &mut Vec<RunKey>, unfit: &mut Option<Value>, event: &Event) {
+    let client = |number: &usize| clients.get(*number % clients.len().max(1)).cloned();
+    match event {
+        Event::Start(count) if clients.len() < *count => {
+            let started = world.start_clients(job, clients.len()..*count).await;
+            clients.extend(started);
+        }
+        Event::Start(_) => {}
+        Event::Note(number) => {
+            if let Some(key) = client(number) {
+                world.note(&key).await;
+            }
+        }
+        Event::NoteJob => world.note(job).await,
+        Event::Complete(number, is_well) => {
+            if let Some(key) = client(number) {
+                let outcome = if *is_well { Outcome::Succeeded } else { Outcome::Failed };
+                world.complete(&key, outcome).await;
+            }
+        }
+        Event::CompleteJob => world.complete(job, Outcome::Succeeded).await,
+        Event::Wait(number) => {
+            if let Some(key) = client(number) {
+                world.wait_for(&key);
+            }
+        }
+        Event::Pass(tenths) => sleep(Duration::from_millis(tenths * 100)).await,
+        Event::Fault(fault) => drop(world.add_fault(&fault.spec())),
+        Event::Lag(seconds) => world.set_lag(*seconds),
+        Event::Unfit(number) => {
+            if let Some(id) = unfit.take() {
+                world.end_fault(&id);
+            }
+            if let Some(key) = number.and_then(|number| client(&number)) {
+                let spec = json!({
+                    "match": { "writes": true, "containing": format!("\"{key}\"") },
+                    "refuse": { "status": 422, "type": "INVALID_VALUE_FOR_COLUMN" },
+                });
+                *unfit = Some(world.add_fault(&spec));
+            }
+        }
+        Event::ByHand(number, deletes) => {
+            // That the row of a record which changes no more is gone, a comparison finds.
+            if let Some(key) = client(number)
+                && world.is_open(&key).await
+            {
+                world.change_by_hand(&key, *deletes);
+            }
+        }
+        Event::Retry => world.retry().await,
+        Event::Resume => world.resume().await,
+        Event::Clock(hours) => world.set_clock(*hours),
+        Event::Kill(when) => world.kill(*when).await,
+        Event::Restart => world.restart().await,
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "xtask tells the tests by it how long to search"
+)]
+fn cases() -> u32 {
+    match std::env::var_os("RUNLEDGER_VERIFY") {
+        Some(how) if how == "long" => CASES_LONG,
+        _ => CASES,
+    }
+}
+
+#[test]
+fn whatever_happens_on_the_way_to_airtable_each_record_comes_to_have_one_row_that_shows_it() {
+    // More cases where PROPTEST_CASES says so.
+    let config = contextualize_config(Config {
+        cases: cases(),
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let events = (any::<bool>(), 0..=CLIENTS, prop::collection::vec(event(), 1..60));
+    let played = TestRunner::new(config).run(&events, |(is_atomic, first_clients, events)| {
+        runtime().block_on(play(is_atomic, first_clients, &events))
+    });
+    if let Err(error) = played {
+        panic!("{error}");
+    }
+}

@@ -1,0 +1,1 @@
+//! Nothing: the tests are in `main.rs` and beside it. This file is here since a package needs more than tests.

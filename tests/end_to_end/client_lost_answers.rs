@@ -111,3 +111,39 @@ async fn a_deadline_that_ends_in_doubt_says_unknown_and_the_intent_settles_it() 
     assert_eq!(place.records().len(), 1);
     place.verify();
 }
+
+/// The answer is lost, and the next try comes to a ledger that lacks the record: a back-up, or simply another one. What it
+/// says is no word about the first try (I10).
+#[tokio::test]
+async fn where_there_is_no_such_record_a_change_without_an_answer_stays_unknown() {
+    let (place, elsewhere) = (Place::new(), Place::new());
+    let (server, other) = (place.serve(), elsewhere.serve());
+    let knowing = connect(&format!("http://{}", server.address));
+    knowing.create_job(run().into()).await.unwrap();
+    for ends in [false, true] {
+        let proxy = CuttingProxy::before(&server.address);
+        let client = connect(&proxy.url);
+        proxy.lose_and_lead_to(&other.address);
+        let asked = if ends {
+            client.complete(&key(""), &succeeded()).await
+        } else {
+            client.report(&key(""), add("leads", "47")).await
+        };
+        let Err(Error::Unknown(unknown)) = asked else {
+            panic!("{asked:?}");
+        };
+        assert_eq!((unknown.problem.code.as_str(), unknown.unanswered), ("not_found", 1));
+        assert!(
+            unknown.to_string().contains("It is not known whether it took effect"),
+            "{unknown}"
+        );
+        // Asked anew, of which nothing is in doubt, that is the answer; and the ledger that has it knows better.
+        let anew = client.repeat(&unknown.intent).await;
+        assert!(matches!(anew, Err(Error::NotFound(_))), "{anew:?}");
+        let settled = knowing.repeat(&unknown.intent).await.unwrap();
+        assert!(settled.replayed, "{settled:?}");
+    }
+    assert_eq!(knowing.get(&key("")).await.unwrap().version, 3);
+    assert_eq!(elsewhere.records().len(), 0);
+    place.verify();
+}

@@ -63,7 +63,8 @@ async fn work_through(client: Client, name: &'static str) {
                     work.note("ten more".parse().unwrap()).await?;
                     // A name with a slip of the pen is refused, server or no server; it creates nothing.
                     let slip = client.report(&key("Guy-Wilsn"), add("leads", "1")).await;
-                    assert!(matches!(slip, Err(Error::NotFound(_))), "{slip:?}");
+                    let error = slip.unwrap_err();
+                    assert_eq!(error.code(), Some("not_found"), "{error:?}");
                 }
             }
             let stage = "lead_scoring".parse().unwrap();

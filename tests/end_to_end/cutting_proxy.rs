@@ -2,8 +2,8 @@
 
 use std::io::{self, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::message::Message;
@@ -15,7 +15,10 @@ pub(crate) struct CuttingProxy {
 }
 
 struct State {
-    server: String,
+    /// Where connections lead.
+    server: Mutex<String>,
+    /// Where they lead once an answer was lost.
+    server_after: Mutex<Option<String>>,
     /// How many answers are still to be lost.
     to_lose: AtomicU64,
     /// How many requests went through.
@@ -27,7 +30,8 @@ impl CuttingProxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = Arc::new(State {
-            server: server.to_owned(),
+            server: Mutex::new(server.to_owned()),
+            server_after: Mutex::default(),
             to_lose: AtomicU64::new(0),
             requests: AtomicU64::new(0),
         });
@@ -47,6 +51,12 @@ impl CuttingProxy {
         self.state.to_lose.store(answers, Ordering::SeqCst);
     }
 
+    /// Loses the next answer, and leads to another server from then on.
+    pub(crate) fn lose_and_lead_to(&self, server: &str) {
+        *self.state.server_after.lock().unwrap() = Some(server.to_owned());
+        self.lose(1);
+    }
+
     /// How many requests went through.
     pub(crate) fn requests(&self) -> u64 {
         self.state.requests.load(Ordering::SeqCst)
@@ -55,7 +65,8 @@ impl CuttingProxy {
 
 fn pass_on(caller: TcpStream, state: &State) -> io::Result<()> {
     let mut caller = BufReader::new(caller);
-    let mut server = BufReader::new(TcpStream::connect(&state.server)?);
+    let address = state.server.lock().unwrap().clone();
+    let mut server = BufReader::new(TcpStream::connect(address)?);
     loop {
         let Some(request) = Message::read(&mut caller)? else {
             return Ok(());
@@ -69,6 +80,9 @@ fn pass_on(caller: TcpStream, state: &State) -> io::Result<()> {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose)
             .is_ok()
         {
+            if let Some(after) = state.server_after.lock().unwrap().take() {
+                *state.server.lock().unwrap() = after;
+            }
             return Ok(());
         }
         pass(&answer, caller.get_mut())?;

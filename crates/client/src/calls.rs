@@ -24,6 +24,20 @@ const NOTHING_DONE: [&str; 6] = [
     "client_rate_limited",
 ];
 
+/// The refusals about a record whose reason never passes (docs/problems.md): whoever asks for the same later is refused as
+/// well.
+const LASTING: [&str; 9] = [
+    "already_ended",
+    "conflict",
+    "job_ended",
+    "notes_full",
+    "stage_ended",
+    "too_many_metrics",
+    "too_many_stages",
+    "too_many_updates",
+    "version_mismatch",
+];
+
 /// A request, complete before it is tried first.
 pub(crate) struct Call<'a> {
     pub(crate) request: Request<Bytes>,
@@ -115,9 +129,11 @@ impl Call<'_> {
     }
 }
 
-/// Whether a refusal also says that no try before it took effect. The ledger looks for the repetition first, and refuses
-/// only what is none; so a refusal about the record does, if a repetition can be told at all. One about the caller, such
-/// as a token that was revoked in between, says nothing of the past.
+/// Whether a refusal also says that no try before it has an effect. The ledger looks for the repetition first, and refuses
+/// only what is none; so a refusal about the record does, if a repetition can be told at all, and if its reason lasts: a
+/// try that is still on its way may come when there is such a record, or when the stages have ended. That there is no
+/// record says even less where one was seen: then another ledger answers, or an older copy of it. And a refusal about the
+/// caller, such as a token that was revoked in between, says nothing of the past.
 fn settles(intent: &Intent, problem: &Problem) -> bool {
     let is_known_again = intent.idempotency_key.is_some()
         || !matches!(
@@ -125,9 +141,22 @@ fn settles(intent: &Intent, problem: &Problem) -> bool {
             Operation::Change | Operation::StartStage | Operation::Heartbeat
         );
     match problem.status {
-        Some(404) => problem.code == "not_found",
-        Some(409 | 412) => is_known_again,
+        Some(409 | 412) => is_known_again && LASTING.contains(&problem.code.as_str()),
         Some(422) => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusals_that_last_are_those_that_the_ledger_names() {
+        let page = include_str!("../../../docs/problems.md");
+        let (_, section) = page.split_once("## Refusals that last\n\n").unwrap();
+        let (_, list) = section.split_once("\n\n").unwrap();
+        let (list, _) = list.split_once("\n\n").unwrap();
+        assert_eq!(list, LASTING.map(|code| format!("`{code}`")).join(", "));
     }
 }

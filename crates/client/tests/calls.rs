@@ -202,7 +202,13 @@ async fn what_may_have_taken_effect_is_unknown_at_the_deadline_and_nothing_else_
         (&[Step::Cut, Step::Problem(401, "token_ended", None)], true),
         // The ledger looks for the repetition before it refuses: the first try did nothing.
         (&[Step::Cut, Step::Problem(409, "already_ended", None)], false),
-        (&[Step::Cut, Step::Problem(404, "not_found", None)], false),
+        (&[Step::Cut, Step::Problem(412, "version_mismatch", None)], false),
+        (&[Step::Cut, Step::Problem(422, "update_id_reused", None)], false),
+        // What stands against it may pass, and the first try be on its way until then. That there is no such record
+        // settles nothing either, where one was seen.
+        (&[Step::Cut, Step::Problem(404, "not_found", None)], true),
+        (&[Step::Cut, Step::Problem(409, "metric_overflow", None)], true),
+        (&[Step::Cut, Step::Problem(409, "newer_than_this_client", None)], true),
     ] {
         let (ended, heads) = add(script).await;
         let error = ended.unwrap_err();

@@ -242,6 +242,21 @@ static NEVER_ANSWERED: [(&Kind, &str); 4] = [
     ),
 ];
 
+/// The refusals about a record whose reason never passes: an end, a key and a version that is gone by stay as they are,
+/// and what is full is never emptied. So they say of an earlier try as well that it will have no effect, even of
+/// one that is still on its way.
+static LASTING: [&Kind; 9] = [
+    &ALREADY_ENDED,
+    &CONFLICT,
+    &JOB_ENDED,
+    &NOTES_FULL,
+    &STAGE_ENDED,
+    &TOO_MANY_METRICS,
+    &TOO_MANY_STAGES,
+    &TOO_MANY_UPDATES,
+    &VERSION_MISMATCH,
+];
+
 /// The kind with this code; [`REFUSED`] for a refusal that is newer than the table (a test keeps that from happening).
 pub(crate) fn of(code: &str) -> &'static Kind {
     KINDS.iter().find(|kind| kind.code == code).copied().unwrap_or(&REFUSED)
@@ -267,6 +282,13 @@ pub fn problems() -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(page, "| `{code}` | {} | {title} | {advice} |", status.as_u16());
     }
+    page.push_str(
+        "\n## Refusals that last\n\n\
+         Their reason never passes, so a repetition that is refused with one of them says of the tries before it that they have\n\
+         no effect either, now or later ([retries](retries.md#when-a-repetition-is-refused)). All of 422 last as well.\n\n",
+    );
+    let lasting: Vec<_> = LASTING.iter().map(|kind| format!("`{}`", kind.code)).collect();
+    let _ = writeln!(page, "{}", lasting.join(", "));
     page.push_str(
         "\n## Codes that no request meets\n\n\
          They are words of the activity log, or of the rules behind the API. A test meets all the others.\n\n\

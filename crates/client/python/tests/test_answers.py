@@ -28,6 +28,7 @@ from runledger import (
     Unavailable,
     UnexpectedAnswer,
 )
+from runledger._errors import LASTING
 
 RECORD: Dict[str, object] = {
     "run_id": "r1",
@@ -195,10 +196,14 @@ def test_doubt_stays_when_later_tries_certainly_did_nothing(time: Time) -> None:
     ("status", "code", "settled"),
     [
         # About the record: the ledger looks for the repetition first, so this is none.
-        (404, "not_found", runledger.NotFound),
         (409, "already_ended", runledger.Refused),
         (412, "version_mismatch", runledger.VersionMismatch),
         (422, "note_too_long", runledger.NotUnderstood),
+        # What stands against it may pass, and the first try be on its way until then. That there is no such record settles
+        # nothing either, where one was seen.
+        (404, "not_found", None),
+        (409, "open_stages", None),
+        (409, "newer_than_this_client", None),
         # About the caller, or by somebody else: the first try may have taken effect before.
         (401, "unauthorised", None),
         (403, "source_not_allowed", None),
@@ -206,7 +211,7 @@ def test_doubt_stays_when_later_tries_certainly_did_nothing(time: Time) -> None:
         (400, "body_invalid", None),
     ],
 )
-def test_only_a_refusal_about_the_record_settles_a_try_that_got_no_answer(
+def test_only_a_refusal_that_lasts_settles_a_try_that_got_no_answer(
     time: Time, status: int, code: str, settled: Optional[Type[LedgerError]]
 ) -> None:
     calls: List[Callable[[Ledger], object]] = [
@@ -220,6 +225,12 @@ def test_only_a_refusal_about_the_record_settles_a_try_that_got_no_answer(
             call(ledger)
         assert type(error.value) is (settled or InDoubt)
         assert error.value.unanswered == 1
+
+
+def test_the_refusals_that_last_are_those_that_the_ledger_names() -> None:
+    page = (Path(__file__).resolve().parents[4] / "docs" / "problems.md").read_text()
+    listed = page.partition("## Refusals that last\n\n")[2].split("\n\n")[1]
+    assert [code.strip("`") for code in listed.split(", ")] == sorted(LASTING)
 
 
 def test_a_refusal_settles_nothing_when_a_repetition_cannot_be_told(time: Time) -> None:

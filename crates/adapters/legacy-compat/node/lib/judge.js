@@ -8,8 +8,16 @@ const AGAIN = new Set([408, 429, 500, 502, 503, 504]);
 const NOTHING_DONE = new Set([
   'busy', 'stopped', 'store_failed', 'body_too_slow', 'body_unreadable', 'rate_limited', 'client_rate_limited',
 ]);
-/** The statuses of refusals that are about the record: an earlier try without an answer then had no effect either. */
-const SETTLING = new Set([404, 409, 412, 422]);
+/**
+ * The refusals about a record whose reason never passes (docs/problems.md), besides those of 422. The ledger looks for the
+ * repetition first, so they also say that an earlier try without an answer has no effect, now or later. Any other may pass
+ * while that try is still on its way; and that there is no record says nothing at all where one was seen: then another
+ * ledger answers, or an older copy of it.
+ */
+const LASTING = new Set([
+  'already_ended', 'conflict', 'job_ended', 'notes_full', 'stage_ended', 'too_many_metrics', 'too_many_stages',
+  'too_many_updates', 'version_mismatch',
+]);
 
 /**
  * One of `{done: true, value}`, `{refused: problem, settles}` and `{again: problem, mayHaveEffect, afterMs}`.
@@ -39,7 +47,7 @@ function judge(outcome, fits) {
     };
   }
   if (problem) {
-    return { refused: problem, settles: SETTLING.has(status) };
+    return { refused: problem, settles: status === 422 || LASTING.has(problem.code) };
   }
   // Another 2xx may come from something that took the request; a page or a redirect is none of the ledger's.
   const isSuccess = status >= 200 && status < 300;
@@ -80,4 +88,4 @@ function retryAfter(headers) {
   return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0;
 }
 
-module.exports = { judge };
+module.exports = { judge, LASTING };

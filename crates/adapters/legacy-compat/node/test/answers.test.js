@@ -2,9 +2,12 @@
 // Whatever answers: a call ends in its time with an error that says what came, and no rejection is nobody's.
 
 const assert = require('node:assert/strict');
+const { readFileSync } = require('node:fs');
 const http = require('node:http');
 const net = require('node:net');
+const { join } = require('node:path');
 const { test } = require('node:test');
+const { LASTING } = require('../lib/judge');
 const { fresh } = require('./support/real-server');
 
 /** Something that answers like this, where a ledger should be. */
@@ -131,4 +134,49 @@ test('a refusal is not asked again, and who asks is told apart from what is ther
   } finally {
     await other.close();
   }
+});
+
+const AFTER_SILENCE = [
+  // The reason lasts: whatever of the first try may still be on its way is refused as well.
+  { status: 409, code: 'already_ended', inDoubt: false },
+  { status: 409, code: 'conflict', inDoubt: false },
+  { status: 422, code: 'value_invalid', inDoubt: false },
+  // It may pass; and where a record was seen, its absence is the word of another ledger.
+  { status: 404, code: 'not_found', inDoubt: true },
+  { status: 409, code: 'open_stages', inDoubt: true },
+  { status: 409, code: 'newer_than_this_module', inDoubt: true },
+  // About the caller.
+  { status: 401, code: 'token_ended', inDoubt: true },
+];
+
+for (const { status, code, inDoubt } of AFTER_SILENCE) {
+  test(`after a try without an answer, ${status} ${code} is ${inDoubt ? 'doubt' : 'an answer'}`, async () => {
+    let asked = 0;
+    const other = await answering((request, response) => {
+      asked += 1;
+      if (asked === 1) {
+        request.socket.destroy();
+        return;
+      }
+      send(status, 'application/problem+json', JSON.stringify({ code, detail: 'it is so' }))(request, response);
+    });
+    try {
+      const legacy = fresh(other.url);
+      const called = legacy.updateRunRecord('250925-231841', 'acme', { Status: 'Running' }, { source: 'post_scoring' });
+      const error = await called.then(assert.fail, (error) => error);
+      assert.deepEqual(
+        { code: error.code, status: error.status, inDoubt: error.inDoubt, unanswered: error.unanswered },
+        { code, status, inDoubt, unanswered: 1 },
+      );
+      assert.equal(asked, 2);
+    } finally {
+      await other.close();
+    }
+  });
+}
+
+test('the refusals that last are those that the ledger names', () => {
+  const page = readFileSync(join(__dirname, '../../../../../docs/problems.md'), 'utf8');
+  const [, listed] = page.split('## Refusals that last\n\n')[1].split('\n\n');
+  assert.equal([...LASTING].map((code) => `\`${code}\``).join(', '), listed);
 });

@@ -140,6 +140,22 @@ NOTHING_DONE = frozenset(
 )
 """The codes that say for certain that a request which may be repeated had no effect."""
 
+LASTING = frozenset(
+    {
+        "already_ended",
+        "conflict",
+        "job_ended",
+        "notes_full",
+        "stage_ended",
+        "too_many_metrics",
+        "too_many_stages",
+        "too_many_updates",
+        "version_mismatch",
+    }
+)
+"""The refusals about a record whose reason never passes (docs/problems.md): whoever asks for the same later is refused as
+well."""
+
 
 def class_of(problem: Problem) -> Type[LedgerError]:
     """The class for an answer that a repetition would not change. Doubt is not decided here."""

@@ -11,7 +11,7 @@ from typing import Callable, Mapping, NoReturn, Optional, TypeVar
 
 import httpx
 
-from ._errors import NOTHING_DONE, InDoubt, LedgerError, Problem, Unavailable, UnexpectedAnswer, class_of
+from ._errors import LASTING, NOTHING_DONE, InDoubt, LedgerError, Problem, Unavailable, UnexpectedAnswer, class_of
 from ._fields import Fields, read_json
 from ._reading import read_record
 from ._retry import Retry, Tries
@@ -222,14 +222,14 @@ def _failure(call: Call, problem: Problem, unanswered: int) -> LedgerError:
 
 
 def _settles(call: Call, problem: Problem) -> bool:
-    """Whether a refusal also says that no try before it took effect. The ledger looks for the repetition first, and refuses
-    only what is none; so a refusal about the record does, if a repetition can be told at all. One about the caller, such
-    as a token that was revoked in between, says nothing of the past."""
+    """Whether a refusal also says that no try before it has an effect. The ledger looks for the repetition first, and refuses
+    only what is none; so a refusal about the record does, if a repetition can be told at all, and if its reason lasts: a
+    try that is still on its way may come when there is such a record, or when the stages have ended. That there is no
+    record says even less where one was seen: then another ledger answers, or an older copy of it. And a refusal about
+    the caller, such as a token that was revoked in between, says nothing of the past."""
     is_known_again = call.idempotency_key is not None or call.operation not in _NOT_KNOWN_AGAIN
-    if problem.status == 404:
-        return problem.code == "not_found"
     if problem.status in (409, 412):
-        return is_known_again
+        return is_known_again and problem.code in LASTING
     return problem.status == 422
 
 

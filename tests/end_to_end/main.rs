@@ -28,6 +28,7 @@ mod import;
 mod kill;
 mod message;
 mod moving;
+mod moving_rows;
 mod output;
 mod postgres;
 mod postgres_as_file;

@@ -135,6 +135,7 @@ macro_rules! each_rule_of_the_contract {
             a_part_that_does_not_follow_is_not_taken_over in moving ["I6", "I11"];
             a_part_leaves_no_record_behind_its_lines in moving ["I5", "I11"];
             a_record_that_is_ahead_stays_so in moving ["I5"];
+            what_is_taken_over_ends_the_outbox in moving ["I14"];
             a_snapshot_is_of_one_moment in moving ["I8"];
             a_crash_takes_back_nothing_that_was_taken_over in moving ["I2", "I4"];
             a_stopped_store_never_says_not_there in restarts ["I10"];

@@ -64,6 +64,9 @@ pub enum RestoreError {
 /// - A record that is held in a later version than the one given MUST stay; the position of a delivery MUST NOT go back.
 /// - When a record that the segment [knows](Segment::known) is not held in that version or a later one, the call MUST be
 ///   [`RestoreError::Behind`] (I5).
+/// - Once lines were taken over, the [outbox](crate::OutboxStore::outbox) MUST be one that was not begun, and whoever wrote it
+///   until then MUST write it no more: where those lines come from, rows may have been made elsewhere that this store knows
+///   nothing of (I14). A part without lines leaves it alone.
 #[async_trait]
 pub trait LedgerRestorer: Send + Sync {
     /// Where the log ends.

@@ -238,6 +238,9 @@ impl Ledger {
         for line in segment.lines() {
             self.log(line.line.clone());
         }
+        if !segment.lines().is_empty() {
+            self.outbox.end();
+        }
         for token in part.tokens {
             self.tokens.insert(token.id().clone(), token);
         }

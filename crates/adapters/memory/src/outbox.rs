@@ -27,6 +27,12 @@ impl Outbox {
         })
     }
 
+    /// Forgets what is known of rows elsewhere, but for those that were removed.
+    pub(crate) fn end(&mut self) {
+        self.head = None;
+        self.entries.clear();
+    }
+
     fn counts(&self) -> OutboxCounts {
         let mut counts = OutboxCounts::default();
         for entry in self.entries.values() {

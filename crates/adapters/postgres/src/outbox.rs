@@ -44,7 +44,8 @@ pub(crate) const AT_STEP: &str = concat!(
 pub(crate) const COUNTS: &str =
     "SELECT 0::smallint, count(*), min(due), max(due) FROM outbox_entry WHERE step = 0 AND wanted > shown
      UNION ALL SELECT step, count(*), NULL, NULL FROM outbox_entry WHERE step <> 0 GROUP BY step";
-const HEAD: &str = "SELECT target, position, stopped_at, stopped_until, stopped_reason FROM outbox";
+/// One that was ended has no target (see [`restore`](crate::restore)).
+const HEAD: &str = "SELECT target, position, stopped_at, stopped_until, stopped_reason FROM outbox WHERE target <> ''";
 const REMOVED: &str =
     "SELECT run_id, client_id, row_id, at, by_whom, cells FROM removed_row WHERE id > $1 ORDER BY id LIMIT $2";
 

@@ -21,6 +21,15 @@ use crate::schema;
 
 /// The shortest time that a part is given: it may be large, and nobody waits for it.
 const STEP_MIN: Duration = Duration::from_mins(1);
+/// Ends the duty of whoever writes the outbox, and then that itself: in the order in which all others come to these rows.
+/// The roles of servers may do this; to delete its row they may not.
+const END_OUTBOX: &str = "DO $$ BEGIN
+      IF EXISTS (SELECT FROM outbox WHERE target <> '') THEN
+        UPDATE lease SET until = NULL WHERE duty = 'project';
+        TRUNCATE outbox_entry;
+        UPDATE outbox SET target = '';
+      END IF;
+    END $$";
 /// The one group of a part: it is written as a whole.
 const GROUP: i32 = 0;
 
@@ -155,6 +164,9 @@ impl Open {
                 let what = format!("line {} would not be what it was", head.seq);
                 return Err(Failed::Lost(StoreError::Inconsistent(what)));
             }
+        }
+        if !part.segment.lines().is_empty() {
+            client.batch_execute(END_OUTBOX).await?;
         }
         match client.batch_execute("COMMIT").await {
             Ok(()) if !self.connection.was_warned() => Ok(()),

@@ -130,7 +130,7 @@ impl Session<'_> {
                 Ready::Claim(claim) => batch = batch.with(claim),
             }
         }
-        if self.projection.options.rows_may_exist
+        if self.looks_first
             && let Batch::Make(claims) = batch
         {
             match self.look_first(kind, claims, &mut kept).await? {

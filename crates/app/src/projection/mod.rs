@@ -6,6 +6,7 @@
 //! ends in between leaves a doubt and never a second blind attempt ([`doubt`]).
 
 mod batch;
+pub(crate) mod begun;
 mod doubt;
 mod follow;
 mod groups;
@@ -50,7 +51,8 @@ pub struct ProjectionOptions {
     pub quiet: Duration,
     /// Whether all records are shown when a place is shown for the first time; otherwise those that change from then on.
     pub from_beginning: bool,
-    /// Whether a place may have rows before the first one is made. Then each row is looked for before it is made.
+    /// Whether a place may have rows before the first one is made. Then each row is looked for before it is made, for as long
+    /// as that place is shown.
     pub rows_may_exist: bool,
     /// How many requests may be under way at once, for kinds that share their limits.
     pub requests_max: usize,

@@ -10,8 +10,8 @@ use runledger_ports::{
 use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep};
 
-use super::Projection;
 use super::step::NextStep as _;
+use super::{Projection, begun};
 
 /// How long to wait before a place that could not be looked at is looked at again.
 const FAILED_PAUSE: Duration = Duration::from_secs(30);
@@ -60,6 +60,8 @@ pub(super) struct Session<'a> {
     pub(super) marked: watch::Sender<u64>,
     /// Grows when rows came into doubt.
     pub(super) doubted: watch::Sender<u64>,
+    /// Whether rows may be there that nobody noted: each is looked for before it is made.
+    pub(super) looks_first: bool,
 }
 
 impl<'a> Session<'a> {
@@ -69,8 +71,8 @@ impl<'a> Session<'a> {
         fence: &'a Fence,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), FencedError> {
-        let head = tokio::select! {
-            head = begin(projection, fence) => head?,
+        let (head, looks_first) = tokio::select! {
+            begun = begin(projection, fence) => begun?,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         let counts = projection.store.outbox_counts().await?;
@@ -91,6 +93,7 @@ impl<'a> Session<'a> {
             rows: Mutex::default(),
             marked: watch::Sender::new(0),
             doubted: watch::Sender::new(0),
+            looks_first,
         };
         session.recover().await?;
         session.work().await
@@ -220,27 +223,38 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Looks at the place until it can be shown something, and begins the outbox for it unless that was done.
-async fn begin(projection: &Projection, fence: &Fence) -> Result<OutboxHead, FencedError> {
-    let Projection { target, store, .. } = projection;
+/// Looks at the place until it can be shown something, and begins the outbox for it unless that was done. Answers also
+/// whether rows are looked for before they are made.
+async fn begin(projection: &Projection, fence: &Fence) -> Result<(OutboxHead, bool), FencedError> {
+    let Projection {
+        target, store, options, ..
+    } = projection;
     loop {
         let (why, pause) = match target.prepare().await {
             Ok(prepared) => {
                 for note in &prepared.notes {
                     tracing::warn!(note, "{note}");
                 }
-                let known = store.outbox().await?.filter(|head| head.target == prepared.target);
-                if let Some(mut head) = known {
+                let known = store.outbox().await?.and_then(|head| {
+                    let looks_first = begun::looks_first(&head, &prepared.target)?;
+                    Some((head, looks_first || options.rows_may_exist))
+                });
+                if let Some((mut head, looks_first)) = known {
                     projection.set_trouble(None);
                     // What somebody had to do may have been done since; what is to wait for its time still is.
                     if head.stopped.as_ref().is_some_and(|stop| stop.until.is_none()) {
                         store.stop_outbox(fence, None).await?;
                         head.stopped = None;
                     }
-                    return Ok(head);
+                    return Ok((head, looks_first));
                 }
                 match rows_that_are_there(projection).await {
                     Ok(None) => {
+                        if options.rows_may_exist {
+                            // Where this ledger was kept before, rows may be under way: they are not there yet, and not
+                            // in doubt here.
+                            sleep(options.quiet).await;
+                        }
                         begin_outbox(projection, fence, &prepared.target).await?;
                         continue;
                     }
@@ -269,7 +283,8 @@ async fn begin_outbox(projection: &Projection, fence: &Fence, target: &str) -> R
         position,
         "records are shown in {target}, from line {position} on"
     );
-    projection.store.begin_outbox(fence, target, position).await
+    let name = begun::name(target, projection.options.rows_may_exist);
+    projection.store.begin_outbox(fence, &name, position).await
 }
 
 /// Rows that nobody knows are not to be doubled: says so when there are any, and nobody has said that there may be.
@@ -281,7 +296,8 @@ async fn rows_that_are_there(projection: &Projection) -> Result<Option<String>, 
         if projection.target.has_rows(kind).await? {
             return Ok(Some(format!(
                 "the table of {} records has rows already, and the ledger knows none of them: import them with \
-                 `runledger airtable import`, empty the table, or set airtable.existing_rows = \"look_up\"",
+                 `runledger airtable import`, empty the table, or set airtable.existing_rows = \"look_up\", as for a \
+                 ledger that was moved",
                 kind.as_str()
             )));
         }

@@ -13,6 +13,7 @@ use runledger_ports::{
 };
 
 use super::{ReconcileError, Reconciler};
+use crate::projection::begun;
 
 /// How many keys are noted at once.
 const KEYS_AT_ONCE: usize = 500;
@@ -74,7 +75,8 @@ impl Reconciler {
         from_beginning: bool,
     ) -> Result<Adopted, ReconcileError> {
         let (at, line) = (self.shared.clock.now(), self.events.last_line().await?);
-        let known = self.outbox.outbox().await?.filter(|head| head.target == target);
+        let head = self.outbox.outbox().await?;
+        let known = head.filter(|head| begun::looks_first(head, target).is_some());
         let (position, stopped) = if let Some(head) = known {
             (head.position, head.stopped.filter(|stop| !is_ours(stop)))
         } else {

@@ -28,6 +28,7 @@ pub use self::report::{Discrepancy, SweepCounts, SweepPage};
 use self::sweep::Sweep;
 use crate::duties::Duties;
 use crate::events::Events;
+use crate::projection::begun;
 use crate::shared::{Ledger, Shared};
 use crate::stats::{Effect, Operation};
 
@@ -180,7 +181,7 @@ impl Reconciler {
     pub async fn begin(&self, apply: Option<Source>) -> Result<String, ReconcileError> {
         let prepared = self.target.prepare().await?;
         let head = self.outbox.outbox().await?;
-        if head.is_none_or(|head| head.target != prepared.target) {
+        if head.is_none_or(|head| begun::looks_first(&head, &prepared.target).is_none()) {
             return Err(ReconcileError::NotBegun {
                 target: prepared.target,
             });

@@ -12,7 +12,7 @@ use runledger_ports::{
     Counts, CreateOutcome, LedgerSnapshot, ListFilter, RestoreError, Restored, StalledFilter, Unavailable, next_segment,
 };
 
-use crate::bench::Bench;
+use crate::bench::{Bench, mark};
 use crate::fixture::{
     ACME, JOB, OTHER_ACME, OTHER_JOB, ZEN, add, at, complete, every_command, intent, minted, note, noted, request, run,
     text,
@@ -358,6 +358,33 @@ pub async fn a_record_that_is_ahead_stays_so(store: &dyn StoreUnderTest) -> Held
         second.same("the record", &second.record(JOB).await?, &newest)?;
     }
     same(&first, &second).await
+}
+
+/// A store that takes lines over forgets what it knew of rows elsewhere, and nobody goes on writing it: whoever wrote those
+/// lines may have made some. Where no lines come, it stays.
+///
+/// # Errors
+/// [`Violation`](crate::Violation) when the store breaks the rule.
+pub async fn what_is_taken_over_ends_the_outbox(store: &dyn StoreUnderTest) -> Held {
+    let name = "what_is_taken_over_ends_the_outbox";
+    let (first, second) = (Bench::open(name, store).await, Bench::open(name, store).await);
+    first.job_with(&[JOB]).await?;
+    moved(&first, &second).await?;
+    let fence = second.begun().await?;
+    second.mark(&fence, 1, &[(JOB, 1, 0)]).await?;
+    let begun = second.head().await?;
+    first.applied(request(JOB, 1, note("later"))).await?;
+    let (mut from, held) = (snapshot(&first).await?, head(&second).await?);
+    taken(&second, bare(checked(&second, held, Vec::new())?)).await?;
+    second.same("the outbox after no lines", &second.head().await?, &begun)?;
+    let Some(segment) = next(&first, from.as_mut(), held, held.seq).await? else {
+        return first.broken("a ledger that went on has another part");
+    };
+    taken(&second, bare(segment)).await?;
+    second.same("the outbox after lines", &second.head().await?, &None)?;
+    second.same("the entries", &second.entries(&[JOB]).await?, &vec![None])?;
+    let late = second.store.outbox.mark_outbox(&fence, 2, vec![mark(JOB, 2, 0)]).await;
+    second.holds(late.is_err(), || format!("nobody goes on with it: {late:?}"))
 }
 
 /// What a snapshot shows is of the moment when it was taken, whatever is written afterwards; records come by their keys.

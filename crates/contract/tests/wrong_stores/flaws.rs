@@ -345,6 +345,7 @@ flaws! {
     RestoresWhatDoesNotFollow breaks a_part_that_does_not_follow_is_not_taken_over,
     RestoresWhatIsBehind breaks a_part_leaves_no_record_behind_its_lines,
     RestoresOlderRecords breaks a_record_that_is_ahead_stays_so,
+    RestoresBesideTheOutbox breaks what_is_taken_over_ends_the_outbox,
     MovesItsSnapshots breaks a_snapshot_is_of_one_moment,
     RestoresAtTheClose breaks a_crash_takes_back_nothing_that_was_taken_over,
     OutageIsAbsence breaks a_stopped_store_never_says_not_there,

@@ -7,7 +7,8 @@ use runledger_domain::access::TokenRecord;
 use runledger_domain::segment::Segment;
 use runledger_domain::{Activity, ChainHead, RunKey, RunRecord};
 use runledger_ports::{
-    DeliveryState, LedgerRestorer, LedgerSnapshot, RestoreError, Restored, SnapshotSource, Unavailable, WebhookName,
+    DeliveryState, LedgerRestorer, LedgerSnapshot, OutboxStore as _, RestoreError, Restored, SnapshotSource,
+    Unavailable, WebhookName,
 };
 
 use crate::flaws::Flaw;
@@ -51,6 +52,11 @@ impl LedgerRestorer for WrongStore {
                 for record in part.segment.changed() {
                     self.show(Arc::new(record.clone()));
                 }
+            }
+            Flaw::RestoresBesideTheOutbox => {
+                let head = self.right.outbox().await?;
+                let mut shadow = self.shadow();
+                shadow.outbox.head = head.or(shadow.outbox.head.take());
             }
             Flaw::RestoresAsNewCreations => part.segment = as_new_creations(&part.segment),
             _ => {}

@@ -103,6 +103,7 @@ impl OutboxStore for WrongStore {
         let head = self.right.outbox().await?;
         Ok(match self.flaw {
             _ if self.has_forgotten() => None,
+            Flaw::RestoresBesideTheOutbox => head.or_else(|| self.shadow().outbox.head.clone()),
             Flaw::LetsThePositionGoBack => head.map(|head| OutboxHead {
                 position: self.shadow().outbox.position,
                 ..head

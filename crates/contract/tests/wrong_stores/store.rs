@@ -13,8 +13,8 @@ use runledger_domain::{
 };
 use runledger_memory::MemoryStore;
 use runledger_ports::{
-    ChangeRequest, DeliveryState, ListFilter, PAGE_MAX, PageSize, RunChanger, RunCreator, RunReader, Unavailable,
-    WebhookName,
+    ChangeRequest, DeliveryState, ListFilter, OutboxHead, PAGE_MAX, PageSize, RunChanger, RunCreator, RunReader,
+    Unavailable, WebhookName,
 };
 
 use crate::flaws::Flaw;
@@ -69,6 +69,8 @@ pub(crate) struct Shadow {
 /// What was said last of an outbox.
 #[derive(Default)]
 pub(crate) struct LastOutbox {
+    /// The outbox as it was before another ledger's lines were taken over.
+    pub(crate) head: Option<OutboxHead>,
     pub(crate) begins: u32,
     pub(crate) position: u64,
     pub(crate) wanted: BTreeMap<RunKey, u64>,

@@ -9,6 +9,7 @@ use crate::columns::{key_columns, version_column};
 use crate::error::StoreError;
 
 const DELETE_ENTRIES: &str = "DELETE FROM outbox_entry";
+const DELETE_OUTBOX: &str = "DELETE FROM outbox";
 const INSERT_OUTBOX: &str = "INSERT INTO outbox(one, target, position) VALUES(1, '', 0) ON CONFLICT DO NOTHING";
 const BEGIN_OUTBOX: &str =
     "UPDATE outbox SET target = ?1, position = ?2, stopped_at = NULL, stopped_until = NULL, stopped_reason = NULL";
@@ -76,6 +77,13 @@ impl Transaction<'_> {
         self.execute(INSERT_OUTBOX, params![])?;
         let rows = self.execute(BEGIN_OUTBOX, params![target, version_column(position)?])?;
         check_rows(rows, "the outbox")
+    }
+
+    /// Forgets what is known of rows elsewhere, but for those that were removed.
+    pub(super) fn end_outbox(&self) -> Result<(), StoreError> {
+        self.execute(DELETE_ENTRIES, params![])?;
+        self.execute(DELETE_OUTBOX, params![])?;
+        Ok(())
     }
 
     /// Leaves out what has no record.

@@ -50,6 +50,9 @@ impl Transaction<'_> {
         for line in segment.lines() {
             self.append(line.line.clone())?;
         }
+        if !segment.lines().is_empty() {
+            self.end_outbox()?;
+        }
         if *self.head != segment.to() {
             return Err(StoreError::Inconsistent(
                 "a line was chained in another way than before".into(),

@@ -1,6 +1,7 @@
 //! The projection over the memory store and tables in memory, in a time that passes by itself.
 
 mod chance;
+mod existing;
 mod reconcile;
 mod session;
 mod table;
@@ -300,7 +301,7 @@ async fn rows_of_others_are_not_doubled_and_duplicates_are_set_aside() {
     world.table.add_row(&keys[0]);
     world.table.add_row(&keys[0]);
     let projection = world.projection();
-    world.work_for(&projection, seconds(60)).await;
+    world.work_for(&projection, seconds(120)).await;
     let status = projection.status().await.unwrap();
     assert_eq!(status.set_aside.len(), 1);
     assert_eq!((&status.set_aside[0].key, makes(&world)), (&keys[0], 1));

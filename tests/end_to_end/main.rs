@@ -10,6 +10,7 @@ mod airtable;
 mod client;
 mod client_lost_answers;
 mod client_restart;
+mod client_role;
 mod client_work;
 mod clock;
 mod collector;

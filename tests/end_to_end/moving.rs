@@ -15,6 +15,30 @@ use crate::import::export;
 use crate::postgres::{database, on, program};
 use crate::program::{Place, Ran, ran};
 
+/// A delta that counts once.
+const COUNT: [&str; 7] = [
+    "update",
+    "nightly",
+    "acme",
+    "--add",
+    "leads=12",
+    "--update-id",
+    "chunk-1",
+];
+
+/// The start of the run, in this attempt.
+fn start(attempt: &str) -> [&str; 7] {
+    [
+        "job",
+        "create",
+        "nightly",
+        "--attempt",
+        attempt,
+        "--external-id",
+        "apify:abc",
+    ]
+}
+
 /// A ledger with records of the older tables, some of its own, a token, and lines of every kind.
 fn ledger() -> Place {
     let place = Place::new();
@@ -22,17 +46,8 @@ fn ledger() -> Place {
     let tables = ["import", "airtable-csv", "--jobs", &jobs, "--clients", &clients];
     place.run(&tables).expect(0);
     let by = |arguments: &[&str]| place.run_as("orchestrator", arguments);
-    by(&[
-        "job",
-        "create",
-        "nightly",
-        "--attempt",
-        "start-1",
-        "--external-id",
-        "apify:abc",
-    ])
-    .expect(0);
-    by(&[
+    by(&start("start-1")).expect(0);
+    let client = [
         "client",
         "create",
         "nightly",
@@ -41,29 +56,11 @@ fn ledger() -> Place {
         "acme-1",
         "--note",
         "first",
-    ])
-    .expect(0);
-    by(&[
-        "update",
-        "nightly",
-        "acme",
-        "--add",
-        "leads=12",
-        "--update-id",
-        "chunk-1",
-    ])
-    .expect(0);
+    ];
+    by(&client).expect(0);
+    by(&COUNT).expect(0);
     by(&["job", "create", "nightly", "--attempt", "start-2"]).expect(5);
-    by(&[
-        "job",
-        "create",
-        "nightly",
-        "--attempt",
-        "start-1",
-        "--external-id",
-        "apify:abc",
-    ])
-    .expect(0);
+    by(&start("start-1")).expect(0);
     let token = ["token", "create", "billing", "--scope", "read", "--for", "billing"];
     by(&token).expect(0);
     place
@@ -104,29 +101,9 @@ fn a_ledger_moves_into_a_database_and_back_with_all_that_it_remembers() {
         .expect(0)
         .says(&["holds all of it already"]);
     // What was made before the move is known after it: a retry is a replay, another attempt a conflict (I7).
-    let create = |attempt| {
-        [
-            "job",
-            "create",
-            "nightly",
-            "--attempt",
-            attempt,
-            "--external-id",
-            "apify:abc",
-        ]
-    };
-    on(&place, &database, &create("start-1")).expect(0);
-    on(&place, &database, &create("start-2")).expect(5);
-    let update = [
-        "update",
-        "nightly",
-        "acme",
-        "--add",
-        "leads=12",
-        "--update-id",
-        "chunk-1",
-        "--json",
-    ];
+    on(&place, &database, &start("start-1")).expect(0);
+    on(&place, &database, &start("start-2")).expect(5);
+    let update = [&COUNT[..], &["--json"]].concat();
     let record = on(&place, &database, &update).expect(0).json().remove(0);
     assert_eq!(record["metrics"]["leads"], json!(12), "{record:#}");
     on(&place, &database, &["list", "--external-id", "apify:abc"])

@@ -67,7 +67,10 @@ fn attempt(function: Function, values: &[Value]) -> Option<Value> {
         },
         Function::DatetimeFormat => values
             .get(1)
-            .map_or_else(|| date_text(first, is_day), |format| formatted(at, &format.text()))
+            .map_or_else(
+                || date_text(first, is_day),
+                |format| formatted(at, first, &format.text()),
+            )
             .into(),
         Function::DateAdd => Value::Date {
             ms: add(at, values[1].number()?, &values[2].text())?,
@@ -166,29 +169,51 @@ fn truncated(ms: i64, name: &str) -> Option<i64> {
     })
 }
 
-/// The letters of a format that are replaced, longest first.
-const PARTS: [(&str, &str); 14] = [
+/// The letters of a format that are replaced, longest first where one begins with another.
+const PARTS: [(&str, &str); 27] = [
     ("YYYY", "%Y"),
     ("YY", "%y"),
     ("MMMM", "%B"),
     ("MMM", "%b"),
     ("MM", "%m"),
     ("M", "%-m"),
+    ("DDDD", "%j"),
+    ("DDD", "%-j"),
     ("DD", "%d"),
     ("D", "%-d"),
+    ("dddd", "%A"),
+    ("ddd", "%a"),
+    ("d", "%w"),
+    ("E", "%u"),
     ("HH", "%H"),
+    ("H", "%-H"),
     ("hh", "%I"),
+    ("h", "%-I"),
     ("mm", "%M"),
+    ("m", "%-M"),
     ("ss", "%S"),
+    ("SSS", "%3f"),
+    ("s", "%-S"),
     ("A", "%p"),
-    ("X", "%s"),
+    ("a", "%P"),
+    ("ZZ", "+0000"),
+    ("Z", "+00:00"),
 ];
 
-fn formatted(at: DateTime, format: &str) -> String {
+/// A moment in a format of letters. What stands in square brackets is taken as it is, as is every letter that means nothing.
+fn formatted(at: DateTime, ms: i64, format: &str) -> String {
     let mut made = String::new();
     let mut rest = format;
     while let Some(letter) = rest.chars().next() {
-        if let Some((part, ours)) = PARTS.iter().find(|(part, _)| rest.starts_with(part)) {
+        let quoted = rest.strip_prefix('[').and_then(|inner| inner.split_once(']'));
+        let seconds = [("X", ms.div_euclid(1_000)), ("x", ms)];
+        if let Some((text, behind)) = quoted {
+            made.push_str(text);
+            rest = behind;
+        } else if let Some((part, number)) = seconds.iter().find(|(part, _)| rest.starts_with(part)) {
+            made.push_str(&number.to_string());
+            rest = &rest[part.len()..];
+        } else if let Some((part, ours)) = PARTS.iter().find(|(part, _)| rest.starts_with(part)) {
             made.push_str(&at.strftime(ours).to_string());
             rest = &rest[part.len()..];
         } else {

@@ -2,28 +2,74 @@
 
 use crate::functions::Function;
 use crate::{Expression, Operator, Row, Value, dates, numbers, texts};
+use std::cell::Cell;
 use std::cmp::Ordering;
+
+/// How much text one evaluation looks at and makes, in bytes, all of it together: a few long fields, and nothing that a
+/// formula of some lines could make to fill the memory. Beyond it, everything is an error.
+const TEXT_BYTES_MAX: usize = 4_000_000;
 
 /// What an evaluation sees.
 pub(crate) struct Scene<'a> {
-    pub(crate) row: &'a dyn Row,
+    row: &'a dyn Row,
     /// In milliseconds since 1970.
-    pub(crate) now_ms: i64,
+    now_ms: i64,
+    /// How much more text there may be.
+    room: Cell<usize>,
+}
+
+impl<'a> Scene<'a> {
+    pub(crate) fn new(row: &'a dyn Row, now_ms: i64) -> Self {
+        Self {
+            row,
+            now_ms,
+            room: Cell::new(TEXT_BYTES_MAX),
+        }
+    }
+
+    /// The value, if there is room for its text.
+    fn taken(&self, value: Value) -> Value {
+        if self.takes(value.bytes()) { value } else { Value::Error }
+    }
+
+    /// Whether there is room for so much text; from then on it is taken.
+    fn takes(&self, bytes: usize) -> bool {
+        let left = self.room.get().checked_sub(bytes);
+        self.room.set(left.unwrap_or(0));
+        left.is_some()
+    }
 }
 
 pub(crate) fn evaluate(expression: &Expression, scene: &Scene<'_>) -> Value {
     match expression {
         Expression::Number(number) => Value::Number(*number),
-        Expression::Text(text) => Value::Text(text.clone()),
-        Expression::Field(name) => scene.row.field(name),
+        Expression::Text(text) => scene.taken(Value::Text(text.clone())),
+        Expression::Field(name) => scene.taken(scene.row.field(name)),
         Expression::Negation(inner) => evaluate(inner, scene)
             .number()
             .map_or(Value::Error, |number| Value::Number(-number)),
         Expression::Chain(first, rest) => rest.iter().fold(evaluate(first, scene), |left, (operator, right)| {
-            binary(*operator, &left, &evaluate(right, scene))
+            let right = evaluate(right, scene);
+            match operator {
+                Operator::Join => join(left, &right),
+                operator => binary(*operator, &left, &right),
+            }
         }),
         Expression::Call(function, arguments) => call(*function, arguments, scene),
     }
+}
+
+/// One text behind the other. The first grows where it stands, so that a long chain copies nothing over and over.
+fn join(left: Value, right: &Value) -> Value {
+    if left == Value::Error || *right == Value::Error {
+        return Value::Error;
+    }
+    let mut text = match left {
+        Value::Text(text) => text,
+        other => other.text(),
+    };
+    text.push_str(&right.text());
+    text.into()
 }
 
 fn binary(operator: Operator, left: &Value, right: &Value) -> Value {
@@ -42,7 +88,7 @@ fn binary(operator: Operator, left: &Value, right: &Value) -> Value {
         Operator::AtMost => compare(Ordering::is_le),
         Operator::Greater => compare(Ordering::is_gt),
         Operator::AtLeast => compare(Ordering::is_ge),
-        Operator::Join => (left.text() + &right.text()).into(),
+        Operator::Join => join(left.clone(), right),
         Operator::Add => compute(|left, right| left + right),
         Operator::Subtract => compute(|left, right| left - right),
         Operator::Multiply => compute(|left, right| left * right),
@@ -69,7 +115,7 @@ fn call(function: Function, arguments: &[Expression], scene: &Scene<'_>) -> Valu
             if values.contains(&Value::Error) {
                 return Value::Error;
             }
-            plain(function, &values, scene)
+            scene.taken(plain(function, &values, scene))
         }
     }
 }
@@ -121,6 +167,6 @@ fn plain(function: Function, values: &[Value], scene: &Scene<'_>) -> Value {
         F::Today => day(dates::start_of_day(scene.now_ms), true),
         _ if function.is_about_dates() => dates::call(function, values),
         _ if function.is_about_numbers() => numbers::call(function, values),
-        _ => texts::call(function, values),
+        _ => texts::call(function, values, scene.room.get()),
     }
 }

@@ -1,84 +1,5 @@
 //! The functions by name, and how many arguments each takes.
 
-/// A function.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Function {
-    Abs,
-    And,
-    ArrayCompact,
-    ArrayFlatten,
-    ArrayJoin,
-    ArrayUnique,
-    Average,
-    Blank,
-    Ceiling,
-    Concatenate,
-    Count,
-    CountA,
-    CountAll,
-    CreatedTime,
-    DateAdd,
-    DateStr,
-    DatetimeDiff,
-    DatetimeFormat,
-    DatetimeParse,
-    Day,
-    EncodeUrlComponent,
-    Error,
-    Even,
-    Exact,
-    Exp,
-    False,
-    Find,
-    Floor,
-    Hour,
-    If,
-    Int,
-    IsAfter,
-    IsBefore,
-    IsError,
-    IsSame,
-    LastModifiedTime,
-    Left,
-    Len,
-    Log,
-    Lower,
-    Max,
-    Mid,
-    Min,
-    Minute,
-    Mod,
-    Month,
-    Not,
-    Now,
-    Odd,
-    Or,
-    Power,
-    RecordId,
-    Replace,
-    Rept,
-    Right,
-    Round,
-    RoundDown,
-    RoundUp,
-    Search,
-    Second,
-    Sqrt,
-    Substitute,
-    Sum,
-    Switch,
-    T,
-    TimeStr,
-    Today,
-    Trim,
-    True,
-    Upper,
-    Value,
-    Weekday,
-    Xor,
-    Year,
-}
-
 /// What a function is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum About {
@@ -88,116 +9,137 @@ enum About {
     Dates,
 }
 
+/// What is to be known of a function.
+struct Known {
+    function: Function,
+    name: &'static str,
+    about: About,
+    /// How many arguments it takes at least.
+    least: usize,
+    /// And at most.
+    most: usize,
+}
+
 /// As many as anybody writes.
 const ANY: usize = usize::MAX;
 
-/// Name, function, what it is about, how many arguments at least and at most.
-const TABLE: &[(&str, Function, About, usize, usize)] = {
-    use About::{Dates, Logic, Numbers, Texts};
-    use Function as F;
-    &[
-        ("ABS", F::Abs, Numbers, 1, 1),
-        ("AND", F::And, Logic, 1, ANY),
-        ("ARRAYCOMPACT", F::ArrayCompact, Texts, 1, ANY),
-        ("ARRAYFLATTEN", F::ArrayFlatten, Texts, 1, ANY),
-        ("ARRAYJOIN", F::ArrayJoin, Texts, 1, 2),
-        ("ARRAYUNIQUE", F::ArrayUnique, Texts, 1, ANY),
-        ("AVERAGE", F::Average, Numbers, 1, ANY),
-        ("BLANK", F::Blank, Logic, 0, 0),
-        ("CEILING", F::Ceiling, Numbers, 1, 2),
-        ("CONCATENATE", F::Concatenate, Texts, 1, ANY),
-        ("COUNT", F::Count, Numbers, 1, ANY),
-        ("COUNTA", F::CountA, Numbers, 1, ANY),
-        ("COUNTALL", F::CountAll, Numbers, 1, ANY),
-        ("CREATED_TIME", F::CreatedTime, Logic, 0, 0),
-        ("DATEADD", F::DateAdd, Dates, 3, 3),
-        ("DATESTR", F::DateStr, Dates, 1, 1),
-        ("DATETIME_DIFF", F::DatetimeDiff, Dates, 2, 3),
-        ("DATETIME_FORMAT", F::DatetimeFormat, Dates, 1, 2),
-        ("DATETIME_PARSE", F::DatetimeParse, Dates, 1, 3),
-        ("DAY", F::Day, Dates, 1, 1),
-        ("ENCODE_URL_COMPONENT", F::EncodeUrlComponent, Texts, 1, 1),
-        ("ERROR", F::Error, Logic, 0, 0),
-        ("EVEN", F::Even, Numbers, 1, 1),
-        ("EXACT", F::Exact, Texts, 2, 2),
-        ("EXP", F::Exp, Numbers, 1, 1),
-        ("FALSE", F::False, Logic, 0, 0),
-        ("FIND", F::Find, Texts, 2, 3),
-        ("FLOOR", F::Floor, Numbers, 1, 2),
-        ("HOUR", F::Hour, Dates, 1, 1),
-        ("IF", F::If, Logic, 2, 3),
-        ("INT", F::Int, Numbers, 1, 1),
-        ("IS_AFTER", F::IsAfter, Dates, 2, 3),
-        ("IS_BEFORE", F::IsBefore, Dates, 2, 3),
-        ("IS_SAME", F::IsSame, Dates, 2, 3),
-        ("ISERROR", F::IsError, Logic, 1, 1),
-        ("LAST_MODIFIED_TIME", F::LastModifiedTime, Logic, 0, ANY),
-        ("LEFT", F::Left, Texts, 1, 2),
-        ("LEN", F::Len, Texts, 1, 1),
-        ("LOG", F::Log, Numbers, 1, 2),
-        ("LOWER", F::Lower, Texts, 1, 1),
-        ("MAX", F::Max, Numbers, 1, ANY),
-        ("MID", F::Mid, Texts, 3, 3),
-        ("MIN", F::Min, Numbers, 1, ANY),
-        ("MINUTE", F::Minute, Dates, 1, 1),
-        ("MOD", F::Mod, Numbers, 2, 2),
-        ("MONTH", F::Month, Dates, 1, 1),
-        ("NOT", F::Not, Logic, 1, 1),
-        ("NOW", F::Now, Logic, 0, 0),
-        ("ODD", F::Odd, Numbers, 1, 1),
-        ("OR", F::Or, Logic, 1, ANY),
-        ("POWER", F::Power, Numbers, 2, 2),
-        ("RECORD_ID", F::RecordId, Logic, 0, 0),
-        ("REPLACE", F::Replace, Texts, 4, 4),
-        ("REPT", F::Rept, Texts, 2, 2),
-        ("RIGHT", F::Right, Texts, 1, 2),
-        ("ROUND", F::Round, Numbers, 1, 2),
-        ("ROUNDDOWN", F::RoundDown, Numbers, 1, 2),
-        ("ROUNDUP", F::RoundUp, Numbers, 1, 2),
-        ("SEARCH", F::Search, Texts, 2, 3),
-        ("SECOND", F::Second, Dates, 1, 1),
-        ("SQRT", F::Sqrt, Numbers, 1, 1),
-        ("SUBSTITUTE", F::Substitute, Texts, 3, 4),
-        ("SUM", F::Sum, Numbers, 1, ANY),
-        ("SWITCH", F::Switch, Logic, 3, ANY),
-        ("T", F::T, Texts, 1, 1),
-        ("TIMESTR", F::TimeStr, Dates, 1, 1),
-        ("TODAY", F::Today, Logic, 0, 0),
-        ("TRIM", F::Trim, Texts, 1, 1),
-        ("TRUE", F::True, Logic, 0, 0),
-        ("UPPER", F::Upper, Texts, 1, 1),
-        ("VALUE", F::Value, Numbers, 1, 1),
-        ("WEEKDAY", F::Weekday, Dates, 1, 2),
-        ("XOR", F::Xor, Logic, 1, ANY),
-        ("YEAR", F::Year, Dates, 1, 1),
-    ]
-};
+macro_rules! functions {
+    ($($function:ident $name:literal $about:ident $least:literal..$most:tt;)*) => {
+        /// A function.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub(crate) enum Function {
+            $($function,)*
+        }
+
+        const TABLE: &[Known] = &[$(Known {
+            function: Function::$function,
+            name: $name,
+            about: About::$about,
+            least: $least,
+            most: $most,
+        },)*];
+    };
+}
+
+// What it is called, what it is about, and how many arguments it takes, at least and at most.
+functions! {
+    Abs "ABS" Numbers 1..1;
+    And "AND" Logic 1..ANY;
+    ArrayCompact "ARRAYCOMPACT" Texts 1..ANY;
+    ArrayFlatten "ARRAYFLATTEN" Texts 1..ANY;
+    ArrayJoin "ARRAYJOIN" Texts 1..2;
+    ArrayUnique "ARRAYUNIQUE" Texts 1..ANY;
+    Average "AVERAGE" Numbers 1..ANY;
+    Blank "BLANK" Logic 0..0;
+    Ceiling "CEILING" Numbers 1..2;
+    Concatenate "CONCATENATE" Texts 1..ANY;
+    Count "COUNT" Numbers 1..ANY;
+    CountA "COUNTA" Numbers 1..ANY;
+    CountAll "COUNTALL" Numbers 1..ANY;
+    CreatedTime "CREATED_TIME" Logic 0..0;
+    DateAdd "DATEADD" Dates 3..3;
+    DateStr "DATESTR" Dates 1..1;
+    DatetimeDiff "DATETIME_DIFF" Dates 2..3;
+    DatetimeFormat "DATETIME_FORMAT" Dates 1..2;
+    DatetimeParse "DATETIME_PARSE" Dates 1..3;
+    Day "DAY" Dates 1..1;
+    EncodeUrlComponent "ENCODE_URL_COMPONENT" Texts 1..1;
+    Error "ERROR" Logic 0..0;
+    Even "EVEN" Numbers 1..1;
+    Exact "EXACT" Texts 2..2;
+    Exp "EXP" Numbers 1..1;
+    False "FALSE" Logic 0..0;
+    Find "FIND" Texts 2..3;
+    Floor "FLOOR" Numbers 1..2;
+    Hour "HOUR" Dates 1..1;
+    If "IF" Logic 2..3;
+    Int "INT" Numbers 1..1;
+    IsAfter "IS_AFTER" Dates 2..3;
+    IsBefore "IS_BEFORE" Dates 2..3;
+    IsSame "IS_SAME" Dates 2..3;
+    IsError "ISERROR" Logic 1..1;
+    LastModifiedTime "LAST_MODIFIED_TIME" Logic 0..ANY;
+    Left "LEFT" Texts 1..2;
+    Len "LEN" Texts 1..1;
+    Log "LOG" Numbers 1..2;
+    Lower "LOWER" Texts 1..1;
+    Max "MAX" Numbers 1..ANY;
+    Mid "MID" Texts 3..3;
+    Min "MIN" Numbers 1..ANY;
+    Minute "MINUTE" Dates 1..1;
+    Mod "MOD" Numbers 2..2;
+    Month "MONTH" Dates 1..1;
+    Not "NOT" Logic 1..1;
+    Now "NOW" Logic 0..0;
+    Odd "ODD" Numbers 1..1;
+    Or "OR" Logic 1..ANY;
+    Power "POWER" Numbers 2..2;
+    RecordId "RECORD_ID" Logic 0..0;
+    Replace "REPLACE" Texts 4..4;
+    Rept "REPT" Texts 2..2;
+    Right "RIGHT" Texts 1..2;
+    Round "ROUND" Numbers 1..2;
+    RoundDown "ROUNDDOWN" Numbers 1..2;
+    RoundUp "ROUNDUP" Numbers 1..2;
+    Search "SEARCH" Texts 2..3;
+    Second "SECOND" Dates 1..1;
+    Sqrt "SQRT" Numbers 1..1;
+    Substitute "SUBSTITUTE" Texts 3..4;
+    Sum "SUM" Numbers 1..ANY;
+    Switch "SWITCH" Logic 3..ANY;
+    T "T" Texts 1..1;
+    TimeStr "TIMESTR" Dates 1..1;
+    Today "TODAY" Logic 0..0;
+    Trim "TRIM" Texts 1..1;
+    True "TRUE" Logic 0..0;
+    Upper "UPPER" Texts 1..1;
+    Value "VALUE" Numbers 1..1;
+    Weekday "WEEKDAY" Dates 1..2;
+    Xor "XOR" Logic 1..ANY;
+    Year "YEAR" Dates 1..1;
+}
 
 impl Function {
     /// The function of this name; case does not matter.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        let found = TABLE.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, function, ..)| *function)
+        let found = TABLE.iter().find(|known| known.name.eq_ignore_ascii_case(name));
+        found.map(|known| known.function)
     }
 
     /// Whether it can be called with that many arguments.
     pub(crate) fn takes(self, arguments: usize) -> bool {
-        TABLE
-            .iter()
-            .any(|(_, function, _, least, most)| *function == self && (*least..=*most).contains(&arguments))
+        self.is(|known| (known.least..=known.most).contains(&arguments))
     }
 
     pub(crate) fn is_about_dates(self) -> bool {
-        self.about(About::Dates)
+        self.is(|known| known.about == About::Dates)
     }
 
     pub(crate) fn is_about_numbers(self) -> bool {
-        self.about(About::Numbers)
+        self.is(|known| known.about == About::Numbers)
     }
 
-    fn about(self, about: About) -> bool {
-        TABLE
-            .iter()
-            .any(|(_, function, found, ..)| *function == self && *found == about)
+    fn is(self, fits: impl Fn(&Known) -> bool) -> bool {
+        TABLE.iter().any(|known| known.function == self && fits(known))
     }
 }

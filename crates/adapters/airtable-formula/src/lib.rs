@@ -133,7 +133,7 @@ impl Formula {
 
     /// What it comes to on a record, at a time in milliseconds since 1970.
     pub fn evaluate(&self, row: &dyn Row, now_ms: i64) -> Value {
-        evaluate::evaluate(&self.expression, &evaluate::Scene { row, now_ms })
+        evaluate::evaluate(&self.expression, &evaluate::Scene::new(row, now_ms))
     }
 
     /// Whether a list with this filter keeps the record.

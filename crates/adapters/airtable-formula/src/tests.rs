@@ -190,6 +190,17 @@ fn dates_are_counted_in_utc() {
         ("IS_SAME({Start}, '2026-01-02T23:00:00Z')", "0"),
         ("IS_AFTER({Empty}, '2026-01-01')", "0"),
         ("DATETIME_FORMAT({Start}, 'YYYY-MM-DD HH:mm')", "2026-01-02 03:04"),
+        ("DATETIME_FORMAT({Start}, 'D/M/YY h:mm a')", "2/1/26 3:04 am"),
+        ("DATETIME_FORMAT({Start}, 'dddd, ddd, d, E')", "Friday, Fri, 5, 5"),
+        (
+            "DATETIME_FORMAT({Start}, 'H:m:s.SSS A ZZ Z')",
+            "3:4:5.006 AM +0000 +00:00",
+        ),
+        ("DATETIME_FORMAT({Start}, 'X x DDDD')", "1767323045 1767323045006 002"),
+        ("DATETIME_FORMAT({Start}, '[Day] D [of] MMMM')", "Day 2 of January"),
+        ("{Start} > '2026-01-02'", "1"),
+        ("'2026-01-02T03:04:06Z' <= {Start}", "0"),
+        ("{Start} < 'soon'", "#ERROR!"),
         (
             "DATETIME_PARSE('2026-01-02') = DATETIME_PARSE('2026-01-02T00:00:00Z')",
             "1",
@@ -223,6 +234,22 @@ fn what_is_no_formula_is_refused_with_its_reason() {
 fn a_long_chain_is_not_a_deep_one() {
     check(&vec!["1"; 200_000].join("+"), "200000");
     check(&format!("LEN({})", vec!["'a'"; 10_000].join("&")), "10000");
+}
+
+#[test]
+fn no_formula_makes_texts_that_fill_the_memory() {
+    let long = "REPT('x', 1000000)";
+    for formula in [
+        "REPT('x', 1000000000000)".to_owned(),
+        format!("SUBSTITUTE({long}, 'x', {long})"),
+        format!("ARRAYJOIN(ARRAYFLATTEN({}), {long})", vec!["1"; 1_000].join(",")),
+        format!("LEN({})", vec![long; 10].join("&")),
+        format!("LEN(CONCATENATE({}))", vec![long; 10].join(",")),
+    ] {
+        let found = Formula::parse(&formula).unwrap().evaluate(&row(), NOW_MS);
+        assert_eq!(found, Value::Error, "{}", &formula[..formula.len().min(80)]);
+    }
+    check(&format!("LEN({long} & {long})"), "2000000");
 }
 
 #[test]

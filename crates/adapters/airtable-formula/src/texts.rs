@@ -17,11 +17,9 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// The longest text that `REPT` makes, in bytes.
-const REPEATED_BYTES_MAX: usize = 1_000_000;
-
-/// A function about texts, on values without an error.
-pub(crate) fn call(function: Function, values: &[Value]) -> Value {
+/// A function about texts, on values without an error. What makes more of them than it was given makes `room` bytes at
+/// most, or is an error.
+pub(crate) fn call(function: Function, values: &[Value], room: usize) -> Value {
     let text = |place: usize| values.get(place).map(Value::text).unwrap_or_default();
     let count = |place: usize, default: usize| match values.get(place) {
         None => Some(default),
@@ -47,7 +45,11 @@ pub(crate) fn call(function: Function, values: &[Value]) -> Value {
         Function::EncodeUrlComponent => utf8_percent_encode(&text(0), COMPONENT).to_string().into(),
         Function::ArrayJoin => {
             let separator = values.get(1).map_or_else(|| ", ".to_owned(), Value::text);
-            items(&values[..1])
+            let items = items(&values[..1]);
+            if separator.len().saturating_mul(items.len()) > room {
+                return Value::Error;
+            }
+            items
                 .iter()
                 .map(Value::text)
                 .collect::<Vec<_>>()
@@ -69,15 +71,16 @@ pub(crate) fn call(function: Function, values: &[Value]) -> Value {
             }
             Value::List(unique)
         }
-        _ => cut(function, &text, &count).unwrap_or(Value::Error),
+        _ => cut(function, &text, &count, room).unwrap_or(Value::Error),
     }
 }
 
-/// Functions that take counts; none when one is no number.
+/// Functions that take counts; none when one is no number, or the text becomes too long.
 fn cut(
     function: Function,
     text: &dyn Fn(usize) -> String,
     count: &dyn Fn(usize, usize) -> Option<usize>,
+    room: usize,
 ) -> Option<Value> {
     let all: Vec<char> = text(0).chars().collect();
     let slice = |from: usize, to: usize| -> String {
@@ -98,29 +101,30 @@ fn cut(
         }
         Function::Rept => {
             let times = count(1, 0)?;
-            if text(0).len().saturating_mul(times) > REPEATED_BYTES_MAX {
+            if text(0).len().saturating_mul(times) > room {
                 return None;
             }
             text(0).repeat(times)
         }
-        Function::Substitute => substitute(&text(0), &text(1), &text(2), count(3, 0)?),
+        Function::Substitute => substitute(&text(0), &text(1), &text(2), count(3, 0)?, room)?,
         _ => return None,
     };
     Some(made.into())
 }
 
-/// Replaces every occurrence, or only the one of that number.
-fn substitute(text: &str, old: &str, new: &str, only: usize) -> String {
+/// Replaces every occurrence, or only the one of that number; none when the text becomes too long.
+fn substitute(text: &str, old: &str, new: &str, only: usize, room: usize) -> Option<String> {
     if old.is_empty() {
-        return text.to_owned();
+        return Some(text.to_owned());
     }
     if only == 0 {
-        return text.replace(old, new);
+        let fits = text.matches(old).count().saturating_mul(new.len()) <= room;
+        return fits.then(|| text.replace(old, new));
     }
-    text.match_indices(old).nth(only - 1).map_or_else(
+    Some(text.match_indices(old).nth(only - 1).map_or_else(
         || text.to_owned(),
         |(place, _)| format!("{}{new}{}", &text[..place], &text[place + old.len()..]),
-    )
+    ))
 }
 
 /// Where a text begins in another, from a letter on.

@@ -54,6 +54,15 @@ impl Value {
         }
     }
 
+    /// How much text it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::List(values) => values.iter().map(Self::bytes).sum(),
+            _ => 0,
+        }
+    }
+
     /// As a number, where it passes for one. A blank is 0.
     pub(crate) fn number(&self) -> Option<f64> {
         match self {
@@ -105,6 +114,10 @@ impl Value {
         match (self, other) {
             (Self::Date { ms: left, .. }, Self::Date { ms: right, .. }) => Some(left.cmp(right)),
             (Self::Text(left), Self::Text(right)) => Some(left.cmp(right)),
+            // A moment that is written as a text is the moment.
+            (Self::Date { .. }, Self::Text(_)) | (Self::Text(_), Self::Date { .. }) => {
+                Some(self.moment()?.cmp(&other.moment()?))
+            }
             _ => self.number()?.partial_cmp(&other.number()?),
         }
     }

@@ -216,6 +216,20 @@ fn other_tables_go_on_to_airtable_with_a_token_that_no_program_sees() {
             "{fault}: {answer}"
         );
     }
+    let mut connection = Connection::open(&server.address).unwrap();
+    let (_, page) = connection
+        .send("GET", "/metrics", &[("Authorization", &token)], "")
+        .unwrap();
+    for (labels, count) in [
+        (r#"kind="hand_on",outcome="handed_on",reason="""#, 2),
+        (r#"kind="hand_on",outcome="handed_on",reason="client_error""#, 1),
+        (r#"kind="hand_on",outcome="refused",reason="token_invalid""#, 1),
+        (r#"kind="hand_on",outcome="upstream_failed",reason="upstream_lost""#, 3),
+        (r#"kind="hand_on",outcome="upstream_failed",reason="upstream_quota""#, 1),
+    ] {
+        let line = format!("runledger_gateway_requests_total{{{labels}}} {count}\n");
+        assert!(page.contains(&line), "{line}{page}");
+    }
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub use registry::{Registry, RegistryStats};
 pub use run_service::{Attempt, ReadError, RunService};
 pub use shared::{Ledger, Ports};
 pub use stats::{
-    Counted, Effect, OTHER_REASONS, OTHER_SOURCES, Operation, SOURCES_NAMED, SourceStats, StatsSnapshot, SweeperStats,
+    Counted, Effect, GatewayKindStats, GatewayStats, OTHER_REASONS, OTHER_SOURCES, Operation, SOURCES_NAMED,
+    SourceStats, StatsSnapshot, SweeperStats,
 };
 pub use sweeper::{SweepReport, Sweeper};
 pub use tokens::{Identity, IdentityError, MadeToken, NewToken, TOKENS_MAX, TokenWriteError, Tokens};

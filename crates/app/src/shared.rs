@@ -46,6 +46,37 @@ pub struct Ports {
     pub secrets: Arc<dyn SecretSource>,
 }
 
+impl Ports {
+    /// Those of one store that keeps everything, with a clock, and with ids and secrets from one source.
+    pub fn of<S, I>(store: &Arc<S>, clock: Arc<dyn Clock>, ids: Arc<I>) -> Self
+    where
+        S: RunReader
+            + RunChanger
+            + RunCreator
+            + ActivityLog
+            + ActivityWatch
+            + TokenStore
+            + DeliveryStore
+            + LeaseStore
+            + 'static,
+        I: IdSource + SecretSource + 'static,
+    {
+        Self {
+            reader: store.clone(),
+            changer: store.clone(),
+            creator: store.clone(),
+            log: store.clone(),
+            watch: store.clone(),
+            clock,
+            ids: ids.clone(),
+            tokens: store.clone(),
+            deliveries: store.clone(),
+            leases: store.clone(),
+            secrets: ids,
+        }
+    }
+}
+
 /// A whole app: the one place that creates, the service for all the rest, and who may use them.
 ///
 /// ```
@@ -57,20 +88,7 @@ pub struct Ports {
 ///
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 /// let store = Arc::new(MemoryStore::new());
-/// let ids = Arc::new(RandomIds::new()?);
-/// let ports = Ports {
-///     reader: store.clone(),
-///     changer: store.clone(),
-///     creator: store.clone(),
-///     log: store.clone(),
-///     watch: store.clone(),
-///     clock: Arc::new(SystemClock),
-///     ids: ids.clone(),
-///     tokens: store.clone(),
-///     deliveries: store.clone(),
-///     leases: store,
-///     secrets: ids,
-/// };
+/// let ports = Ports::of(&store, Arc::new(SystemClock), Arc::new(RandomIds::new()?));
 /// let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));
 /// let started = ledger.creation.start_job(&"orchestrator".parse()?, StartJob::default()).await?;
 /// assert_eq!(ledger.runs.get(started.record.key()).await?.version(), 1);

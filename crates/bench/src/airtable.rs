@@ -161,20 +161,7 @@ struct World {
 impl World {
     fn new() -> anyhow::Result<Self> {
         let store = Arc::new(MemoryStore::new());
-        let ids = Arc::new(RandomIds::new()?);
-        let ports = Ports {
-            reader: store.clone(),
-            changer: store.clone(),
-            creator: store.clone(),
-            log: store.clone(),
-            watch: store.clone(),
-            clock: Arc::new(SystemClock),
-            ids: ids.clone(),
-            tokens: store.clone(),
-            deliveries: store.clone(),
-            leases: store.clone(),
-            secrets: ids,
-        };
+        let ports = Ports::of(&store, Arc::new(SystemClock), Arc::new(RandomIds::new()?));
         let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));
         let place = Arc::new(Place::default());
         let (outbox, target) = (store.clone(), place.clone());

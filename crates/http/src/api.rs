@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use axum::response::{IntoResponse as _, Response};
-use runledger_app::{Attempt, Ledger};
+use runledger_app::{Attempt, GatewayStats, Ledger};
 use runledger_domain::access::TokenId;
 use runledger_domain::activity::printable;
 use runledger_domain::{Action, ClientId, Subject, Timestamp};
@@ -29,6 +29,8 @@ pub(crate) struct Api {
     pub(crate) client_buckets: Buckets<ClientId>,
     /// A permit for each stream of events that may be open.
     pub(crate) streams: Arc<Semaphore>,
+    /// What came of requests to the gateway, if there is one.
+    pub(crate) gateway_stats: GatewayStats,
 }
 
 impl Api {
@@ -39,6 +41,7 @@ impl Api {
             options,
             token_buckets: Buckets::default(),
             client_buckets: Buckets::default(),
+            gateway_stats: GatewayStats::default(),
         }
     }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use runledger_app::{Gateway, GatewayAnswer, GatewayKind, GatewayRequest, TurnedAway};
-use runledger_domain::Action;
 use runledger_domain::access::Access;
+use runledger_domain::{Action, Timestamp};
 
 use crate::api::{Api, carry_out};
 use crate::identity::Caller;
@@ -22,8 +22,16 @@ use crate::{body, guard, trace};
 /// Where the gateway stands; what is behind it is the foreign API's own path.
 pub(crate) const PREFIX: &str = "/airtable";
 
+/// What a request does, and when it came: for whoever counts what came of it.
+#[derive(Clone, Copy)]
+struct Begun {
+    kind: GatewayKind,
+    at: Timestamp,
+}
+
 /// What arrived.
 struct Arrived {
+    begun: Begun,
     method: String,
     path: String,
     query: Option<String>,
@@ -54,10 +62,15 @@ pub(crate) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Res
     };
     let span = trace::span(request.headers());
     let (parts, body) = request.into_parts();
+    let (method, path) = (method(&parts.method), path(&parts.uri));
+    let begun = Begun {
+        kind: gateway.kind(&method, &path),
+        at: api.now(),
+    };
     // Of whoever is not known nothing is looked at further, so there is no attempt of anybody that could have a line.
     let Caller { access, is_anybody } = match api.identify(&parts.headers).await {
         Ok(caller) => caller,
-        Err(problem) => return said(&*gateway, &problem),
+        Err(problem) => return said(&api, &*gateway, begun, &problem),
     };
     let collected = body::collect(body, &api.options).await;
     let from_elsewhere = || {
@@ -74,10 +87,10 @@ pub(crate) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Res
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
-    let path = parts.uri.path();
     let arrived = Arrived {
-        method: parts.method.as_str().into(),
-        path: path.strip_prefix(PREFIX).unwrap_or(path).into(),
+        begun,
+        method,
+        path,
         query: parts.uri.query().map(String::from),
         content_type: header(CONTENT_TYPE).map(String::from),
         body,
@@ -89,18 +102,32 @@ pub(crate) async fn answer(State(api): State<Arc<Api>>, request: Request) -> Res
 
 async fn carry_on(api: Arc<Api>, gateway: Arc<dyn Gateway>, arrived: Arrived, fault: Option<Problem>) -> Response {
     arrived.notes.speaker(&arrived.access);
-    let request = arrived.request();
-    let kind = gateway.kind(request.method, request.path);
+    let (request, begun) = (arrived.request(), arrived.begun);
     let fault = fault.or_else(|| check_rate(&api, &*gateway, &request).err());
     if let Some(problem) = fault {
-        return turn_away(&api, &*gateway, kind, &arrived.access, problem).await;
+        return turn_away(&api, &*gateway, begun, &arrived.access, problem).await;
     }
     let answering = gateway.answer(&api.ledger, request);
-    let answered = match kind {
+    let answered = match begun.kind {
         GatewayKind::Writes(_) => arrived.notes.writing(&api.ledger, answering).await,
         GatewayKind::Reads | GatewayKind::HandsOn => answering.await,
     };
-    written(answered)
+    written(&api, begun, answered)
+}
+
+/// What is asked for. Whoever wants to know only how an answer would begin is answered as if they wanted all of it: the
+/// foreign API is not asked for less, and nobody is sent a body.
+fn method(method: &Method) -> String {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    method.as_str().into()
+}
+
+/// The path behind the gateway's own. An address that was set with a slash at its end makes a second one, which means
+/// nothing.
+fn path(uri: &Uri) -> String {
+    let path = uri.path();
+    let rest = path.strip_prefix(PREFIX).unwrap_or(path);
+    format!("/{}", rest.trim_start_matches('/'))
 }
 
 /// Whether the clients that the request names are not named too often.
@@ -115,15 +142,15 @@ fn check_rate(api: &Api, gateway: &dyn Gateway, request: &GatewayRequest<'_>) ->
 }
 
 /// Answers a request that the gateway never saw. What would have changed the ledger gets its line first (I6).
-async fn turn_away(api: &Api, gateway: &dyn Gateway, kind: GatewayKind, access: &Access, problem: Problem) -> Response {
-    let GatewayKind::Writes(action) = kind else {
+async fn turn_away(api: &Api, gateway: &dyn Gateway, begun: Begun, access: &Access, problem: Problem) -> Response {
+    let GatewayKind::Writes(action) = begun.kind else {
         // It leaves no line; that it was turned away is counted.
         api.ledger.tokens.count_turned_away(problem.logged().0);
-        return said(gateway, &problem);
+        return said(api, gateway, begun, &problem);
     };
     match keep_line(api, access, action, &problem).await {
-        Ok(()) => said(gateway, &problem),
-        Err(unavailable) => said(gateway, &unavailable),
+        Ok(()) => said(api, gateway, begun, &problem),
+        Err(unavailable) => said(api, gateway, begun, &unavailable),
     }
 }
 
@@ -135,18 +162,21 @@ async fn keep_line(api: &Api, access: &Access, action: Action, problem: &Problem
 }
 
 /// A problem in the shape of the foreign API.
-fn said(gateway: &dyn Gateway, problem: &Problem) -> Response {
+fn said(api: &Api, gateway: &dyn Gateway, begun: Begun, problem: &Problem) -> Response {
     let (status, code, detail, retry_after) = problem.said();
-    written(gateway.turned_away(TurnedAway {
+    let answer = gateway.turned_away(TurnedAway {
         status: status.as_u16(),
         code,
         detail,
         retry_after,
-    }))
+    });
+    written(api, begun, answer)
 }
 
-/// Writes an answer: in one piece, with its length.
-fn written(answer: GatewayAnswer) -> Response {
+/// Counts an answer, and writes it: in one piece, with its length.
+fn written(api: &Api, begun: Begun, answer: GatewayAnswer) -> Response {
+    api.gateway_stats
+        .count(begun.kind, &answer, api.now().saturating_since(begun.at));
     let GatewayAnswer {
         status,
         content_type,

@@ -74,13 +74,7 @@ pub use trace::TraceParent;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// # let store = Arc::new(runledger_memory::MemoryStore::new());
-/// # let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds::new()?));
-/// # let ports = Ports {
-/// #     reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store.clone(),
-/// #     watch: store.clone(), clock, ids: ids.clone(), tokens: store.clone(), deliveries: store.clone(),
-/// #     leases: store,
-/// #     secrets: ids,
-/// # };
+/// # let ports = Ports::of(&store, Arc::new(SystemClock), Arc::new(RandomIds::new()?));
 /// let ledger = Arc::new(Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true)));
 /// let router = runledger_http::router(ledger, runledger_http::Options::default());
 /// let request = Request::post("/v1/runs").header("Runledger-Source", "orchestrator").body(Body::empty())?;

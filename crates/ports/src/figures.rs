@@ -74,7 +74,7 @@ pub struct CommitMeter {
     failures: AtomicU64,
     // One class more than there are bounds.
     group_size: Classes<12>,
-    commit_micros: Classes<17>,
+    commits: TimeMeter,
 }
 
 impl CommitMeter {
@@ -83,8 +83,7 @@ impl CommitMeter {
         let operations = u64::try_from(operations).unwrap_or(u64::MAX);
         self.group_size.count(&GROUP_BOUNDS, operations);
         if let Some(took) = took {
-            let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-            self.commit_micros.count(&MICROS_BOUNDS, micros);
+            self.commits.took(took);
         }
     }
 
@@ -105,7 +104,36 @@ impl CommitMeter {
 
     /// How long the commits took, in microseconds.
     pub fn commit_micros(&self) -> Distribution {
-        self.commit_micros.distribution(&MICROS_BOUNDS)
+        self.commits.micros()
+    }
+}
+
+/// How long things take, counted; nothing here is waited for.
+///
+/// ```
+/// use std::time::Duration;
+/// use runledger_ports::TimeMeter;
+///
+/// let meter = TimeMeter::default();
+/// meter.took(Duration::from_micros(180));
+/// assert_eq!((meter.micros().count(), meter.micros().sum), (1, 180));
+/// ```
+#[derive(Debug, Default)]
+pub struct TimeMeter {
+    // One class more than there are bounds.
+    micros: Classes<17>,
+}
+
+impl TimeMeter {
+    /// Notes how long one of them took.
+    pub fn took(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.micros.count(&MICROS_BOUNDS, micros);
+    }
+
+    /// How long they took, in microseconds.
+    pub fn micros(&self) -> Distribution {
+        self.micros.distribution(&MICROS_BOUNDS)
     }
 }
 

@@ -44,7 +44,7 @@ pub use changer::{ChangeError, ChangeRequest, Changed, RunChanger};
 pub use creator::{CreateError, CreateOutcome, RunCreator};
 pub use deliveries::{DeliveryState, DeliveryStore, WebhookName, WebhookNameError};
 pub use error::Unavailable;
-pub use figures::{CommitMeter, Distribution, StoreFigures, StoreMeter};
+pub use figures::{CommitMeter, Distribution, StoreFigures, StoreMeter, TimeMeter};
 pub use lease::{Duty, DutyError, Fence, FencedError, Lease, LeaseStore, Taken};
 pub use outbox::{
     Mark, OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, OutboxStore, RemovedRow, RowId, RowIdError, RowState,

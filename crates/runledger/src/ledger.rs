@@ -199,20 +199,7 @@ where
         + StoreMeter
         + 'static,
 {
-    let ids = Arc::new(random_ids()?);
-    let ports = Ports {
-        reader: store.clone(),
-        changer: store.clone(),
-        creator: store.clone(),
-        log: store.clone(),
-        watch: store.clone(),
-        clock,
-        ids: ids.clone(),
-        tokens: store.clone(),
-        deliveries: store.clone(),
-        leases: store.clone(),
-        secrets: ids,
-    };
+    let ports = Ports::of(store, clock, Arc::new(random_ids()?));
     Ok(Arc::new(Ledger::measured(ports, policy, registry, Some(store.clone()))))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Counting takes no lock and, but for the first time that a source is seen, no memory.
 
+mod gateway;
 mod sources;
 mod tally;
 
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use runledger_domain::{Action, CreationPolicy, Timestamp};
 use runledger_ports::Unavailable;
 
+pub use gateway::{GatewayKindStats, GatewayStats};
 pub use sources::{OTHER_SOURCES, SOURCES_NAMED};
 pub use tally::{Counted, OTHER_REASONS};
 
@@ -39,6 +41,12 @@ pub enum Effect {
     InDoubt,
     /// The store did not do it.
     Unavailable,
+    /// It was read.
+    Read,
+    /// It was handed on to a foreign service, which answered.
+    HandedOn,
+    /// It was handed on, and nothing came back that could be passed on.
+    UpstreamFailed,
 }
 
 /// What kind of operation it was.
@@ -143,6 +151,9 @@ impl Effect {
             Self::Refused => "refused",
             Self::InDoubt => "in_doubt",
             Self::Unavailable => "unavailable",
+            Self::Read => "read",
+            Self::HandedOn => "handed_on",
+            Self::UpstreamFailed => "upstream_failed",
         }
     }
 }
@@ -253,8 +264,9 @@ impl Stats {
                     Effect::Refused => &mut all.refused,
                     Effect::InDoubt => &mut all.in_doubt,
                     Effect::Unavailable => &mut all.unavailable,
-                    // Its call is counted by what was refused in it.
-                    Effect::Withheld => continue,
+                    // The call of what was withheld is counted by what was refused in it; the others are no attempts of
+                    // sources.
+                    Effect::Withheld | Effect::Read | Effect::HandedOn | Effect::UpstreamFailed => continue,
                 };
                 *total += count;
             }

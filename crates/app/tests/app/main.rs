@@ -62,17 +62,8 @@ impl SecretSource for Counted {
 
 fn ports(store: &Arc<MemoryStore>, clock: &Arc<Stopped>) -> Ports {
     Ports {
-        reader: store.clone(),
-        changer: store.clone(),
-        creator: store.clone(),
-        log: store.clone(),
-        watch: store.clone(),
-        clock: clock.clone(),
-        ids: Arc::new(Counted::default()),
-        tokens: store.clone(),
-        deliveries: store.clone(),
-        leases: store.clone(),
         secrets: Arc::new(Counted::default()),
+        ..Ports::of(store, clock.clone(), Arc::new(Counted::default()))
     }
 }
 

@@ -100,7 +100,9 @@ pub(crate) fn operations() -> HashMap<String, Vec<(Method, String)>> {
         (name = "create", description = "The one door through which records come into being."),
         (name = "change", description = "Changes of records that exist. An unknown key is 404, and recorded."),
         (name = "read", description = "Reads. They create nothing and change nothing."),
-        (name = "compat", description = "The functions of older services, by their names."),
+        (name = "compat", description = "The functions of older services, by their names. A server with a gateway also \
+            answers Airtable's own API, for clients of it: any method under `/airtable/v0/{base}/{table}`, described by Airtable, \
+            with errors in its shape. Run tables are answered from the ledger, everything else is handed on."),
         (name = "tokens", description = "Who may do what. For holders of the scope `admin`."),
         (name = "airtable", description = "The tables where records are shown. For holders of the scope `admin`."),
         (name = "server", description = "The server itself."),

@@ -13,7 +13,7 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use runledger_app::system::ProcessFigures;
-use runledger_app::{Counted, DutyFigures, Effect, ProjectionStatus, RunService, WebhookStatus};
+use runledger_app::{Counted, DutyFigures, Effect, GatewayStats, ProjectionStatus, RunService, WebhookStatus};
 use runledger_domain::{Status, Timestamp};
 use runledger_ports::{Counts, Duty, StoreFigures};
 
@@ -66,6 +66,7 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, reading: Reading) -> Re
     if let Some(status) = projection {
         write_projection(&mut page, &status);
     }
+    write_gateway(&mut page, &api.gateway_stats);
     write_process(&mut page, process.unwrap_or_default(), runs.started());
     let mut response = Response::new(Body::from(page.into_text()));
     response.headers_mut().insert(CONTENT_TYPE, TEXT_FORMAT);
@@ -221,6 +222,27 @@ fn write_projection(page: &mut Page, status: &ProjectionStatus) {
     written.labelled(&[("outcome", "unchanged")], status.unchanged);
     written.labelled(&[("outcome", "in_doubt")], status.doubts);
     written.labelled(&[("outcome", "set_aside")], status.aside);
+}
+
+/// Zero where there is no gateway.
+fn write_gateway(page: &mut Page, stats: &GatewayStats) {
+    let kinds = stats.list();
+    let mut requests = page.metric(&table::GATEWAY_REQUESTS);
+    for (of, counted) in kinds
+        .iter()
+        .flat_map(|of| of.requests.iter().map(move |counted| (of, counted)))
+    {
+        let labels = [
+            ("kind", of.kind),
+            ("outcome", counted.effect.as_str()),
+            ("reason", counted.reason),
+        ];
+        requests.labelled(&labels, counted.count);
+    }
+    let mut durations = page.metric(&table::GATEWAY_DURATION);
+    for of in &kinds {
+        durations.distribution_of(&[("kind", of.kind)], &of.micros, Seconds);
+    }
 }
 
 fn write_store(page: &mut Page, store: &StoreFigures) {

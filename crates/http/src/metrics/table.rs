@@ -104,6 +104,10 @@ metrics! {
         "Requests of this server that were refused elsewhere because there were too many.";
     PROJECTION_WRITTEN = "runledger_projection_written_total", Counter,
         "Rows elsewhere that this server sent or was about to, by what came of them.";
+    GATEWAY_REQUESTS = "runledger_gateway_requests_total", Counter,
+        "Requests to the gateway that were answered, by what they do, outcome and reason.";
+    GATEWAY_DURATION = "runledger_gateway_request_duration_seconds", Histogram,
+        "How long requests to the gateway took until they were answered, by what they do.";
     PROCESS_RESIDENT_MEMORY = "process_resident_memory_bytes", Gauge,
         "Resident memory of the server.";
     PROCESS_OPEN_FDS = "process_open_fds", Gauge,

@@ -77,15 +77,26 @@ impl Samples<'_> {
 
     /// All samples of a histogram, whose values are shown as `shown` makes them.
     pub(super) fn distribution<D: fmt::Display>(&mut self, distribution: &Distribution, shown: impl Fn(u64) -> D) {
+        self.distribution_of(&[], distribution, shown);
+    }
+
+    /// The same of one of several histograms.
+    pub(super) fn distribution_of<D: fmt::Display>(
+        &mut self,
+        labels: &Labels<'_>,
+        distribution: &Distribution,
+        shown: impl Fn(u64) -> D,
+    ) {
         let mut up_to = 0;
         for (bound, count) in distribution.bounds.iter().zip(&distribution.counts) {
             up_to += count;
-            self.sample("_bucket", &[("le", &shown(*bound).to_string())], up_to);
+            let bound = shown(*bound).to_string();
+            self.sample("_bucket", &[labels, &[("le", bound.as_str())]].concat(), up_to);
         }
         let count = distribution.count();
-        self.sample("_bucket", &[("le", "+Inf")], count);
-        self.sample("_sum", &[], shown(distribution.sum));
-        self.sample("_count", &[], count);
+        self.sample("_bucket", &[labels, &[("le", "+Inf")]].concat(), count);
+        self.sample("_sum", labels, shown(distribution.sum));
+        self.sample("_count", labels, count);
     }
 
     fn sample(&mut self, suffix: &str, labels: &Labels<'_>, value: impl fmt::Display) {
@@ -167,6 +178,12 @@ mod tests {
             text,
             "a_total_bucket{le=\"0.001\"} 2\na_total_bucket{le=\"2.5\"} 5\na_total_bucket{le=\"+Inf\"} 6\n\
              a_total_sum 10.000001\na_total_count 6\n"
+        );
+        let labelled = written(|mut samples| samples.distribution_of(&[("kind", "x")], &distribution, Seconds));
+        assert!(
+            labelled.contains("a_total_bucket{kind=\"x\",le=\"2.5\"} 5\n")
+                && labelled.ends_with("a_total_count{kind=\"x\"} 6\n"),
+            "{labelled}"
         );
     }
 }

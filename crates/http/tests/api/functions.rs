@@ -9,7 +9,7 @@ use runledger_domain::{Action, CreationPolicy, Subject};
 use runledger_http::{Options, RateLimit};
 use serde_json::{Value, json};
 
-use crate::identity::{bearing, token};
+use crate::identity::{admin, bearing, token};
 use crate::support::{Answer, World};
 
 /// `read` reads, `write` writes; both answer with what they were handed. `write` of the run `bad` is refused.
@@ -189,8 +189,7 @@ async fn a_client_that_is_named_too_often_is_held_up_and_nobody_else() {
 #[tokio::test]
 async fn on_a_ledger_with_tokens_nobody_is_let_in_without_one() {
     let world = world(Options::default());
-    let admin = r#"{"name":"desk","sources":["token_desk"],"scopes":["admin","read"]}"#;
-    let (_, admin) = token(&world, None, admin).await;
+    let admin = admin(&world).await;
     call(&world, "read", &[], "").await.check(401, "token_missing");
     let (_, reader) = token(&world, Some(&admin), r#"{"name":"r","scopes":["read"]}"#).await;
     call(&world, "read", &bearing(&reader, None), "").await.check(200, "");

@@ -9,20 +9,20 @@ use runledger_domain::{Action, ClientId, CreationPolicy};
 use runledger_http::{Options, RateLimit};
 use serde_json::{Value, json};
 
-use crate::identity::{bearing, token};
+use crate::identity::{admin, bearing, token};
 use crate::support::{Answer, World};
 
-/// `/write` writes, `/other` is handed on, everything else reads.
+/// `/write` writes, `/other` is handed on, `/lost` as well and never comes back, everything else reads.
 #[derive(Debug)]
 struct TakenDown;
 
-fn answer(status: u16, said: &Value) -> GatewayAnswer {
+fn answer(status: u16, came_to: &'static str, said: &Value) -> GatewayAnswer {
     GatewayAnswer {
         status,
         content_type: "application/x-taken-down+json".into(),
         body: said.to_string().into_bytes(),
         retry_after: (status == 429).then_some(7),
-        came_to: "changed",
+        came_to,
     }
 }
 
@@ -31,7 +31,7 @@ impl Gateway for TakenDown {
     fn kind(&self, method: &str, path: &str) -> GatewayKind {
         match (method, path) {
             ("POST", "/write") => GatewayKind::Writes(Action::Create),
-            (_, "/other") => GatewayKind::HandsOn,
+            (_, "/other" | "/lost") => GatewayKind::HandsOn,
             _ => GatewayKind::Reads,
         }
     }
@@ -49,7 +49,7 @@ impl Gateway for TakenDown {
         let said = json!({"away": why.code, "detail": why.detail});
         GatewayAnswer {
             retry_after: why.retry_after,
-            ..answer(why.status, &said)
+            ..answer(why.status, why.code, &said)
         }
     }
 
@@ -62,7 +62,14 @@ impl Gateway for TakenDown {
             "body": String::from_utf8_lossy(request.body),
             "source": request.access.source(None).ok().map(|source| source.to_string()),
         });
-        answer(if request.path == "/wait" { 429 } else { 200 }, &said)
+        let (status, came_to) = match request.path {
+            "/write" => (200, "created"),
+            "/other" => (404, "handed_on"),
+            "/lost" => (502, "upstream_lost"),
+            "/wait" => (429, "busy"),
+            _ => (200, "read"),
+        };
+        answer(status, came_to, &said)
     }
 }
 
@@ -105,10 +112,59 @@ async fn a_request_of_any_method_reaches_the_gateway_as_it_came() {
 }
 
 #[tokio::test]
+async fn a_slash_too_many_means_nothing_and_head_is_answered_as_get() {
+    let world = world(Options::default());
+    for path in ["/airtable//v0/app/x", "/airtable///v0/app/x"] {
+        check(world.get(path).await, 200, "/path", "/v0/app/x");
+    }
+    // The gateway here says the method, so what would have been said of another one has another length.
+    let whole = world.get("/airtable/v0/app/x").await;
+    let head = world.send("HEAD", "/airtable/v0/app/x", &[], "").await;
+    assert_eq!(
+        (head.status, head.text.as_str(), head.header("content-length")),
+        (200, "", whole.text.len().to_string().as_str())
+    );
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_what_they_do_what_came_of_them_and_why() {
+    let world = world(Options::default());
+    for (method, path) in [
+        ("POST", "/airtable/write"),
+        ("POST", "/airtable/write"),
+        ("GET", "/airtable/read"),
+        ("GET", "/airtable/other"),
+        ("PATCH", "/airtable/lost"),
+    ] {
+        world.send(method, path, &[], "").await;
+    }
+    world
+        .send("GET", "/airtable/other", &[("host", "evil.example")], "")
+        .await;
+    let page = world.get("/metrics").await.text;
+    for (kind, outcome, reason, count) in [
+        ("write", "created", "", 2),
+        ("write", "replayed", "", 0),
+        ("read", "read", "", 1),
+        ("hand_on", "handed_on", "", 0),
+        ("hand_on", "handed_on", "client_error", 1),
+        ("hand_on", "upstream_failed", "upstream_lost", 1),
+        ("hand_on", "refused", "host_not_allowed", 1),
+    ] {
+        let labels = format!("kind=\"{kind}\",outcome=\"{outcome}\",reason=\"{reason}\"");
+        let line = format!("runledger_gateway_requests_total{{{labels}}} {count}\n");
+        assert!(page.contains(&line), "{line}{page}");
+    }
+    for (kind, count) in [("read", 1), ("write", 2), ("hand_on", 3)] {
+        let line = format!("runledger_gateway_request_duration_seconds_count{{kind=\"{kind}\"}} {count}\n");
+        assert!(page.contains(&line), "{line}{page}");
+    }
+}
+
+#[tokio::test]
 async fn who_asks_is_who_the_token_says_and_nobody_is_let_in_without_one() {
     let world = world(Options::default());
-    let admin = r#"{"name":"desk","sources":["token_desk"],"scopes":["admin","read"]}"#;
-    let (_, admin) = token(&world, None, admin).await;
+    let admin = admin(&world).await;
     check(world.get("/airtable/read").await, 401, "/away", "token_missing");
     let foreign = [("authorization", "Bearer patSECRET.1")];
     let answer = check(
@@ -137,8 +193,7 @@ async fn what_never_reached_the_gateway_leaves_a_line_if_it_writes() {
         client_rate: Some(limit),
         ..Options::default()
     });
-    let admin = r#"{"name":"desk","sources":["token_desk"],"scopes":["admin","read"]}"#;
-    let (_, admin) = token(&world, None, admin).await;
+    let admin = admin(&world).await;
     let made = r#"{"name":"n","sources":["night"],"scopes":["create","read"]}"#;
     let (_, night) = token(&world, Some(&admin), made).await;
     let headers = bearing(&night, None);

@@ -28,12 +28,17 @@ pub(crate) async fn token(world: &World, admin: Option<&str>, body: &str) -> (St
     (text("/token/id"), format!("Bearer {}", text("/secret")))
 }
 
+/// Closes an open world by its first token, an admin's; answers what to send.
+pub(crate) async fn admin(world: &World) -> String {
+    let admin = r#"{"name":"desk","sources":["token_desk"],"scopes":["admin","read"]}"#;
+    token(world, None, admin).await.1
+}
+
 /// A world with an admin's token, and that token.
 pub(crate) async fn closed_world() -> (World, String) {
     let world = World::new();
     world.run("r1", &["acme", "globex"]).await;
-    let admin = r#"{"name":"desk","sources":["token_desk"],"scopes":["admin","read"]}"#;
-    let (_, bearer) = token(&world, None, admin).await;
+    let bearer = admin(&world).await;
     (world, bearer)
 }
 

@@ -6,7 +6,7 @@ use runledger_domain::{CreationPolicy, Quotas};
 use runledger_http::{Options, RateLimit};
 use serde_json::Value;
 
-use crate::identity::{bearing, token};
+use crate::identity::{admin, bearing, token};
 use crate::support::World;
 
 /// A ledger with these quotas and this rate for each client; 0 for none.
@@ -145,8 +145,7 @@ async fn requests_that_name_a_client_are_bound_and_those_of_others_are_not() {
 async fn i12_whoever_may_not_know_of_a_client_learns_nothing_by_its_rate_and_takes_none_of_it() {
     let world = bounded(0, 0, 2);
     world.run("r1", &["acme", "globex"]).await;
-    let admin = r#"{"name":"desk","sources":["token_desk"],"scopes":["admin","read"]}"#;
-    let (_, admin) = token(&world, None, admin).await;
+    let admin = admin(&world).await;
     let limited =
         r#"{"name":"acme","sources":["batch_process"],"scopes":["create","change","read"],"clients":["acme"]}"#;
     let (_, acme) = token(&world, Some(&admin), limited).await;

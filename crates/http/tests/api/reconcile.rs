@@ -170,20 +170,8 @@ pub(crate) struct Shown {
 impl Shown {
     pub(crate) async fn new(limits: PlanLimits) -> Self {
         let (store, tables) = (Arc::new(MemoryStore::new()), Arc::new(Tables::default()));
-        let (clock, ids) = (World::clock(), Arc::new(RandomIds::new().unwrap()));
-        let ports = Ports {
-            reader: store.clone(),
-            changer: store.clone(),
-            creator: store.clone(),
-            log: store.clone(),
-            watch: store.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-            tokens: store.clone(),
-            deliveries: store.clone(),
-            leases: store.clone(),
-            secrets: ids,
-        };
+        let clock = World::clock();
+        let ports = Ports::of(&store, clock.clone(), Arc::new(RandomIds::new().unwrap()));
         let ledger = Arc::new(Ledger::new(
             ports,
             CreationPolicy::default(),

@@ -92,17 +92,8 @@ impl Target {
         let store = Arc::new(store);
         let ids = Arc::new(RandomIds::new().unwrap());
         let ports = Ports {
-            reader: store.inner.clone(),
-            changer: store.inner.clone(),
             creator: store.clone(),
-            log: store.inner.clone(),
-            watch: store.inner.clone(),
-            clock: Arc::new(SystemClock),
-            ids: ids.clone(),
-            tokens: store.inner.clone(),
-            deliveries: store.inner.clone(),
-            leases: store.inner.clone(),
-            secrets: ids,
+            ..Ports::of(&store.inner, Arc::new(SystemClock), ids)
         };
         let ledger = Ledger::new(ports, policy, Registry::new(1_000, true));
         Self { store, ledger }

@@ -34,20 +34,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let store = Arc::new(MemoryStore::new());
-        let ids = Arc::new(RandomIds::new().unwrap());
-        let ports = Ports {
-            reader: store.clone(),
-            changer: store.clone(),
-            creator: store.clone(),
-            log: store.clone(),
-            watch: store.clone(),
-            clock: Arc::new(SystemClock),
-            ids: ids.clone(),
-            deliveries: store.clone(),
-            leases: store.clone(),
-            tokens: store,
-            secrets: ids,
-        };
+        let ports = Ports::of(&store, Arc::new(SystemClock), Arc::new(RandomIds::new().unwrap()));
         Self {
             ledger: Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true)),
             service: LegacyService::new(),

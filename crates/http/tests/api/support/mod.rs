@@ -138,12 +138,8 @@ impl World {
             creator: store.clone(),
             log: store.clone(),
             watch: store,
-            clock: clock.clone(),
             ids: Arc::new(Counted::default()),
-            tokens: tokens.clone(),
-            deliveries: tokens.clone(),
-            leases: tokens,
-            secrets: Arc::new(RandomIds::new().unwrap()),
+            ..Ports::of(&tokens, clock.clone(), Arc::new(RandomIds::new().unwrap()))
         };
         let ledger = Arc::new(Ledger::new(ports, policy, Registry::new(1_000, true)));
         Self {

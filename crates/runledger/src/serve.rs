@@ -150,7 +150,8 @@ async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome
     let sweeping = Sweeping::begin(settings, &open.ledger, terms)?;
     let collecting = Collecting::start(&settings.traces)?;
     let mut options = api_options(settings, callers);
-    options.gateway = settings.gateway.gateway()?.map(|gateway| gateway as Arc<dyn Gateway>);
+    let gateway = settings.gateway.gateway(&settings.legacy.triggers)?;
+    options.gateway = gateway.map(|gateway| gateway as Arc<dyn Gateway>);
     options.spans = collecting.as_ref().map(Collecting::spans);
     options.projection = projecting.as_ref().map(Projecting::projection);
     options.reconciler = projecting.as_ref().map(Projecting::reconciler);

@@ -23,6 +23,21 @@ pub const PROGRESS_LOG: &str = "Progress Log";
 /// The column of the Apify run id: a reference, never a key.
 pub const APIFY_RUN_ID: &str = "Apify Run ID";
 
+/// The column of what was said at the end: appended to the notes. No table had it, and older services wrote it.
+pub const COMPLETION_NOTES: &str = "Completion Notes";
+
+/// Columns in which older services wrote what the ledger says itself: who did something, when, and how long it took. No
+/// table had them.
+pub const SAID_BY_THE_LEDGER: [&str; 7] = [
+    "Creation Source",
+    "Update Source",
+    "Completion Source",
+    "Metrics Update Source",
+    "Last Updated",
+    "Metrics Updated",
+    "Duration (seconds)",
+];
+
 /// Columns that hold something else than a number, and the ledger's field for each.
 pub const FIELDS: [(&str, &str); 9] = [
     (RUN_ID, "run_id"),

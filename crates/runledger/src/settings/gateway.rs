@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runledger_airtable::{Connection, HandOn, Pace, PaceSettings, TokioTime};
+use runledger_domain::Source;
 use runledger_legacy::{AirtableGateway, Deletes, LIST_MAX, RunTable, RunTableSpec};
 use runledger_ports::Upstream;
 use serde::{Deserialize, Serialize};
@@ -123,14 +124,14 @@ impl GatewaySettings {
                 )));
             }
         }
-        self.gateway().map(|_| ())
+        self.gateway(&[]).map(|_| ())
     }
 
-    /// The gateway, if there is to be one.
+    /// The gateway, if there is to be one. The end of a client's row by a trigger says only that its work was started.
     ///
     /// # Errors
     /// A table, an address or a token that is none.
-    pub(crate) fn gateway(&self) -> Outcome<Option<Arc<AirtableGateway>>> {
+    pub(crate) fn gateway(&self, triggers: &[Source]) -> Outcome<Option<Arc<AirtableGateway>>> {
         if !self.is_wanted() {
             return Ok(None);
         }
@@ -142,7 +143,8 @@ impl GatewaySettings {
         let tables = tables.map_err(|error| unfit(&error))?;
         let gateway = AirtableGateway::new(tables, self.hand_on().map_err(|error| unfit(&error))?);
         let gateway = gateway.map_err(|error| unfit(&error))?;
-        Ok(Some(Arc::new(gateway.with_list_max(self.list_records))))
+        let gateway = gateway.with_list_max(self.list_records);
+        Ok(Some(Arc::new(gateway.with_triggers(triggers.iter().cloned()))))
     }
 
     fn hand_on(&self) -> Result<Option<Arc<dyn Upstream>>, runledger_airtable::SetUpError> {
@@ -205,8 +207,8 @@ mod tests {
 
     #[test]
     fn a_gateway_is_there_when_it_has_a_table_or_a_token_and_never_shows_the_token() {
-        assert!(GatewaySettings::default().gateway().unwrap().is_none());
-        let gateway = settings().gateway().unwrap().unwrap();
+        assert!(GatewaySettings::default().gateway(&[]).unwrap().is_none());
+        let gateway = settings().gateway(&[]).unwrap().unwrap();
         let shown = format!("{gateway:?} {:?}", settings());
         assert!(
             shown.contains("tblClients0000001") && !shown.contains("S3CRET"),

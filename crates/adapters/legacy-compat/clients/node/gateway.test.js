@@ -79,7 +79,7 @@ test("refusals reach the caller with their types and with what to do", async () 
   const client = await clients.create({ "Run ID": run, "Client ID": "acme", "Client Name": "Acme" });
   const other = { "Run ID": run, "Client ID": "acme", "Client Name": "Other" };
   await refused(clients.create(other), "DUPLICATE_KEY", 409, /exists already: created by orchestrator.*differs in Client Name/);
-  await refused(clients.create({ ...other, "Update Source": "x" }), "UNKNOWN_FIELD_NAME", 422, /Update Source/);
+  await refused(clients.create({ ...other, "Recovery Note": "x" }), "UNKNOWN_FIELD_NAME", 422, /Recovery Note/);
   await refused(clients.update("recAAAAAAAAAAAAAA", { Status: "Running" }), "NOT_FOUND", 404, /does not exist/);
   const upsert = { performUpsert: { fieldsToMergeOn: ["Run ID", "Client ID"] } };
   const unknown = [{ fields: { "Run ID": run, "Client ID": "zen" } }];

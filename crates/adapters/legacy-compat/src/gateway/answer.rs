@@ -1,5 +1,6 @@
 //! What a request about a run table comes with, and what it is answered with.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runledger_app::{GatewayAnswer, Ledger};
@@ -21,6 +22,8 @@ pub(super) struct Asked<'a> {
     pub(super) ids: &'a RowIds,
     pub(super) table: &'a RunTable,
     pub(super) access: &'a Access,
+    /// The sources whose end of a client's row says only that its work was started.
+    pub(super) triggers: &'a BTreeSet<Source>,
     /// How many records are read through for one page at most.
     pub(super) list_max: usize,
     /// The row, if the path names one.

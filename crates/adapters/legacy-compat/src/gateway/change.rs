@@ -9,10 +9,7 @@ use std::sync::Arc;
 use runledger_airtable_formula::moment;
 use runledger_app::ReadError;
 use runledger_domain::access::Scope;
-use runledger_domain::change::{self, Change, ChangeEvidence};
-use runledger_domain::{
-    ChangeContext, Command, Completion, MetricValue, Outcome, RunKey, RunRecord, Source, Status, Subject,
-};
+use runledger_domain::{Command, Completion, Outcome, RunKey, RunRecord, Source, Status, Subject};
 use runledger_ports::Changed;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -22,11 +19,13 @@ use super::body::{Sent, SentRecord, known_column};
 use super::create::key_of;
 use super::row::{Row, notes};
 use super::table::Deletes;
-use crate::fields::{CLIENT_ID, END_TIME, RUN_ID, START_TIME, STATUS, SYSTEM_NOTES};
+use crate::fields::{APIFY_RUN_ID, CLIENT_ID, COMPLETION_NOTES, END_TIME, RUN_ID, START_TIME, STATUS, SYSTEM_NOTES};
 use crate::service::arguments::string;
-use crate::service::columns::{Columns, Numbers};
+use crate::service::columns::{Columns, Numbers, number};
+use crate::service::decision::decide;
 use crate::service::failure::Failure;
 use crate::service::key;
+use crate::service::record::APIFY;
 use crate::status;
 
 /// Changes the records of a body.
@@ -45,7 +44,7 @@ pub(super) async fn update(asked: &Asked<'_>, claimed: &mut Subject) -> Result<A
             let detail = "You cannot update the same record multiple times in a single request.";
             return Err(Failure::new("records_invalid", detail));
         }
-        targets.push(Target::read(asked, stored, record)?);
+        targets.push(Target::read(asked, &source, stored, record)?);
     }
     dry_run(asked, &source, &targets, claimed).await?;
     let (rows, came_to) = carry_out(asked, &source, targets, claimed).await?;
@@ -93,21 +92,28 @@ struct Target {
 }
 
 impl Target {
-    fn read(asked: &Asked<'_>, record: Arc<RunRecord>, sent: &SentRecord<'_>) -> Result<Self, Failure> {
+    fn read(
+        asked: &Asked<'_>,
+        source: &Source,
+        record: Arc<RunRecord>,
+        sent: &SentRecord<'_>,
+    ) -> Result<Self, Failure> {
         let row = asked.row(Arc::clone(&record))?;
         let mut changed: Vec<(String, Box<RawValue>)> = Vec::new();
+        let mut texts = Vec::new();
         for (older, value) in &sent.cells {
-            let value = match *older {
-                SYSTEM_NOTES if value.get() != "null" => {
+            match *older {
+                SYSTEM_NOTES | COMPLETION_NOTES if value.get() != "null" => {
                     let text = string(asked.table.name_of(older), value)?;
-                    let rest = appended(&text, &notes(&record));
-                    to_raw_value(&rest).map_err(|error| Failure::new("internal", error.to_string()))?
+                    texts.push(appended(&text, &notes(&record)).to_owned());
                 }
-                _ if says_nothing_new(&row, older, value) => continue,
-                _ => (*value).to_owned(),
-            };
-            changed.push(((*older).into(), value));
+                _ if says_nothing_new(&row, older, value) => {}
+                _ => changed.push(((*older).into(), (*value).to_owned())),
+            }
         }
+        texts.retain(|text| !text.trim().is_empty());
+        let text = to_raw_value(&texts.join("\n")).map_err(|error| Failure::new("internal", error.to_string()))?;
+        changed.insert(0, (SYSTEM_NOTES.into(), text));
         // The end that is said again comes with its time again.
         let ends = sent
             .cells
@@ -117,7 +123,10 @@ impl Target {
             changed.retain(|(older, _)| older != END_TIME);
         }
         let members: Vec<_> = changed.iter().map(|(older, value)| (older.clone(), &**value)).collect();
-        let columns = Columns::read(&members, record.key(), Numbers::Set)?;
+        let mut columns = Columns::read(&members, record.key(), Numbers::Set)?;
+        if record.key().client().is_some() && asked.triggers.contains(source) {
+            columns.end_is_a_note(source)?;
+        }
         let commands = commands(&record, columns);
         Ok(Self { record, commands })
     }
@@ -239,22 +248,9 @@ async fn dry_run(asked: &Asked<'_>, source: &Source, targets: &[Target], claimed
     if targets.iter().map(|target| target.commands.len()).sum::<usize>() < 2 {
         return Ok(());
     }
-    let context = ChangeContext::new(source.clone(), asked.ledger.runs.now());
     for Target { record, commands } in targets {
         *claimed = Subject::of(record.key());
-        let mut now = RunRecord::clone(record);
-        for command in commands {
-            let mut evidence = ChangeEvidence::default();
-            if let (RunKey::Job(run), true) = (record.key(), command.ends_record()) {
-                let open = asked.ledger.runs.summary(run).await?.open;
-                evidence.open_clients = usize::try_from(open).unwrap_or(usize::MAX);
-            }
-            match change::apply(&now, &context, command, evidence) {
-                Ok(Change::Applied { record, .. }) => now = *record,
-                Ok(Change::Unchanged) => {}
-                Err(refusal) => return Err(Failure::new(refusal.code(), refusal.to_string())),
-            }
-        }
+        decide(asked.ledger, source, record, commands).await?;
     }
     Ok(())
 }
@@ -271,17 +267,22 @@ async fn carry_out<'a>(
     for Target { record, commands } in targets {
         *claimed = Subject::of(record.key());
         let mut last = record;
-        for command in commands {
+        for (place, command) in commands.into_iter().enumerate() {
             let key = last.key().clone();
             let changed = asked.ledger.runs.change(source, key, None, command).await;
             let changed = changed.map_err(|error| {
                 let failure = Failure::of_change(error, "Cannot update");
-                let done = rows.len();
-                if done == 0 {
-                    return failure;
-                }
                 // What was decided before did not hold any more: somebody else was faster.
-                let detail = format!("{}; the first {done} of {count} records were updated", failure.detail());
+                let of_this = if place > 0 {
+                    "; what this request says beside Status was written"
+                } else {
+                    ""
+                };
+                let before = match rows.len() {
+                    0 => String::new(),
+                    done => format!("; the first {done} of {count} records were updated"),
+                };
+                let detail = format!("{}{of_this}{before}", failure.detail());
                 failure.saying(detail)
             })?;
             if matches!(changed, Changed::Applied { .. }) {
@@ -304,6 +305,10 @@ fn says_nothing_new(row: &Row<'_>, older: &str, sent: &RawValue) -> bool {
     };
     let record = &row.record;
     match (older, sent_value.as_str()) {
+        (APIFY_RUN_ID, Some(text)) => {
+            let mut ids = record.external_ids().iter().filter(|id| id.system() == APIFY);
+            ids.any(|id| id.id() == text) || row.cell(older).is_some_and(|cell| cell.get() == sent.get())
+        }
         (STATUS, Some(word)) => status::said(word).is_ok_and(|said| is_status(record, said)),
         (RUN_ID, Some(text)) => key::key(text, record.key().client()).is_ok_and(|key| key == *record.key()),
         (CLIENT_ID, Some(text)) => record.key().client().is_some_and(|client| client.as_str() == text),
@@ -314,12 +319,17 @@ fn says_nothing_new(row: &Row<'_>, older: &str, sent: &RawValue) -> bool {
             shown.is_some_and(|shown| moment(&shown) == moment(text))
         }
         _ => row.cell(older).is_some_and(|cell| {
-            let number = |text: &str| text.parse::<MetricValue>().ok();
             cell.get() == sent.get()
-                || number(cell.get()).is_some_and(|shown| number(sent.get()) == Some(shown))
+                || is_number(older, cell, sent)
                 || serde_json::from_str::<Value>(cell.get()).is_ok_and(|cell| cell == sent_value)
         }),
     }
+}
+
+/// Whether a number is shown and sent again, as a number or as its text.
+fn is_number(column: &str, shown: &RawValue, sent: &RawValue) -> bool {
+    let is_text = shown.get().starts_with('"');
+    !is_text && number(column, shown).is_ok_and(|shown| number(column, sent).is_ok_and(|sent| sent == shown))
 }
 
 /// Whether the record stands where a word says, as far as the words of the tables tell ends apart.

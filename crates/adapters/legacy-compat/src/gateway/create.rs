@@ -19,11 +19,11 @@ use super::answer::{Answered, Asked};
 use super::body::{Sent, SentRecord};
 use super::table::RunTable;
 use crate::fields::{
-    APIFY_RUN_ID, CLIENT_ID, CLIENT_NAME, END_TIME, ERROR_DETAILS, JOB_TOTALS, METRICS, PROGRESS_LOG, RUN_ID,
-    START_TIME, STATUS, STREAM, SYSTEM_NOTES,
+    APIFY_RUN_ID, CLIENT_ID, CLIENT_NAME, COMPLETION_NOTES, END_TIME, ERROR_DETAILS, JOB_TOTALS, METRICS, PROGRESS_LOG,
+    RUN_ID, START_TIME, STATUS, STREAM, SYSTEM_NOTES,
 };
 use crate::service::arguments::{string, string_or_number};
-use crate::service::columns::{note, parsed, status_word};
+use crate::service::columns::{note, number, parsed, status_word};
 use crate::service::failure::{CreationWords, Failure};
 use crate::service::key;
 use crate::service::record::APIFY;
@@ -125,7 +125,7 @@ fn content(table: &RunTable, cells: &[(&'static str, &RawValue)]) -> Result<Crea
                     format!("{name}: a record does not begin with its end; end it by an update, with its Status");
                 return Err(Failure::new("value_invalid", detail).at(name));
             }
-            SYSTEM_NOTES | PROGRESS_LOG => texts.push(string(name, value)?),
+            SYSTEM_NOTES | PROGRESS_LOG | COMPLETION_NOTES => texts.push(string(name, value)?),
             ERROR_DETAILS => texts.push(format!("{ERROR_DETAILS}: {}", string(name, value)?)),
             APIFY_RUN_ID => {
                 let id = ExternalId::new(APIFY, &string(name, value)?);
@@ -169,7 +169,7 @@ fn check_moment(name: &str, text: &str) -> Result<(), Failure> {
 }
 
 fn check_zero(name: &str, value: &RawValue) -> Result<(), Failure> {
-    let number: MetricValue = parsed(name, &string_or_number(name, value)?)?;
+    let number = number(name, value)?;
     if number == MetricValue::default() {
         return Ok(());
     }

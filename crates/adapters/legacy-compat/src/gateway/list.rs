@@ -58,7 +58,7 @@ pub(super) async fn list(asked: &Asked<'_>, query: Query) -> Result<Answered, Fa
     };
     let room = query.page.min(query.most.unwrap_or(usize::MAX).saturating_sub(given));
     let (rows, next) = if query.sort.is_empty() {
-        filter.page(asked, from, room).await?
+        filter.page(asked, from, room, &mut Looked::default()).await?
     } else {
         filter.sorted_page(asked, &query.sort, given, room).await?
     };
@@ -86,6 +86,10 @@ struct Filter {
     scope: Reach,
     now_ms: i64,
 }
+
+/// How many records were read through for a page so far.
+#[derive(Default)]
+struct Looked(usize);
 
 /// Where the records are looked for.
 enum Reach {
@@ -128,23 +132,25 @@ impl Filter {
         asked: &Asked<'a>,
         from: Option<Cursor>,
         room: usize,
+        looked: &mut Looked,
     ) -> Result<(Vec<Row<'a>>, Option<Cursor>), Failure> {
         let filter = match &self.scope {
             Reach::Nothing => return Ok((Vec::new(), None)),
             Reach::One(key) => return Ok((self.one(asked, key).await?.into_iter().collect(), None)),
             Reach::Among(filter) => filter,
         };
-        let (mut rows, mut after, mut looked_at) = (Vec::new(), from, 0);
+        let (mut rows, mut after) = (Vec::new(), from);
         while rows.len() < room {
-            if looked_at >= asked.list_max {
+            let left = asked.list_max.saturating_sub(looked.0);
+            if left == 0 {
                 return Err(too_many(asked.list_max));
             }
             // Never more than there is room for, so that the page ends where what was looked at does.
-            let size = (room - rows.len()).min(WINDOW).min(asked.list_max - looked_at);
+            let size = (room - rows.len()).min(WINDOW).min(left);
             let size = u32::try_from(size).unwrap_or(1);
             let size = PageSize::new(size).unwrap_or_default();
             let page = asked.ledger.runs.list(filter, after, size).await?;
-            looked_at += page.records.len();
+            looked.0 += page.records.len();
             for record in page.records {
                 rows.extend(self.kept(asked, record).await?);
             }
@@ -164,13 +170,10 @@ impl Filter {
         given: usize,
         room: usize,
     ) -> Result<(Vec<Row<'a>>, Option<Cursor>), Failure> {
-        let (mut rows, mut from) = (Vec::new(), None);
+        let (mut rows, mut from, mut looked) = (Vec::new(), None, Looked::default());
         loop {
-            let (more, next) = self.page(asked, from, WINDOW).await?;
+            let (more, next) = self.page(asked, from, WINDOW, &mut looked).await?;
             rows.extend(more);
-            if rows.len() > asked.list_max {
-                return Err(too_many(asked.list_max));
-            }
             from = next;
             if from.is_none() {
                 break;

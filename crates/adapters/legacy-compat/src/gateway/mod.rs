@@ -17,6 +17,7 @@ mod row;
 mod row_id;
 mod table;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use percent_encoding::percent_decode_str;
 use runledger_app::{Attempt, Gateway, GatewayAnswer, GatewayKind, GatewayRequest, Ledger, TurnedAway};
 use runledger_domain::access::{Access, AccessError, Scope};
 use runledger_domain::activity::printable;
-use runledger_domain::{Action, ClientId, Subject};
+use runledger_domain::{Action, ClientId, Source, Subject};
 use runledger_ports::Upstream;
 
 use self::answer::Asked;
@@ -46,6 +47,7 @@ pub struct AirtableGateway {
     upstream: Option<Arc<dyn Upstream>>,
     ids: RowIds,
     list_max: usize,
+    triggers: BTreeSet<Source>,
 }
 
 impl AirtableGateway {
@@ -60,7 +62,16 @@ impl AirtableGateway {
             upstream,
             ids: RowIds::default(),
             list_max: LIST_MAX,
+            triggers: BTreeSet::new(),
         })
+    }
+
+    /// Takes the end of a client's row by these sources for a note that its work was started, which leaves the record open:
+    /// of a program that completes what it has only set in motion, the end would come before the work.
+    #[must_use]
+    pub fn with_triggers(mut self, triggers: impl IntoIterator<Item = Source>) -> Self {
+        self.triggers.extend(triggers);
+        self
     }
 
     /// Reads so many records through for one page of a list at most, instead of [`LIST_MAX`].
@@ -122,6 +133,7 @@ impl AirtableGateway {
             ids: &self.ids,
             table,
             access: request.access,
+            triggers: &self.triggers,
             list_max: self.list_max,
             row: place.row(),
             query: request.query.unwrap_or_default(),

@@ -116,7 +116,8 @@ impl Raw {
             "offset" => self.offset = Some(text()?),
             "view" => self.view = Some(text()?),
             "filterByFormula" => self.formula = Some(text()?).filter(|formula| !formula.trim().is_empty()),
-            "fields[]" => self.fields.push(text()?),
+            // Numbered by some clients.
+            _ if name.starts_with("fields[") => self.fields.push(text()?),
             "fields" if value.is_string() => self.fields.push(text()?),
             "fields" => {
                 for name in value.as_array().ok_or_else(|| wrong("fields"))? {

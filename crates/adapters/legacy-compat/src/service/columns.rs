@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use runledger_domain::{
-    ExternalId, MetricName, MetricValue, MetricValueError, NoteText, Outcome, RunKey, Status, Update,
+    ExternalId, MetricName, MetricValue, MetricValueError, NoteText, Outcome, RunKey, Source, Status, Update,
 };
 use serde_json::value::RawValue;
 
@@ -107,12 +107,7 @@ impl Columns {
             return Err(Failure::new("unknown_field", detail).at(column));
         };
         let metric: MetricName = parsed(column, metric)?;
-        let text = string_or_number(column, value)?;
-        let value = match text.parse::<MetricValue>() {
-            // A number of a language that has only floats, such as 0.1 + 0.2: what lies behind nine places is its error.
-            Err(MetricValueError::TooFine { .. }) if !value.get().starts_with('"') => rounded(column, &text)?,
-            _ => parsed(column, &text)?,
-        };
+        let value = number(column, value)?;
         let raises = numbers == Numbers::Raise && column != OVERWRITTEN;
         let values = if raises {
             &mut self.update.metrics.max
@@ -123,11 +118,31 @@ impl Columns {
         Ok(())
     }
 
+    /// Takes the end for a note that the work was started: of a source whose completion says no more.
+    pub(crate) fn end_is_a_note(&mut self, source: &Source) -> Result<(), Failure> {
+        if let Some(outcome) = self.end.take() {
+            let text = self.update.note.as_ref().map_or("", NoteText::as_str);
+            self.update.note = started_note(source, outcome, text)?;
+            self.update.start = true;
+        }
+        Ok(())
+    }
+
     /// Whether there is anything to update but a note for the end.
     pub(crate) fn has_contents(&self) -> bool {
         !self.update.metrics.is_empty()
             || !self.update.external_ids.is_empty()
             || (self.update.note.is_some() && self.end.is_none())
+    }
+}
+
+/// Reads a number, or the text of one.
+pub(crate) fn number(column: &str, value: &RawValue) -> Result<MetricValue, Failure> {
+    let text = string_or_number(column, value)?;
+    match text.parse::<MetricValue>() {
+        // A number of a language that has only floats, such as 0.1 + 0.2: what lies behind nine places is its error.
+        Err(MetricValueError::TooFine { .. }) if !value.get().starts_with('"') => rounded(column, &text),
+        _ => parsed(column, &text),
     }
 }
 
@@ -151,11 +166,17 @@ where
         .map_err(|error| Failure::new("value_invalid", error.to_string()).at(field))
 }
 
-/// A note, if there is a text.
+/// A note, if there is a text that is more than blanks.
 pub(crate) fn note(field: &str, text: Option<String>) -> Result<Option<NoteText>, Failure> {
-    text.filter(|text| !text.is_empty())
+    text.filter(|text| !text.trim().is_empty())
         .map(|text| parsed(field, &text))
         .transpose()
+}
+
+/// The note of a completion that says only that the work was started.
+pub(crate) fn started_note(source: &Source, outcome: Outcome, text: &str) -> Result<Option<NoteText>, Failure> {
+    let started = format!("{source} has started the work: {outcome}\n{text}");
+    note("notes", Some(started.trim_end().into()))
 }
 
 /// The key may be said again, in any spelling; it never changes (I1).

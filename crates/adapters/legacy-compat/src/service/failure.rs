@@ -39,7 +39,7 @@ impl Failure {
     }
 
     /// Shows the record that stands against the call.
-    fn against(mut self, record: Arc<RunRecord>, differs_in: Vec<CreationField>) -> Self {
+    pub(crate) fn against(mut self, record: Arc<RunRecord>, differs_in: Vec<CreationField>) -> Self {
         self.existing = Some(Box::new(Existing { record, differs_in }));
         self
     }

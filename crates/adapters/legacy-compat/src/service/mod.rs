@@ -6,6 +6,7 @@
 pub(crate) mod arguments;
 mod asker;
 pub(crate) mod columns;
+pub(crate) mod decision;
 pub(crate) mod failure;
 mod function;
 pub(crate) mod key;
@@ -46,12 +47,7 @@ const SECONDS_REMEMBERED: usize = 4_096;
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// # let store = Arc::new(runledger_memory::MemoryStore::new());
-/// # let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds::new()?));
-/// # let ports = Ports {
-/// #     reader: store.clone(), changer: store.clone(), creator: store.clone(), log: store.clone(),
-/// #     watch: store.clone(), clock, ids: ids.clone(), deliveries: store.clone(),
-/// #     leases: store.clone(), tokens: store, secrets: ids,
-/// # };
+/// # let ports = Ports::of(&store, Arc::new(SystemClock), Arc::new(RandomIds::new()?));
 /// # let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));
 /// let call = FunctionCall {
 ///     function: "createJobRecord",

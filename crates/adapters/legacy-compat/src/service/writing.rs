@@ -3,16 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use runledger_app::{CreationError, FunctionAnswer, FunctionCall, Ledger, StartClient, StartJob, Started};
+use runledger_app::{CreationError, FunctionAnswer, FunctionCall, Ledger, ReadError, StartClient, StartJob, Started};
 use runledger_domain::access::{Access, AccessError, Scope};
 use runledger_domain::{
-    Command, Completion, CreationContent, ExternalId, Outcome, RunKey, RunRecord, Source, Status, Update,
+    Command, Completion, CreationContent, ExternalId, NoteText, Outcome, RunKey, RunRecord, Source, Status, Update,
 };
 use runledger_ports::{Changed, ListFilter, PageSize};
 
 use super::arguments::{Arguments, string_or_number};
 use super::asker::{asker, attempt, update_id};
-use super::columns::{Columns, Numbers, note, parsed, status_word};
+use super::columns::{Columns, Numbers, note, parsed, started_note, status_word};
+use super::decision::decide;
 use super::failure::{CreationWords, Failure};
 use super::function::Function;
 use super::key::key;
@@ -136,13 +137,18 @@ pub(super) async fn update(
         key: &key,
         missing: &missing,
     };
-    let mut last = None;
+    let mut commands = Vec::new();
     if has_contents {
         update.update_id = update_id(call)?;
-        last = Some(change.carry_out(Command::Update(update)).await?);
+        commands.push(Command::Update(update));
     }
-    if let Some(outcome) = end {
-        last = Some(change.complete(outcome, note).await?);
+    commands.extend(end.map(|outcome| completion(outcome, note)));
+    if commands.len() > 1 {
+        change.decide(&commands).await?;
+    }
+    let mut last = None;
+    for command in commands {
+        last = Some(change.carry_out(command).await?);
     }
     // Nothing but what is derived or was so before: the call still finds its record, or says that there is none.
     if let Some(changed) = last {
@@ -180,16 +186,17 @@ pub(super) async fn complete(
         missing: &missing,
     };
     let changed = if key.client().is_some() && triggers.contains(&source) {
-        let started = format!("{source} has started the work: {outcome}\n{text}");
         let update = Update {
             start: true,
-            note: note("notes", Some(started.trim_end().into()))?,
+            note: started_note(&source, outcome, &text)?,
             update_id: update_id(call)?,
             ..Update::default()
         };
         change.carry_out(Command::Update(update)).await?
     } else {
-        change.complete(outcome, note("notes", Some(text))?).await?
+        change
+            .carry_out(completion(outcome, note("notes", Some(text))?))
+            .await?
     };
     changed_answer(ledger, &changed).await
 }
@@ -321,14 +328,23 @@ impl Change<'_> {
         changed.map_err(|error| Failure::of_change(error, self.missing))
     }
 
-    async fn complete(&self, outcome: Outcome, note: Option<runledger_domain::NoteText>) -> Result<Changed, Failure> {
-        let completion = Completion {
-            outcome,
-            note,
-            close_open: false,
-        };
-        self.carry_out(Command::Complete(completion)).await
+    /// Decides several commands before the first is carried out. Of a record that is not there nothing can be decided: the
+    /// first command finds that out, and leaves its line.
+    async fn decide(&self, commands: &[Command]) -> Result<(), Failure> {
+        match self.ledger.runs.get(self.key).await {
+            Ok(record) => decide(self.ledger, self.source, &record, commands).await,
+            Err(ReadError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
+}
+
+fn completion(outcome: Outcome, note: Option<NoteText>) -> Command {
+    Command::Complete(Completion {
+        outcome,
+        note,
+        close_open: false,
+    })
 }
 
 async fn changed_answer(ledger: &Ledger, changed: &Changed) -> Result<FunctionAnswer, Failure> {

@@ -96,7 +96,7 @@ async fn a_row_that_is_sent_back_as_it_was_read_changes_nothing() {
         .refused(
             "PATCH",
             &client,
-            r#"{"fields":{"Last Updated":"x"}}"#,
+            r#"{"fields":{"Recovery Note":"x"}}"#,
             422,
             "UNKNOWN_FIELD_NAME",
         )

@@ -194,9 +194,9 @@ const REFUSED: [(&str, &str, &str, &str); 18] = [
     ),
     (
         JOBS,
-        r#"{"Run ID":"260101-000000","Update Source":"x"}"#,
+        r#"{"Run ID":"260101-000000","Recovery Note":"x"}"#,
         "UNKNOWN_FIELD_NAME",
-        "Update Source",
+        "Recovery Note",
     ),
     (
         JOBS,

@@ -223,6 +223,12 @@ async fn orders_columns_and_the_body_of_a_post_are_understood() {
         world.get(&format!("{JOBS}?{query}")).await.refused(422, word);
     }
     world.get(&format!("{JOBS}?view=Grid%20view&")).await.ok();
+    // Some clients number the columns that they want.
+    let two = world
+        .get(&format!("{CLIENTS}?fields%5B0%5D=Run+ID&fields[1]=Status&pageSize=1"))
+        .await
+        .ok();
+    assert_eq!(two["records"][0]["fields"].as_object().unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -272,6 +278,27 @@ async fn i3_reading_leaves_nothing_and_i12_shows_nothing_of_other_clients() {
         .refused(404, "NOT_FOUND");
     world.ask("OPTIONS", CLIENTS, "").await.refused(404, "NOT_FOUND");
     assert_eq!((world.lines().await.len(), world.records().await), (lines, 12));
+}
+
+#[tokio::test]
+async fn an_ordered_list_counts_everything_that_is_read_for_its_page() {
+    let world = World::new();
+    let job = |number: usize| json!({"fields": {"Run ID": format!("j{number}"), "Stream": number % 2}});
+    for tens in 0..200 {
+        let ten: Vec<_> = (10 * tens..10 * tens + 10).map(job).collect();
+        world.post(JOBS, &json!({ "records": ten }).to_string()).await.ok();
+    }
+    let query = format!("{}&sort[0][field]=Run+ID", filter(JOBS, "{Stream} = 1"));
+    let world = World {
+        gateway: World::new().gateway.with_list_max(1_999),
+        ..world
+    };
+    world.get(&query).await.refused(422, "LIST_TOO_LONG");
+    let world = World {
+        gateway: World::new().gateway.with_list_max(2_000),
+        ..world
+    };
+    assert_eq!(world.listed(&query, "Run ID").await[..2], ["j1", "j1001"]);
 }
 
 #[tokio::test]

@@ -12,6 +12,10 @@ mod creating;
 mod handing_on;
 #[cfg(test)]
 mod listing;
+#[cfg(test)]
+mod older;
+#[cfg(test)]
+mod overtaken;
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +26,7 @@ use runledger_domain::access::{Access, Grant, Scope};
 use runledger_domain::{CreationPolicy, RecordKind, Verdict};
 use runledger_legacy::{AirtableGateway, Deletes, RunTable, RunTableSpec};
 use runledger_memory::MemoryStore;
-use runledger_ports::{ActivityFilter, PageSize, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};
+use runledger_ports::{ActivityFilter, PageSize, RunChanger, Upstream, UpstreamAnswer, UpstreamError, UpstreamRequest};
 use serde_json::Value;
 
 const BASE: &str = "appGateway0000001";
@@ -71,19 +75,14 @@ impl World {
     /// A world whose table of clients is made like this.
     fn with(change: impl Fn(&mut RunTableSpec)) -> Self {
         let store = Arc::new(MemoryStore::new());
-        let ids = Arc::new(RandomIds::new().unwrap());
+        Self::over(&store, store.clone(), change)
+    }
+
+    /// The same over this store, with changes that go through something before it.
+    fn over(store: &Arc<MemoryStore>, changer: Arc<dyn RunChanger>, change: impl Fn(&mut RunTableSpec)) -> Self {
         let ports = Ports {
-            reader: store.clone(),
-            changer: store.clone(),
-            creator: store.clone(),
-            log: store.clone(),
-            watch: store.clone(),
-            clock: Arc::new(SystemClock),
-            ids: ids.clone(),
-            deliveries: store.clone(),
-            leases: store.clone(),
-            tokens: store,
-            secrets: ids,
+            changer,
+            ..Ports::of(store, Arc::new(SystemClock), Arc::new(RandomIds::new().unwrap()))
         };
         let jobs = RunTableSpec {
             names: vec!["Job Tracking".into()],
@@ -106,7 +105,12 @@ impl World {
 
     /// A world in which the run `250925-231841` has a job record and a record of `acme`.
     async fn begun() -> Self {
-        let world = Self::new();
+        Self::new().begin().await
+    }
+
+    /// The same of a world that is there.
+    async fn begin(self) -> Self {
+        let world = self;
         world
             .post(JOBS, r#"{"fields":{"Run ID":"250925-231841","Stream":1}}"#)
             .await

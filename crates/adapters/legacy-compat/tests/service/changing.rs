@@ -45,6 +45,28 @@ async fn a_change_of_what_is_not_there_is_not_found_and_creates_nothing() {
 }
 
 #[tokio::test]
+async fn an_update_whose_end_is_refused_leaves_nothing_of_the_rest() {
+    let world = World::begun().await;
+    let job =
+        r#"["250925-231841",{"Apify Run ID":"8MSTBAfqMzuXPvgB3","Status":"Completed"},{"source":"post_scoring"}]"#;
+    world
+        .refused("updateJobRecord", job, "open_clients", "250925-231841")
+        .await;
+    let stage = runledger_domain::Command::StartStage {
+        name: "scoring".parse().unwrap(),
+    };
+    let key: runledger_domain::RunKey = "250925-231841-acme".parse().unwrap();
+    let by = "post_scoring".parse().unwrap();
+    world.ledger.runs.change(&by, key, None, stage).await.unwrap();
+    let client = r#"["250925-231841","acme",{"Post Scoring Tokens":5,"Status":"Completed"},{"source":"post_scoring"}]"#;
+    world.refused("updateRunRecord", client, "open_stages", "scoring").await;
+    let client = world.done("getRunRecord", r#"["250925-231841","acme"]"#).await;
+    assert_eq!(client["fields"]["Post Scoring Tokens"], 0);
+    let job = world.ledger.runs.get(&"250925-231841".parse().unwrap()).await.unwrap();
+    assert_eq!(job.external_ids().len(), 0);
+}
+
+#[tokio::test]
 async fn metrics_are_raised_and_never_lowered_and_stay_exact() {
     let world = World::begun().await;
     let metrics = |more: &str| format!(r#"["250925-231841","acme",{{{more}}},{{"source":"post_scoring"}}]"#);

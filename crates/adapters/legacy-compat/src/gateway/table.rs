@@ -162,10 +162,11 @@ impl RunTable {
         })
     }
 
-    /// Whether this is the table that a path means: by its id or by a name. Case and white space around it do not matter,
-    /// so that no spelling of a run table leads past the ledger.
+    /// Whether this is the table that a path means: by its id or by a name. Case, white space around it and a plus in the
+    /// place of a space do not matter, so that no spelling of a run table leads past the ledger.
     pub(super) fn is(&self, base: &str, table: &str) -> bool {
-        self.base == base && self.names.iter().any(|name| fold(name) == fold(table))
+        let said = [fold(table), fold(&table.replace('+', " "))];
+        self.base == base && self.names.iter().any(|name| said.contains(&fold(name)))
     }
 
     /// The column of this name or id.
@@ -273,6 +274,7 @@ mod tests {
             "tblClients0000001",
             "Client Run Results",
             "client run results ",
+            "Client+Run+Results",
             "TBLCLIENTS0000001",
         ] {
             assert!(table.is("appGateway0000001", name), "{name}");

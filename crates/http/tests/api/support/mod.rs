@@ -117,17 +117,18 @@ impl World {
 
     /// Everything in this store.
     pub(crate) fn around(store: Arc<MemoryStore>, options: Options, policy: CreationPolicy) -> Self {
-        Self::put_together(store.clone(), store, options, policy)
+        let tokens = store.clone();
+        Self::put_together(store, &tokens, options, policy)
     }
 
     pub(crate) fn over<S>(store: Arc<S>, options: Options, policy: CreationPolicy) -> Self
     where
         S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + 'static,
     {
-        Self::put_together(store, Arc::new(MemoryStore::new()), options, policy)
+        Self::put_together(store, &Arc::new(MemoryStore::new()), options, policy)
     }
 
-    fn put_together<S>(store: Arc<S>, tokens: Arc<MemoryStore>, options: Options, policy: CreationPolicy) -> Self
+    fn put_together<S>(store: Arc<S>, tokens: &Arc<MemoryStore>, options: Options, policy: CreationPolicy) -> Self
     where
         S: RunReader + RunChanger + RunCreator + ActivityLog + ActivityWatch + 'static,
     {
@@ -139,7 +140,7 @@ impl World {
             log: store.clone(),
             watch: store,
             ids: Arc::new(Counted::default()),
-            ..Ports::of(&tokens, clock.clone(), Arc::new(RandomIds::new().unwrap()))
+            ..Ports::of(tokens, clock.clone(), Arc::new(RandomIds::new().unwrap()))
         };
         let ledger = Arc::new(Ledger::new(ports, policy, Registry::new(1_000, true)));
         Self {

@@ -138,6 +138,11 @@ fn rows_that_were_there_are_taken_over_and_none_is_made_a_second_time() {
         airtable.control("DELETE", "faults", &Value::Null);
     }
     import.pop();
+    // The command had the duty for a moment, under a name as servers have them.
+    let duties = place.run(&["duties", "--json"]).expect(0).json();
+    let holders: Vec<_> = duties.iter().filter(|duty| duty["duty"] == "project").collect();
+    let is_named = |duty: &&Value| duty["holder"].as_str().is_some_and(|holder| holder.starts_with("at:"));
+    assert!(holders.len() == 1 && holders.iter().all(is_named), "{duties:?}");
     let lines = fs::read_to_string(report.join("airtable.csv")).unwrap();
     let of = |what: &str| lines.lines().find(|line| line.contains(what)).unwrap().to_owned();
     let undefined = &rows(&airtable, JOBS)[1]["id"];

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use runledger_airtable::AirtableTarget;
 use runledger_app::{Duties, ReconcilePorts, Reconciler};
-use runledger_domain::Source;
 use runledger_ports::{LeaseStore, OutboxStore};
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::duties::terms;
+use crate::failure::Outcome;
 use crate::ledger::{Held, OpenLedger};
 use crate::settings::Settings;
 
@@ -17,15 +17,6 @@ pub(crate) fn stores(open: &OpenLedger) -> (Arc<dyn OutboxStore>, Arc<dyn LeaseS
         Held::Embedded(store) => (store.clone(), store.clone()),
         Held::Postgres(store) => (store.clone(), store.clone()),
     }
-}
-
-/// Who holds the duties of this process.
-///
-/// # Errors
-/// None that can come.
-pub(crate) fn holder() -> Outcome<Source> {
-    let holder = format!("server_{}", std::process::id());
-    holder.parse().map_err(|error| Failure::new(Exit::Fault, error))
 }
 
 /// The comparison for a server, which asks through the same target as its projection, so that the limits hold for both.
@@ -43,7 +34,7 @@ pub(crate) fn of_server(
         outbox,
         leases,
         duties,
-        holder: holder()?,
+        holder: terms(settings)?.holder,
         target,
     };
     Ok(Arc::new(Reconciler::new(

@@ -114,19 +114,7 @@ impl World {
             ahead: AtomicI64::new(0),
         });
         let ids = Arc::new(RandomIds::new().unwrap());
-        let ports = Ports {
-            reader: store.clone(),
-            changer: store.clone(),
-            creator: store.clone(),
-            log: store.clone(),
-            watch: store.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-            tokens: store.clone(),
-            deliveries: store.clone(),
-            leases: store.clone(),
-            secrets: ids,
-        };
+        let ports = Ports::of(&store, clock.clone(), ids);
         let ledger = Ledger::new(ports, CreationPolicy::default(), Registry::new(1_000, true));
         let mut world = Self {
             store,

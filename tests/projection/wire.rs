@@ -73,7 +73,7 @@ impl Wire {
     }
 
     /// A call begins, and is under way as long as what this gives is there.
-    fn call(&self) -> Call<'_> {
+    pub(crate) fn call(&self) -> Call<'_> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.moved();
         self.called.notify_one();
@@ -133,7 +133,8 @@ impl fmt::Debug for Wire {
     }
 }
 
-struct Call<'a>(&'a Wire);
+/// A call that is under way.
+pub(crate) struct Call<'a>(&'a Wire);
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
@@ -158,14 +159,14 @@ impl Time for PaceTime {
 
 /// The tables at the fake, asked over the wire.
 pub(crate) struct Watched {
-    target: AirtableTarget,
+    target: Arc<AirtableTarget>,
     wire: Arc<Wire>,
 }
 
 impl Watched {
-    pub(crate) fn new(target: AirtableTarget, wire: &Arc<Wire>) -> Arc<Self> {
+    pub(crate) fn new(target: &Arc<AirtableTarget>, wire: &Arc<Wire>) -> Arc<Self> {
         Arc::new(Self {
-            target,
+            target: Arc::clone(target),
             wire: Arc::clone(wire),
         })
     }

@@ -11,14 +11,15 @@ use runledger_airtable::{Airtable, AirtableTarget, Connection, Pace, PaceSetting
 use runledger_airtable_fake::{Fake, FakeOptions, Order, Settings, example};
 use runledger_app::system::RandomIds;
 use runledger_app::{
-    HeldLease, Ledger, Ports, Projection, ProjectionOptions, ProjectionStatus, Registry, StartClient, StartJob,
+    Discrepancy, Duties, HeldLease, Ledger, PlanLimits, Ports, Projection, ProjectionOptions, ProjectionStatus,
+    ReconcilePorts, Reconciler, Registry, StartClient, StartJob,
 };
 use runledger_domain::{
     Command, Completion, CreationContent, CreationPolicy, MetricChange, Outcome, RecordKind, RunKey, Source, Timestamp,
     Update,
 };
 use runledger_memory::MemoryStore;
-use runledger_ports::{Clock, Duty, LeaseStore as _, RunReader as _, Taken};
+use runledger_ports::{Clock, Duty, LeaseStore as _, Taken};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,6 +39,8 @@ const TAKES_MS: u64 = 400;
 const ROWS_MAX: usize = 3;
 /// No limit of looks.
 const NEVER: i64 = i64::MAX;
+/// Who keeps the tables in step.
+const SERVER: &str = "server_1";
 /// What clients count.
 pub(crate) const METRIC: &str = "posts_successfully_scored";
 
@@ -59,6 +62,7 @@ impl Clock for LedgerClock {
 
 /// A server that works.
 struct Server {
+    target: Arc<AirtableTarget>,
     projection: Arc<Projection>,
     task: JoinHandle<()>,
     stop: watch::Sender<bool>,
@@ -154,15 +158,15 @@ impl World {
             rows_max: ROWS_MAX,
             ..Places::older(&example::BASE.parse().unwrap())
         };
-        let target = AirtableTarget::new(airtable, places, self.clock.clone());
-        let target = Watched::new(target, &self.wire);
+        let target = Arc::new(AirtableTarget::new(airtable, places, self.clock.clone()));
+        let watched = Watched::new(&target, &self.wire);
         let options = ProjectionOptions::default();
-        let projection = Arc::new(Projection::new(&self.ledger, self.store.clone(), target, options));
+        let projection = Arc::new(Projection::new(&self.ledger, self.store.clone(), watched, options));
         for lease in self.store.leases().await.unwrap() {
             self.store.end_lease(&lease.fence).await.unwrap();
         }
         let year = Duration::from_hours(24 * 365);
-        let fence = match self.store.take_lease(&Duty::Project, &source("server_1"), year).await {
+        let fence = match self.store.take_lease(&Duty::Project, &source(SERVER), year).await {
             Ok(Taken::Held(fence)) => fence,
             taken => panic!("{taken:?}"),
         };
@@ -181,6 +185,7 @@ impl World {
             .await;
         });
         self.server = Some(Server {
+            target,
             projection,
             task,
             stop,
@@ -221,8 +226,10 @@ impl World {
         server.task.await.unwrap();
     }
 
-    /// Nothing goes wrong any more, and time passes until there is nothing left to do. The server ends.
-    pub(crate) async fn come_to_rest(&mut self) -> ProjectionStatus {
+    /// Nothing goes wrong any more, and time passes until there is nothing left to do; then the tables are compared with the
+    /// ledger, and what people did to them is put right. The server ends. Answers how it goes, and what a second comparison
+    /// finds.
+    pub(crate) async fn come_to_rest(&mut self) -> (ProjectionStatus, Vec<Discrepancy>) {
         self.wire.fake.clear_faults();
         self.wire.fake.set(|settings| settings.list_lag_ms = 0);
         sleep(Duration::from_mins(10)).await;
@@ -230,9 +237,35 @@ impl World {
         self.resume().await;
         self.retry().await;
         sleep(Duration::from_mins(30)).await;
+        self.compare(true).await;
+        sleep(Duration::from_mins(10)).await;
+        let found = self.compare(false).await;
         let status = self.projection().status().await.unwrap();
         self.stop().await;
-        status
+        (status, found)
+    }
+
+    /// Compares both sides, through the server and within its limits, and has what differs put right where that is asked for.
+    async fn compare(&self, applies: bool) -> Vec<Discrepancy> {
+        let ports = ReconcilePorts {
+            outbox: self.store.clone(),
+            leases: self.store.clone(),
+            duties: Arc::new(Duties::new(self.store.clone())),
+            holder: source(SERVER),
+            target: self.server.as_ref().unwrap().target.clone(),
+        };
+        let reconciler = Reconciler::new(&self.ledger, ports, PlanLimits::default());
+        let _call = self.wire.call();
+        let sweep = reconciler.begin(applies.then(|| source("operator"))).await.unwrap();
+        let mut found = Vec::new();
+        for number in 1.. {
+            let page = reconciler.page(&sweep, number).await.unwrap();
+            found.extend(page.found);
+            if page.is_last {
+                break;
+            }
+        }
+        found
     }
 
     pub(crate) async fn resume(&self) {
@@ -322,11 +355,6 @@ impl World {
             .start_clients(&by, job.run(), None, start.collect());
         let started = started.await.unwrap_or_default();
         started.into_iter().map(|one| one.record.key().clone()).collect()
-    }
-
-    pub(crate) async fn is_open(&self, key: &RunKey) -> bool {
-        let record = self.store.get(key).await.unwrap();
-        record.is_some_and(|record| record.status().is_open())
     }
 
     /// A note that no other one is like, and one more of what is counted. It may have ended.

@@ -82,7 +82,7 @@ impl Reconciler {
         } else {
             // Not at the beginning: should this end here, nothing is made that is there already.
             let begun = self.outbox.begin_outbox(fence, target, line).await;
-            begun.map_err(|error| self.fenced(error))?;
+            self.kept(begun).await?;
             (line, None)
         };
         let stop = OutboxStop {
@@ -91,7 +91,7 @@ impl Reconciler {
             reason: UNFINISHED.into(),
         };
         let kept = self.outbox.stop_outbox(fence, Some(stop)).await;
-        kept.map_err(|error| self.fenced(error))?;
+        self.kept(kept).await?;
         let mut adopted = Adopted::default();
         let all: Vec<_> = rows.iter().collect();
         for some in all.chunks(KEYS_AT_ONCE) {
@@ -102,7 +102,7 @@ impl Reconciler {
             self.mark_others(fence, position, at, line).await?;
         }
         let kept = self.outbox.stop_outbox(fence, stopped).await;
-        kept.map_err(|error| self.fenced(error))?;
+        self.kept(kept).await?;
         Ok(adopted)
     }
 
@@ -183,11 +183,11 @@ impl Reconciler {
     async fn keep_noted(&self, fence: &Fence, position: u64, noted: Noted) -> Result<(), ReconcileError> {
         if !noted.marks.is_empty() {
             let kept = self.outbox.mark_outbox(fence, position, noted.marks).await;
-            kept.map_err(|error| self.fenced(error))?;
+            self.kept(kept).await?;
         }
         if !noted.rows.is_empty() {
             let kept = self.outbox.keep_rows(fence, noted.rows).await;
-            kept.map_err(|error| self.fenced(error))?;
+            self.kept(kept).await?;
         }
         Ok(())
     }

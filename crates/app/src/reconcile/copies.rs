@@ -168,7 +168,7 @@ impl Reconciler {
             cells: row.cells.text.clone(),
         });
         let kept = self.outbox.keep_removed(fence, kept.collect()).await;
-        kept.map_err(|error| self.fenced(error))?;
+        self.kept(kept).await?;
         let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
         let (mut gone, mut state) = (Vec::new(), CopiesState::Removed);
         for batch in ids.chunks(self.target.rows_max().max(1)) {

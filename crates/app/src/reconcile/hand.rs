@@ -45,13 +45,20 @@ impl Reconciler {
         }
     }
 
-    /// Somebody else has the duty now.
-    pub(super) fn fenced(&self, error: FencedError) -> ReconcileError {
-        match error {
-            FencedError::Lost { .. } => ReconcileError::Elsewhere {
-                holder: self.holder.clone(),
-            },
-            FencedError::Unavailable(error) => error.into(),
+    /// What became of what was to be kept; when another server has the duty by now, which.
+    pub(super) async fn kept<T>(&self, kept: Result<T, FencedError>) -> Result<T, ReconcileError> {
+        match kept {
+            Ok(kept) => Ok(kept),
+            Err(FencedError::Unavailable(error)) => Err(error.into()),
+            Err(FencedError::Lost { duty }) => {
+                let leases = self.leases.leases().await?.into_iter();
+                let taken = leases
+                    .filter(|lease| lease.fence.duty == duty)
+                    .map(|lease| lease.holder);
+                // A duty that was lost was held, so its lease is there.
+                let holder = taken.last().unwrap_or_else(|| self.holder.clone());
+                Err(ReconcileError::Elsewhere { holder })
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use runledger_app::{CopiesState, ReconcileError};
-use runledger_ports::{Duty, LeaseStore as _, PageSize};
+use runledger_ports::{Duty, LeaseStore as _, PageSize, Taken};
 
 use super::super::chance::Unsteady;
 use super::super::seconds;
@@ -170,6 +170,29 @@ async fn a_row_whose_copy_cannot_be_kept_is_not_deleted() {
         let done = reconciler.remove_copies(&by, &keys, false).await.unwrap();
         assert_eq!(done[0].state, CopiesState::Removed);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duty_that_is_taken_meanwhile_has_nothing_deleted_and_it_is_said_by_whom() {
+    let world = World::new(Table::new(true));
+    let keys = world.shown(1).await;
+    world.nobody_projects().await;
+    world.table.copy(&world.row(&keys[0]));
+    let other = source("server_2");
+    let taken = async {
+        // The rows were looked up, and it is looked once more whether the one that stays is there.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        world.nobody_projects().await;
+        let day = Duration::from_hours(24);
+        world.store.take_lease(&Duty::Project, &other, day).await.unwrap()
+    };
+    let reconciler = world.reconciler();
+    let by = source("operator");
+    let (done, taken) = tokio::join!(reconciler.remove_copies(&by, &keys, false), taken);
+    assert!(matches!(taken, Taken::Held(_)), "{taken:?}");
+    assert_eq!(done, Err(ReconcileError::Elsewhere { holder: other }));
+    assert_eq!(world.table.rows_of(&keys[0]).len(), 2);
+    assert_eq!(reconciler.removed(0, PageSize::default()).await, Ok(Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use runledger_postgres_bed::Server as Database;
 use serde_json::{Value, json};
 
+use crate::fail_over::link::{Fault, Link};
 use crate::http::Connection;
 use crate::postgres::{database, on, program};
-use crate::program::{Place, Server, until};
+use crate::program::{Place, Server, until, write};
 use crate::receiver::{Answer, Receiver};
-use crate::webhooks::{attempt, configure};
+use crate::webhooks::{attempt, settings};
 
 const STEADY: &str = "deliver:steady";
 
@@ -30,7 +31,9 @@ fn serving(place: &Place, database: &Database, time: &str) -> Command {
 fn with_webhook(receiver: &Receiver) -> Place {
     let place = Place::new();
     let steady = ("steady", receiver.port, "allow_private = true\nrefused = \"with\"");
-    configure(&place, &[steady]);
+    // A server that is paused for a while has its answer in time all the same, and could go on with what comes next.
+    let settings = settings(&[steady]).replace("timeout = \"1s\"", "timeout = \"50s\"");
+    write(&place.data().join("runledger.toml"), &settings);
     place
 }
 
@@ -63,6 +66,11 @@ fn metric(server: &Server, sample: &str) -> u64 {
     value.map_or(0, |value| value.parse().unwrap())
 }
 
+fn readyz(server: &Server) -> u16 {
+    let asked = Connection::open(&server.address).and_then(|mut open| open.send("GET", "/readyz", &[], ""));
+    asked.map_or(0, |(status, _)| status)
+}
+
 /// How often each line came.
 fn times(receiver: &Receiver) -> BTreeMap<u64, usize> {
     let mut times = BTreeMap::new();
@@ -83,22 +91,59 @@ fn asked(database: &Database, sql: &str) -> String {
     })
 }
 
+/// Which request of a receiver is held, which one has come there, and up to which one they are released.
+#[derive(Default)]
+struct Held {
+    /// One more than its number, 0 for none; so are the others.
+    next: AtomicUsize,
+    reached: AtomicUsize,
+    released: AtomicUsize,
+}
+
+impl Held {
+    fn from(&self, number: usize) {
+        self.next.store(number + 1, Ordering::SeqCst);
+    }
+
+    fn release(&self, number: usize) {
+        self.released.store(number + 1, Ordering::SeqCst);
+    }
+
+    fn until_reached(&self, number: usize) {
+        until("the request that is held", || {
+            self.reached.load(Ordering::SeqCst) == number + 1
+        });
+    }
+
+    /// Waits here, if it is this one.
+    fn wait(&self, number: usize) {
+        if self.next.load(Ordering::SeqCst) == number + 1 {
+            self.reached.store(number + 1, Ordering::SeqCst);
+            until("the request to be released", || {
+                self.released.load(Ordering::SeqCst) > number
+            });
+        }
+    }
+}
+
 #[test]
 fn a_server_that_was_paused_beyond_its_lease_is_followed_by_another_and_wakes_as_nobodys_holder() {
     let database = database();
-    // A line that the first server sends is not answered before it is paused.
-    let (number, is_held, release) = <(Arc<AtomicUsize>, Arc<AtomicBool>, Arc<AtomicBool>)>::default();
-    number.store(usize::MAX, Ordering::SeqCst);
-    let (number_awaited, reached, released) = (Arc::clone(&number), Arc::clone(&is_held), Arc::clone(&release));
+    // A request that comes so often is not answered before it is released.
+    let held = Arc::new(Held::default());
+    let holding = Arc::clone(&held);
     let receiver = Receiver::start(move |came| {
-        if came == number_awaited.load(Ordering::SeqCst) {
-            reached.store(true, Ordering::SeqCst);
-            until("the line to be released", || released.load(Ordering::SeqCst));
-        }
+        holding.wait(came);
         Answer::Take
     });
     let places = [with_webhook(&receiver), with_webhook(&receiver)];
-    let one = Server::start(&mut serving(&places[0], &database, "2s"));
+    let link = Link::to(&[database.port()]);
+    let behind_it = format!("postgres://postgres@127.0.0.1:{}/postgres", link.ports[0]);
+    let mut first = serving(&places[0], &database, "2s");
+    first
+        .env("RUNLEDGER_POSTGRES__URL", behind_it)
+        .env("RUNLEDGER_POSTGRES__READ_TIME", "1s");
+    let one = Server::start(&mut first);
     until("the first server to have all duties", || does_all(&one));
     let other = Server::start(&mut serving(&places[1], &database, "2s"));
     attempt(&one.address, 0, 16);
@@ -111,14 +156,18 @@ fn a_server_that_was_paused_beyond_its_lease_is_followed_by_another_and_wakes_as
         asked(&database, "SELECT position::text FROM delivery") == "32"
     });
 
-    // It is at line 33 when it is paused.
-    number.store(32, Ordering::SeqCst);
+    // It is at line 34 when it is paused, and has read the eight that come behind: it would send them without asking anybody.
+    held.from(32);
     attempt(&other.address, 32, 1);
-    until("the line that is held", || is_held.load(Ordering::SeqCst));
+    held.until_reached(32);
+    attempt(&other.address, 33, 9);
+    held.from(33);
+    held.release(32);
+    held.until_reached(33);
     one.signal("STOP");
     until("the other server to have all duties", || does_all(&other));
-    release.store(true, Ordering::SeqCst);
-    attempt(&other.address, 33, 15);
+    held.release(33);
+    attempt(&other.address, 42, 6);
     until("the lines after the take-over", || receiver.taken().len() >= 48);
     let deadline = json!({"run_id": "silent", "deadline_after_seconds": 1});
     let mut asking = Connection::open(&other.address).unwrap();
@@ -144,6 +193,8 @@ fn a_server_that_was_paused_beyond_its_lease_is_followed_by_another_and_wakes_as
         FROM delivery d, lease l GROUP BY d.version";
     let before = asked(&database, state);
 
+    // It wakes while the database says nothing: only its own clock tells it that its time is over.
+    link.set(Fault::Stall);
     one.signal("CONT");
     for duty in ["sweep", STEADY] {
         let lost = format!("runledger_duty_lost_total{{duty=\"{duty}\"}}");
@@ -151,6 +202,8 @@ fn a_server_that_was_paused_beyond_its_lease_is_followed_by_another_and_wakes_as
             metric(&one, &lost) == 1
         });
     }
+    link.set(Fault::None);
+    until("the first server to reach the database", || readyz(&one) == 200);
     assert_eq!(asked(&database, state), before, "it has written nothing as the holder");
     attempt(&one.address, 48, 16);
     until("the lines after it woke", || receiver.taken().len() >= 66);
@@ -161,7 +214,7 @@ fn a_server_that_was_paused_beyond_its_lease_is_followed_by_another_and_wakes_as
         .map(|(line, _)| *line)
         .collect();
     assert!(
-        twice.iter().all(|line| *line == 33),
+        twice.iter().all(|line| *line == 34),
         "only what was under way at the take-over: {times:?}"
     );
     assert_eq!(times.len(), 66, "and every line came");

@@ -17,7 +17,7 @@ const ATTEMPTS: usize = 16;
 /// One request in so many goes wrong.
 const WRONG_EVERY: usize = 7;
 
-fn settings(webhooks: &[(&str, u16, &str)]) -> String {
+pub(crate) fn settings(webhooks: &[(&str, u16, &str)]) -> String {
     let webhooks = webhooks.iter().map(|(name, port, more)| {
         format!(
             "[[webhooks]]\nname = \"{name}\"\nurl = \"http://127.0.0.1:{port}/hook?key=s3cret\"\n\

@@ -10,7 +10,7 @@ mod callers;
 mod cluster;
 mod history;
 mod linearizable;
-mod link;
+pub(crate) mod link;
 mod pair;
 mod patroni;
 mod report;

@@ -240,6 +240,38 @@ fn a_server_refuses_a_schema_that_does_not_fit_at_once() {
     }
 }
 
+/// So does a database that never lets this user in, or that is not there.
+#[test]
+fn a_server_that_is_refused_for_good_ends_at_once() {
+    let (database, place) = (database(), Place::new());
+    for (url, advice) in [
+        (database.url("postgres", "nobody_known"), "user and password"),
+        (database.url("nowhere", "postgres"), "CREATE DATABASE"),
+    ] {
+        let refused = ran(program_at(&place, &url).args(["serve", "--listen", "127.0.0.1:0"]));
+        assert!(!refused.err.contains("trying again"), "{refused:#?}");
+        refused.expect(6).says(&[advice]);
+    }
+}
+
+/// A database that is not reached yet is waited for.
+#[test]
+fn a_server_that_starts_before_its_database_waits_for_it() {
+    let (mut database, place) = (database(), Place::new());
+    database.kill().unwrap();
+    let log = place.beside("log");
+    let mut waiting = program(&place, &database);
+    let said = std::fs::File::create(&log).unwrap();
+    let serving = thread::spawn(move || Server::start_logging(&mut waiting, said));
+    until("the server to try again", || {
+        std::fs::read_to_string(&log).unwrap().contains("trying again")
+    });
+    database.run().unwrap();
+    let server = serving.join().unwrap();
+    assert_eq!(status(&server, "GET", "/readyz"), 200);
+    assert_eq!(server.stop(), Some(0));
+}
+
 #[test]
 fn nobody_is_shown_the_address_of_the_database() {
     let (database, place) = (empty_database(), Place::new());

@@ -35,6 +35,24 @@ pub enum OpenError {
         /// What it said.
         reason: String,
     },
+    /// The server of the database has none of this name.
+    #[error(
+        "the database is not there: {reason}; make it with CREATE DATABASE ... ENCODING 'UTF8', or name another one in \
+         postgres.url"
+    )]
+    NoDatabase {
+        /// What it said.
+        reason: String,
+    },
+    /// The database lets the user in, and not do what is needed.
+    #[error(
+        "the database does not allow this user what is needed: {reason}; give it a role of `runledger db roles`, or for \
+         `db migrate` the right to make tables"
+    )]
+    NotAllowed {
+        /// What it said.
+        reason: String,
+    },
     /// The database cannot hold every text.
     #[error(
         "the database has the encoding {found}, in which not every text can be kept; make one with CREATE DATABASE ... \
@@ -87,18 +105,30 @@ impl OpenError {
 
 impl From<tokio_postgres::Error> for OpenError {
     fn from(error: tokio_postgres::Error) -> Self {
-        if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
-            return Self::Locked;
-        }
         let reason = text_of(&error);
-        // The class of everything that is wrong with who logs in.
-        if error.code().is_some_and(|state| state.code().starts_with("28")) {
-            Self::LogIn { reason }
-        } else {
-            Self::Database { reason }
+        match error.code().map(SqlState::code) {
+            Some(LOCKED) => Self::Locked,
+            Some(NO_DATABASE) => Self::NoDatabase { reason },
+            Some(NOT_ALLOWED) => Self::NotAllowed { reason },
+            Some(code) if code.starts_with(LOG_IN) => Self::LogIn { reason },
+            // What the driver itself finds wrong has no code.
+            None if reason.starts_with(NO_PASSWORD) || reason.starts_with(NOT_BELIEVED) => Self::LogIn { reason },
+            None if reason.starts_with(UNFIT) => Self::Url,
+            _ => Self::Database { reason },
         }
     }
 }
+
+const LOCKED: &str = "55P03";
+const NO_DATABASE: &str = "3D000";
+const NOT_ALLOWED: &str = "42501";
+/// The class of everything that is wrong with who logs in.
+const LOG_IN: &str = "28";
+/// What the driver says of an address with which it cannot connect to anything.
+const UNFIT: &str = "invalid configuration";
+const NO_PASSWORD: &str = "invalid configuration: password missing";
+/// What the driver says when both sides do not agree on how to log in.
+const NOT_BELIEVED: &str = "authentication error";
 
 /// Why a statement has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -132,8 +162,8 @@ impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let text = text_of(&error);
         match OpenError::from(error) {
-            error @ OpenError::LogIn { .. } => Self::NotOpen(error),
-            _ => Self::Database(text),
+            OpenError::Database { .. } | OpenError::Locked => Self::Database(text),
+            final_answer => Self::NotOpen(final_answer),
         }
     }
 }

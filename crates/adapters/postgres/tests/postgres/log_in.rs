@@ -1,5 +1,5 @@
 //! Users with a password, by SCRAM: who has it is let in, in clear and through TLS; who has another one, or none, is told so
-//! at once, and the password is in no text.
+//! at once, and the password is in no text. So is whoever is let in and finds no database, or no rights in it.
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -110,6 +110,39 @@ async fn who_has_another_password_is_told_so_at_once_and_without_it() {
             assert!(!said.contains("hidden"), "{said}");
         }
     }
-    let without = PostgresStore::open(options(&url("guesses"))).await.unwrap_err();
-    assert!(without.to_string().contains("password missing"), "{without}");
+}
+
+/// Whatever is tried with this address is answered once and for all.
+async fn is_told(url: &str, words: &str) {
+    for refused in [
+        PostgresStore::open(options(url)).await.map(drop),
+        schema::migrate(&options(url), 0).await.map(drop),
+        schema::inspect(&options(url)).await.map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(!refused.may_pass(), "somebody has to do something: {refused:?}");
+        assert!(refused.to_string().contains(words), "{words}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_password_no_database_or_no_rights_is_told_so_at_once() {
+    let server = ledger("lacks").await;
+    let port = server.port();
+    is_told(&format!("postgres://lacks@127.0.0.1:{port}/lacks"), "password missing").await;
+    is_told(&server.url("nowhere", "postgres"), "CREATE DATABASE").await;
+    is_told(&server.url("lacks", "nobody_known"), "user and password").await;
+    let owner = connect(&server.url("lacks", "postgres")).await;
+    owner
+        .batch_execute(&format!("CREATE USER stranger PASSWORD '{PASSWORD}'"))
+        .await
+        .unwrap();
+    let stranger = format!("postgres://stranger:{IN_URL}@127.0.0.1:{port}/lacks");
+    is_told(&stranger, "runledger db roles").await;
+    owner
+        .batch_execute("REVOKE CONNECT ON DATABASE lacks FROM PUBLIC")
+        .await
+        .unwrap();
+    is_told(&stranger, "runledger db roles").await;
+    is_told("postgres:///nowhere", "postgres://USER").await;
 }

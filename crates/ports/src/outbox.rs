@@ -141,11 +141,6 @@ pub enum Step {
     /// Nothing; it is sent when it lacks something and its time has come.
     #[default]
     Idle,
-    /// It is chosen for a request, of which no byte has gone out.
-    Claimed {
-        /// Since when.
-        at: Timestamp,
-    },
     /// A request with it may be under way.
     Sending {
         /// Since when.
@@ -178,8 +173,6 @@ pub enum Step {
 pub enum StepKind {
     /// [`Step::Idle`].
     Idle,
-    /// [`Step::Claimed`].
-    Claimed,
     /// [`Step::Sending`].
     Sending,
     /// [`Step::Unknown`].
@@ -190,13 +183,13 @@ pub enum StepKind {
 
 impl StepKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Idle, Self::Claimed, Self::Sending, Self::Unknown, Self::SetAside];
+    pub const ALL: [Self; 4] = [Self::Idle, Self::Sending, Self::Unknown, Self::SetAside];
 
-    /// The number that stands for it in every store, for ever.
+    /// The number that stands for it in every store, for ever. 1 was set aside for a step that nothing ever wrote, and is not
+    /// given again.
     pub const fn number(self) -> u8 {
         match self {
             Self::Idle => 0,
-            Self::Claimed => 1,
             Self::Sending => 2,
             Self::Unknown => 3,
             Self::SetAside => 4,
@@ -214,7 +207,6 @@ impl Step {
     pub fn of(kind: StepKind, at: Option<Timestamp>, line: Option<u64>, why: Option<String>) -> Option<Self> {
         Some(match kind {
             StepKind::Idle => Self::Idle,
-            StepKind::Claimed => Self::Claimed { at: at? },
             StepKind::Sending => Self::Sending { at: at?, line: line? },
             StepKind::Unknown => Self::Unknown {
                 at: at?,
@@ -234,7 +226,6 @@ impl Step {
     pub fn parts(&self) -> (Option<Timestamp>, Option<u64>, Option<&str>) {
         match self {
             Self::Idle => (None, None, None),
-            Self::Claimed { at } => (Some(*at), None, None),
             Self::Sending { at, line } => (Some(*at), Some(*line), None),
             Self::Unknown { at, line, why } | Self::SetAside { at, line, why } => (Some(*at), Some(*line), Some(why)),
         }
@@ -244,7 +235,6 @@ impl Step {
     pub const fn kind(&self) -> StepKind {
         match self {
             Self::Idle => StepKind::Idle,
-            Self::Claimed { .. } => StepKind::Claimed,
             Self::Sending { .. } => StepKind::Sending,
             Self::Unknown { .. } => StepKind::Unknown,
             Self::SetAside { .. } => StepKind::SetAside,
@@ -257,8 +247,6 @@ impl Step {
 pub struct OutboxCounts {
     /// Entries that lack something, and are idle.
     pub waiting: u64,
-    /// Chosen for a request.
-    pub claimed: u64,
     /// Under way.
     pub sending: u64,
     /// In doubt.
@@ -269,6 +257,23 @@ pub struct OutboxCounts {
     pub oldest_due: Option<Timestamp>,
     /// When the one of those that wait whose time comes last is due.
     pub latest_due: Option<Timestamp>,
+}
+
+impl OutboxCounts {
+    /// Adds so many entries of a kind. Of those that are idle only the ones that wait are given, with the earliest and the
+    /// latest time when they are due.
+    pub fn add(&mut self, kind: StepKind, entries: u64, [earliest, latest]: [Option<Timestamp>; 2]) {
+        match kind {
+            StepKind::Idle => {
+                self.waiting += entries;
+                self.oldest_due = self.oldest_due.into_iter().chain(earliest).min();
+                self.latest_due = self.latest_due.max(latest);
+            }
+            StepKind::Sending => self.sending += entries,
+            StepKind::Unknown => self.unknown += entries,
+            StepKind::SetAside => self.set_aside += entries,
+        }
+    }
 }
 
 /// A row that is about to be deleted elsewhere, as it was.
@@ -399,9 +404,8 @@ mod tests {
     #[test]
     fn kinds_of_steps_keep_their_numbers() {
         let kinds: Vec<_> = (0..6).map(StepKind::of_number).collect();
-        let mut expected: Vec<_> = StepKind::ALL.into_iter().map(Some).collect();
-        expected.push(None);
-        assert_eq!(kinds, expected);
+        let [idle, sending, unknown, set_aside] = StepKind::ALL.map(Some);
+        assert_eq!(kinds, [idle, None, sending, unknown, set_aside, None]);
     }
 
     #[test]

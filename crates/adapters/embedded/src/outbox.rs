@@ -173,17 +173,8 @@ pub(crate) fn counts(connection: &Connection) -> Result<OutboxCounts, StoreError
     let mut rows = statement.query([])?;
     let mut counts = OutboxCounts::default();
     while let Some(row) = rows.next()? {
-        let count = number(row, 1, "count")?;
-        match StepKind::of_number(row.get(0)?).ok_or_else(|| unreadable("step"))? {
-            StepKind::Idle => {
-                counts.waiting = count;
-                (counts.oldest_due, counts.latest_due) = (time(row, 2)?, time(row, 3)?);
-            }
-            StepKind::Claimed => counts.claimed = count,
-            StepKind::Sending => counts.sending = count,
-            StepKind::Unknown => counts.unknown = count,
-            StepKind::SetAside => counts.set_aside = count,
-        }
+        let kind = StepKind::of_number(row.get(0)?).ok_or_else(|| unreadable("step"))?;
+        counts.add(kind, number(row, 1, "count")?, [time(row, 2)?, time(row, 3)?]);
     }
     Ok(counts)
 }

@@ -36,17 +36,9 @@ impl Outbox {
     fn counts(&self) -> OutboxCounts {
         let mut counts = OutboxCounts::default();
         for entry in self.entries.values() {
-            match entry.row.step.kind() {
-                StepKind::Idle if entry.is_waiting() => {
-                    counts.waiting += 1;
-                    counts.oldest_due = Some(counts.oldest_due.map_or(entry.due, |oldest| oldest.min(entry.due)));
-                    counts.latest_due = counts.latest_due.max(Some(entry.due));
-                }
-                StepKind::Idle => {}
-                StepKind::Claimed => counts.claimed += 1,
-                StepKind::Sending => counts.sending += 1,
-                StepKind::Unknown => counts.unknown += 1,
-                StepKind::SetAside => counts.set_aside += 1,
+            let kind = entry.row.step.kind();
+            if kind != StepKind::Idle || entry.is_waiting() {
+                counts.add(kind, 1, [Some(entry.due); 2]);
             }
         }
         counts

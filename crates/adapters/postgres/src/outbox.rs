@@ -174,17 +174,8 @@ pub(crate) async fn entries_in(
 pub(crate) async fn counts(readers: &Readers) -> Result<OutboxCounts, StoreError> {
     let mut counts = OutboxCounts::default();
     for row in readers.query(COUNTS, &[]).await? {
-        let (kind, count): (i16, _) = (row.try_get(0)?, number(&row, 1, "count")?);
-        match StepKind::of_number(kind.into()).ok_or_else(|| unreadable("step"))? {
-            StepKind::Idle => {
-                counts.waiting = count;
-                (counts.oldest_due, counts.latest_due) = (time(&row, 2)?, time(&row, 3)?);
-            }
-            StepKind::Claimed => counts.claimed = count,
-            StepKind::Sending => counts.sending = count,
-            StepKind::Unknown => counts.unknown = count,
-            StepKind::SetAside => counts.set_aside = count,
-        }
+        let kind = StepKind::of_number(row.try_get::<_, i16>(0)?.into()).ok_or_else(|| unreadable("step"))?;
+        counts.add(kind, number(&row, 1, "count")?, [time(&row, 2)?, time(&row, 3)?]);
     }
     Ok(counts)
 }

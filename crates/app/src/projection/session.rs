@@ -108,17 +108,8 @@ impl<'a> Session<'a> {
         tokio::try_join!(self.follow(), self.resolve_doubts(), sending).map(|_| ())
     }
 
-    /// What another holder had begun, or this server before it ended: of what was chosen nothing went out; what was under
-    /// way may have taken effect, or still take it.
+    /// What another holder had begun, or this server before it ended, may have taken effect, or still take it.
     async fn recover(&self) -> Result<(), FencedError> {
-        loop {
-            let claimed = self.entries_in(StepKind::Claimed).await?;
-            if claimed.is_empty() {
-                break;
-            }
-            let idle = |entry: OutboxEntry| (entry.row.clone().idle(), entry);
-            self.keep(claimed.into_iter().map(idle)).await?;
-        }
         loop {
             let sending = self.entries_in(StepKind::Sending).await?;
             if sending.is_empty() {

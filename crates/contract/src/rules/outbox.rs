@@ -47,7 +47,6 @@ fn stepping(step: Step) -> RowState {
 pub(crate) fn every_row() -> Vec<RowState> {
     let steps = [
         Step::Idle,
-        Step::Claimed { at: at(-1) },
         Step::Sending { at: at(1), line: 3 },
         Step::Unknown {
             at: at(2),
@@ -237,7 +236,7 @@ pub async fn rows_are_kept_as_they_are(store: &dyn StoreUnderTest) -> Held {
         failures: 9,
         ..shows(3)
     };
-    let several = [shows(2), stepping(Step::Claimed { at: at(4) }), last.clone()];
+    let several = [shows(2), stepping(Step::Sending { at: at(4), line: 2 }), last.clone()];
     let several = several.into_iter().map(|row| (key(ACME), at(6), row)).collect();
     bench.keep_rows(&fence, several).await?;
     let expected = vec![Some(entry(ACME, 4, 6, last))];

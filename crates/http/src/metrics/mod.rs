@@ -211,7 +211,7 @@ fn write_projection(page: &mut Page, status: &ProjectionStatus) {
     let counts = &status.counts;
     let mut rows = page.metric(&table::PROJECTION_ROWS);
     rows.labelled(&[("step", "waiting")], counts.waiting);
-    rows.labelled(&[("step", "sending")], counts.sending + counts.claimed);
+    rows.labelled(&[("step", "sending")], counts.sending);
     rows.labelled(&[("step", "in_doubt")], counts.unknown);
     rows.labelled(&[("step", "set_aside")], counts.set_aside);
     page.metric(&table::PROJECTION_REQUESTS).value(status.asked.requests);

@@ -101,7 +101,7 @@ impl<'a> ProjectionOut<'a> {
             stopped_at: stop.map(|stop| Time(stop.at)),
             until: stop.and_then(|stop| stop.until).map(Time),
             waiting: status.counts.waiting,
-            sending: status.counts.sending + status.counts.claimed,
+            sending: status.counts.sending,
             in_doubt: status.counts.unknown,
             set_aside: status.counts.set_aside,
             rows_set_aside: status.set_aside.iter().map(SetAsideOut::of).collect(),

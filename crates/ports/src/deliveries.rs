@@ -108,9 +108,9 @@ impl DeliveryState {
 /// - What `keep_delivery` has answered MUST be there for ever, also after a restart and a crash (I4).
 /// - The position of a webhook MUST NOT go back, whatever is kept later; the rest of the state is the one that was kept
 ///   last.
-/// - With a fence, `keep_delivery` MUST be refused with [`FencedError::Lost`], and keep nothing, unless the fence is that of
-///   the last taking of [`Duty::Deliver`](crate::Duty::Deliver) of this very name, and that was not ended; the look at the
-///   epoch and the write MUST be one step (I13).
+/// - `keep_delivery` MUST be refused with [`FencedError::Lost`], and keep nothing, unless the fence is that of the last
+///   taking of [`Duty::Deliver`](crate::Duty::Deliver) of this very name, and that was not ended; the look at the epoch and
+///   the write MUST be one step (I13).
 /// - Keeping a state MUST NOT touch that of another name, any record, or the log (I3, I12).
 /// - `enable_delivery` MUST decide by the state of that moment, keep what [`DeliveryState::enabled`] makes of it, and leave
 ///   one line, whatever comes of it, together with its effect ([`WebhookName::line_of_enabling`]; I6). It MUST NOT make a
@@ -131,7 +131,7 @@ pub trait DeliveryStore: Send + Sync {
     /// kept.
     async fn keep_delivery(
         &self,
-        fence: Option<&Fence>,
+        fence: &Fence,
         name: &WebhookName,
         state: DeliveryState,
     ) -> Result<DeliveryState, FencedError>;

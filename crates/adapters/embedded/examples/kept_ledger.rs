@@ -17,7 +17,7 @@ use runledger_domain::{
 use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore};
 use runledger_ports::{
     ChangeRequest, DeliveryState, DeliveryStore as _, Duty, LeaseStore as _, Mark, OutboxStop, OutboxStore as _,
-    RemovedRow, RowState, RunChanger as _, RunCreator as _, Step, Taken, TokenStore as _,
+    RemovedRow, RowState, RunChanger as _, RunCreator as _, Step, Taken, TokenStore as _, WebhookName,
 };
 use rusqlite::Connection;
 
@@ -203,8 +203,14 @@ async fn write_deliveries(store: &EmbeddedStore) -> Outcomes<()> {
         disabled_at: Some(second(86_430)?),
         last_error: Some("answered 500".into()),
     };
-    store.keep_delivery(None, &"billing".parse()?, working).await?;
-    store.keep_delivery(None, &"lineage".parse()?, disabled).await?;
+    for (name, state) in [("billing", working), ("lineage", disabled)] {
+        let name: WebhookName = name.parse()?;
+        let (duty, holder) = (Duty::Deliver(name.clone()), "first_server".parse()?);
+        let Taken::Held(fence) = store.take_lease(&duty, &holder, Duration::from_mins(1)).await? else {
+            return Err(format!("{duty} is not free").into());
+        };
+        store.keep_delivery(&fence, &name, state).await?;
+    }
     Ok(())
 }
 

@@ -189,14 +189,12 @@ impl DeliveryStore for MemoryStore {
 
     async fn keep_delivery(
         &self,
-        fence: Option<&Fence>,
+        fence: &Fence,
         name: &WebhookName,
         state: DeliveryState,
     ) -> Result<DeliveryState, FencedError> {
         let mut ledger = self.transaction();
-        if let Some(fence) = fence {
-            ledger.leases.check(fence, &Duty::Deliver(name.clone()))?;
-        }
+        ledger.leases.check(fence, &Duty::Deliver(name.clone()))?;
         Ok(ledger.keep_delivery(name, state))
     }
 

@@ -55,7 +55,7 @@ impl<'a> Delivery<'a> {
                 position,
                 ..DeliveryState::default()
             };
-            let kept = webhooks.store.keep_delivery(Some(&fence), &webhook.name, state);
+            let kept = webhooks.store.keep_delivery(&fence, &webhook.name, state);
             kept.await?
         };
         Ok(Self {
@@ -191,7 +191,7 @@ impl<'a> Delivery<'a> {
 
     async fn keep(&mut self) -> Result<(), FencedError> {
         let store = &self.webhooks.store;
-        let kept = store.keep_delivery(Some(&self.fence), &self.webhook.name, self.state.clone());
+        let kept = store.keep_delivery(&self.fence, &self.webhook.name, self.state.clone());
         self.kept = kept.await?.position;
         self.unkept = 0;
         Ok(())

@@ -237,7 +237,8 @@ async fn a_delivery_goes_on_behind_that_of_another_server() {
         position: 3,
         ..DeliveryState::default()
     };
-    store.keep_delivery(None, &name, further.clone()).await.unwrap();
+    let fence = store.leases().await.unwrap().swap_remove(0).fence;
+    store.keep_delivery(&fence, &name, further.clone()).await.unwrap();
     for _ in 0..4 {
         start_job(&here).await;
         tokio::time::sleep(Duration::from_secs(1)).await;

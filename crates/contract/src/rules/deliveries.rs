@@ -1,9 +1,9 @@
 //! Deliveries: how far the log was delivered to each webhook is kept, and never goes back.
 
 use runledger_domain::Timestamp;
-use runledger_ports::{DeliveryState, FencedError, WebhookName};
+use runledger_ports::{DeliveryState, Duty, Fence, FencedError, WebhookName};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, LONG, SHORT};
 use crate::fixture::{at, source, text};
 use crate::rules::Held;
 use crate::rules::log::play;
@@ -31,11 +31,18 @@ pub(super) fn working(position: u64) -> DeliveryState {
     }
 }
 
+fn duty(webhook: &str) -> Duty {
+    Duty::Deliver(name(webhook))
+}
+
+/// Keeps a state as whoever has the duty to deliver, for as long as that takes.
 pub(super) async fn keep(bench: &Bench, webhook: &str, state: DeliveryState) -> Held<DeliveryState> {
-    match bench.store.deliveries.keep_delivery(None, &name(webhook), state).await {
-        Ok(kept) => Ok(kept),
-        Err(error) => bench.broken(format!("a healthy store must keep a state: {error}")),
-    }
+    let fence = bench.take(&duty(webhook), "first_server", LONG).await?;
+    let deliveries = &bench.store.deliveries;
+    let kept = deliveries.keep_delivery(&fence, &name(webhook), state).await;
+    let kept = bench.kept("keep_delivery", kept)?;
+    bench.end(&fence).await?;
+    Ok(kept)
 }
 
 async fn enable(bench: &Bench, webhook: &str, at: Timestamp) -> Held<Option<DeliveryState>> {
@@ -198,10 +205,11 @@ pub async fn a_delivery_in_doubt_is_not_answered_as_kept(store: &dyn StoreUnderT
     for asked in [Asked::Keep, Asked::Enable] {
         let bench = Bench::open("a_delivery_in_doubt_is_not_answered_as_kept", store).await;
         keep(&bench, "billing", failing(4)).await?;
+        let fence = bench.take(&duty("billing"), "first_server", LONG).await?;
         if !bench.doubt().await {
             return Ok(());
         }
-        let answer = asked.of(&bench).await;
+        let answer = asked.of(&bench, &fence).await;
         bench.holds(answer.is_err(), || format!("in doubt it was answered: {answer:?}"))?;
     }
     Ok(())
@@ -215,10 +223,11 @@ pub async fn a_delivery_in_doubt_is_settled_by_a_retry(store: &dyn StoreUnderTes
     for asked in [Asked::Keep, Asked::Enable] {
         let bench = Bench::open("a_delivery_in_doubt_is_settled_by_a_retry", store).await;
         keep(&bench, "billing", failing(4)).await?;
+        let fence = bench.take(&duty("billing"), "first_server", SHORT).await?;
         if !bench.doubt().await {
             return Ok(());
         }
-        let _in_doubt = asked.of(&bench).await;
+        let _in_doubt = asked.of(&bench, &fence).await;
         let Ok(bench) = bench.reopen().await else {
             return Ok(());
         };
@@ -234,7 +243,9 @@ pub async fn a_delivery_in_doubt_is_settled_by_a_retry(store: &dyn StoreUnderTes
             Asked::Enable if was_not => failing(4),
             Asked::Enable | Asked::Keep => done.clone(),
         };
-        bench.same("the answer to a retry", &asked.of(&bench).await, &Ok(Some(answer)))?;
+        let fence = bench.take_over(&duty("billing"), "second_server", LONG).await?;
+        let again = asked.of(&bench, &fence).await;
+        bench.same("the answer to a retry", &again, &Ok(Some(answer)))?;
         check(&bench, "the states after a retry", vec![(name("billing"), done)]).await?;
     }
     Ok(())
@@ -248,10 +259,10 @@ enum Asked {
 }
 
 impl Asked {
-    async fn of(self, bench: &Bench) -> Result<Option<DeliveryState>, FencedError> {
+    async fn of(self, bench: &Bench, fence: &Fence) -> Result<Option<DeliveryState>, FencedError> {
         let (deliveries, webhook) = (&bench.store.deliveries, name("billing"));
         match self {
-            Self::Keep => deliveries.keep_delivery(None, &webhook, self.done()).await.map(Some),
+            Self::Keep => deliveries.keep_delivery(fence, &webhook, self.done()).await.map(Some),
             Self::Enable => {
                 let enabled = deliveries.enable_delivery(&webhook, &source("operator"), at(5)).await;
                 Ok(enabled?)

@@ -92,7 +92,7 @@ pub async fn a_lost_fence_keeps_no_delivery(store: &dyn StoreUnderTest) -> Held 
     let first = bench.take(&duty, "first_server", LONG).await?;
     let others = [Duty::Sweep, Duty::Deliver(text("other"))];
     let deliveries = &bench.store.deliveries;
-    let kept = deliveries.keep_delivery(Some(&first), &billing(), delivered(3)).await;
+    let kept = deliveries.keep_delivery(&first, &billing(), delivered(3)).await;
     bench.same("the state that is answered", &kept, &Ok(delivered(3)))?;
     let mut lost = Vec::new();
     for other in &others {
@@ -107,12 +107,13 @@ pub async fn a_lost_fence_keeps_no_delivery(store: &dyn StoreUnderTest) -> Held 
         }
         let still_lost = lost.len() - usize::from(taken_again);
         for fence in lost.iter().take(still_lost) {
-            let kept = deliveries.keep_delivery(Some(fence), &billing(), delivered(9)).await;
+            let kept = deliveries.keep_delivery(fence, &billing(), delivered(9)).await;
             bench.is_lost("keep_delivery", fence, &kept)?;
             bench.same("the states", &deliveries.deliveries().await, &stands)?;
         }
     }
-    let kept = deliveries.keep_delivery(lost.last(), &billing(), delivered(9)).await;
+    let Some(held) = lost.last() else { return Ok(()) };
+    let kept = deliveries.keep_delivery(held, &billing(), delivered(9)).await;
     bench.same("the state that is answered", &kept, &Ok(delivered(9)))?;
     let lines = bench.lines().await?;
     bench.same("the lines", &lines, &Vec::new())
@@ -143,10 +144,7 @@ impl Writer {
             },
             Self::Delivers => {
                 let deliveries = &bench.store.deliveries;
-                match deliveries
-                    .keep_delivery(Some(fence), &billing(), delivered(number))
-                    .await
-                {
+                match deliveries.keep_delivery(fence, &billing(), delivered(number)).await {
                     Ok(_) => Ok(true),
                     Err(FencedError::Lost { .. }) => Ok(false),
                     Err(error) => bench.broken(format!("keep_delivery of a healthy store: {error}")),

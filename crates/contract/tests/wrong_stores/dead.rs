@@ -139,12 +139,7 @@ impl DeliveryStore for DeadStore {
         dead()
     }
 
-    async fn keep_delivery(
-        &self,
-        _: Option<&Fence>,
-        _: &WebhookName,
-        _: DeliveryState,
-    ) -> Result<DeliveryState, FencedError> {
+    async fn keep_delivery(&self, _: &Fence, _: &WebhookName, _: DeliveryState) -> Result<DeliveryState, FencedError> {
         Ok(dead()?)
     }
 

@@ -1,11 +1,34 @@
 //! Deliveries, as wrong stores keep them.
 
 use async_trait::async_trait;
+use runledger_domain::segment::Segment;
 use runledger_domain::{Action, NewActivity, Source, Subject, Timestamp, Verdict};
-use runledger_ports::{ActivityLog, DeliveryState, DeliveryStore, Duty, Fence, FencedError, Unavailable, WebhookName};
+use runledger_ports::{
+    ActivityLog, DeliveryState, DeliveryStore, Duty, Fence, FencedError, LedgerRestorer as _, Restored, Unavailable,
+    WebhookName,
+};
 
 use crate::flaws::Flaw;
 use crate::store::{WrongStore, pause};
+
+impl WrongStore {
+    /// Keeps a state, whoever has the duty: as what a ledger brings along that is taken over.
+    pub(crate) async fn keep_unfenced(&self, name: &WebhookName, state: DeliveryState) -> DeliveryState {
+        let head = self.right.head().await.expect("memory does not fail");
+        let part = Restored {
+            segment: Segment::check(head, Vec::new(), Vec::new()).expect("nothing follows from anywhere"),
+            tokens: Vec::new(),
+            deliveries: vec![(name.clone(), state.clone())],
+        };
+        // When a line came in between it is kept by nobody, which is wrong too.
+        let _taken = self.right.restore(part).await;
+        let kept = self.right.deliveries().await.expect("memory does not fail");
+        let kept = kept
+            .into_iter()
+            .find_map(|(known, kept)| (known == *name).then_some(kept));
+        kept.unwrap_or(state)
+    }
+}
 
 #[async_trait]
 impl DeliveryStore for WrongStore {
@@ -45,27 +68,29 @@ impl DeliveryStore for WrongStore {
 
     async fn keep_delivery(
         &self,
-        mut fence: Option<&Fence>,
+        fence: &Fence,
         name: &WebhookName,
         state: DeliveryState,
     ) -> Result<DeliveryState, FencedError> {
         self.must_run()?;
         let duty = Duty::Deliver(name.clone());
-        match (self.flaw, fence) {
-            (Flaw::DeliversWithALostFence, _) => fence = None,
-            (Flaw::DeliversWithAnyFence, Some(any)) if any.duty != duty => fence = None,
-            (Flaw::LooksAtTheFenceOfADeliveryTooEarly, Some(held))
-                if self.fence_of(&duty).await.as_ref() == Some(held) =>
-            {
+        let looks_at_no_fence = match self.flaw {
+            Flaw::DeliversWithALostFence => true,
+            Flaw::DeliversWithAnyFence => fence.duty != duty,
+            Flaw::LooksAtTheFenceOfADeliveryTooEarly if self.fence_of(&duty).await.as_ref() == Some(fence) => {
                 pause().await;
-                fence = None;
+                true
             }
-            _ => {}
-        }
+            _ => false,
+        };
         if self.falls_into_doubt() {
             return Ok(self.kept_delivery_in_doubt(name, state).await?);
         }
-        let kept = self.right.keep_delivery(fence, name, state.clone()).await?;
+        let kept = if looks_at_no_fence {
+            self.keep_unfenced(name, state.clone()).await
+        } else {
+            self.right.keep_delivery(fence, name, state.clone()).await?
+        };
         self.shadow().deliveries.insert(name.clone(), state.clone());
         self.shadow().last_delivery = Some(state.clone());
         match self.flaw {
@@ -113,7 +138,7 @@ impl DeliveryStore for WrongStore {
             (Flaw::LeavesDisabledWhoIsEnabled, Some(state)) => state,
             _ => return Ok(answer),
         };
-        let _kept = self.right.keep_delivery(None, name, wrong).await;
+        let _kept = self.keep_unfenced(name, wrong).await;
         Ok(answer)
     }
 }

@@ -108,11 +108,11 @@ impl WrongStore {
         match self.flaw {
             Flaw::KeepsDeliveriesInDoubt => return Ok(state),
             Flaw::NoneButDoubtTakesPlace => {
-                let _kept = self.right.keep_delivery(None, name, state).await;
+                let _kept = self.keep_unfenced(name, state).await;
             }
             Flaw::DoubtKeepsHalfADelivery => {
                 let half = DeliveryState { failures: 1, ..state };
-                let _kept = self.right.keep_delivery(None, name, half).await;
+                let _kept = self.keep_unfenced(name, half).await;
             }
             _ => {}
         }
@@ -131,7 +131,7 @@ impl WrongStore {
                 self.right.enable_delivery(name, by, at).await?;
             }
             (Flaw::DoubtEnablesWithoutALine, Some(stood)) => {
-                let _kept = self.right.keep_delivery(None, name, stood.enabled()).await;
+                let _kept = self.keep_unfenced(name, stood.enabled()).await;
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! What whoever makes spans is told: of requests that are answered, and of those whose callers go away.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -8,7 +9,7 @@ use futures_util::FutureExt as _;
 use runledger_domain::CreationPolicy;
 use runledger_http::{Answered, Asked, Options, RequestSpan, SpanCounts, Spans};
 use runledger_memory::MemoryStore;
-use runledger_ports::{DeliveryState, DeliveryStore as _};
+use runledger_ports::{DeliveryState, DeliveryStore as _, Duty, LeaseStore as _, Taken, WebhookName};
 use tower::ServiceExt as _;
 
 use crate::functions;
@@ -122,10 +123,13 @@ async fn enabling_a_webhook_is_told_counted_and_logged_as_what_came_of_it() {
         disabled_at: Some(START.parse().unwrap()),
         ..DeliveryState::default()
     };
-    store
-        .keep_delivery(None, &"billing".parse().unwrap(), disabled)
-        .await
-        .unwrap();
+    let billing: WebhookName = "billing".parse().unwrap();
+    let (duty, holder) = (Duty::Deliver(billing.clone()), "first_server".parse().unwrap());
+    let taken = store.take_lease(&duty, &holder, Duration::from_hours(1)).await;
+    let Ok(Taken::Held(fence)) = taken else {
+        panic!("{taken:?}")
+    };
+    store.keep_delivery(&fence, &billing, disabled).await.unwrap();
     let told = Told::default();
     let options = Options {
         spans: Some(Arc::new(told.clone())),

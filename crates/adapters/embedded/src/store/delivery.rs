@@ -26,11 +26,11 @@ impl DeliveryStore for EmbeddedStore {
 
     async fn keep_delivery(
         &self,
-        fence: Option<&Fence>,
+        fence: &Fence,
         name: &WebhookName,
         state: DeliveryState,
     ) -> Result<DeliveryState, FencedError> {
-        let (fence, name) = (fence.cloned(), name.clone());
+        let (fence, name) = (fence.clone(), name.clone());
         let kept = self.order_delivery(DeliveryOrder::Keep { fence, name, state }).await?;
         kept.ok_or_else(|| writer_gone().into())
     }

@@ -18,7 +18,7 @@ const UPDATE_DELIVERY: &str =
 /// What is to happen to the state of a webhook.
 pub(crate) enum DeliveryOrder {
     Keep {
-        fence: Option<Fence>,
+        fence: Fence,
         name: WebhookName,
         state: DeliveryState,
     },
@@ -33,13 +33,11 @@ impl Transaction<'_> {
     /// The state as it is kept, or as it stood before it was enabled; nothing when there is none to enable.
     pub(crate) fn delivery(&mut self, order: &DeliveryOrder) -> Result<DeliveryAnswer, StoreError> {
         match order {
-            DeliveryOrder::Keep {
-                fence: Some(fence),
-                name,
-                ..
-            } if self.is_lost(fence, &Duty::Deliver(name.clone())) => Ok(Err(FencedError::Lost {
-                duty: fence.duty.clone(),
-            })),
+            DeliveryOrder::Keep { fence, name, .. } if self.is_lost(fence, &Duty::Deliver(name.clone())) => {
+                Ok(Err(FencedError::Lost {
+                    duty: fence.duty.clone(),
+                }))
+            }
             DeliveryOrder::Keep { name, state, .. } => Ok(Ok(Some(self.keep_delivery(name, state)?))),
             DeliveryOrder::Enable { name, by, at } => Ok(Ok(self.enable_delivery(name, by, *at)?)),
         }

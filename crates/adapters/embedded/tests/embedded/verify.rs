@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use runledger_domain::{
-    ChangeContext, Command, Completion, CreationIntent, CreationPermit, CreationPolicy, Outcome, RunKey, Timestamp,
+    ChangeContext, Command, Completion, CreationIntent, CreationPermit, CreationPolicy, Outcome, RunKey, Source,
+    Timestamp,
 };
 use runledger_embedded::{DATABASE_FILE, EmbeddedOptions, EmbeddedStore, VerifyReport};
 use runledger_ports::{
-    ChangeRequest, DeliveryState, DeliveryStore as _, Duty, LeaseStore as _, RunChanger, RunCreator,
+    ChangeRequest, DeliveryState, DeliveryStore as _, Duty, LeaseStore as _, RunChanger, RunCreator, Taken, WebhookName,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -37,15 +38,19 @@ async fn ledger() -> TempDir {
         close_open: false,
     });
     let _ = store.change(ChangeRequest::new(key, context, command)).await.unwrap();
-    let (billing, operator) = ("billing".parse().unwrap(), "operator".parse().unwrap());
+    let (billing, operator): (WebhookName, Source) = ("billing".parse().unwrap(), "operator".parse().unwrap());
     let disabled = DeliveryState {
         disabled_at: Some(Timestamp::EPOCH),
         ..DeliveryState::default()
     };
-    store.keep_delivery(None, &billing, disabled).await.unwrap();
+    let hour = Duration::from_hours(1);
+    let taken = store.take_lease(&Duty::Deliver(billing.clone()), &operator, hour).await;
+    let Ok(Taken::Held(fence)) = taken else {
+        panic!("{taken:?}")
+    };
+    store.keep_delivery(&fence, &billing, disabled).await.unwrap();
     let enabled = store.enable_delivery(&billing, &operator, Timestamp::EPOCH).await;
     assert!(enabled.unwrap().is_some());
-    let hour = Duration::from_hours(1);
     let _taken = store.take_lease(&Duty::Sweep, &operator, hour).await.unwrap();
     assert!(store.verify().await.unwrap().is_clean());
     store.close();

@@ -9,7 +9,7 @@ use crate::operation::DeliveryAnswer;
 /// What is to happen to the state of a webhook.
 pub(crate) enum DeliveryOrder {
     Keep {
-        fence: Option<Fence>,
+        fence: Fence,
         name: WebhookName,
         state: DeliveryState,
     },
@@ -31,7 +31,7 @@ impl DeliveryOrder {
     /// What it goes with.
     pub(crate) const fn fence(&self) -> Option<&Fence> {
         match self {
-            Self::Keep { fence, .. } => fence.as_ref(),
+            Self::Keep { fence, .. } => Some(fence),
             Self::Enable { .. } => None,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runledger_ports::{
-    CreateError, CreateOutcome, DeliveryState, DeliveryStore as _, Duty, FencedError, LeaseStore as _,
+    CreateError, CreateOutcome, DeliveryState, DeliveryStore as _, Duty, Fence, FencedError, LeaseStore as _,
     OutboxStore as _, RunChanger as _, RunReader as _, Taken,
 };
 use runledger_postgres::{OpenError, PostgresStore, schema};
@@ -13,13 +13,23 @@ use tokio_postgres::error::SqlState;
 use crate::bed::{Database, connect, options, server};
 use crate::several::{JOB, add, chain, create, key, open};
 
-/// Keeps how far the log was delivered to the one webhook; answers the position that is kept.
-async fn keep_delivery(store: &PostgresStore, position: u64) -> Result<u64, FencedError> {
+/// Takes the duty to deliver to the one webhook.
+async fn deliver(store: &PostgresStore) -> Fence {
+    let duty = Duty::Deliver("billing".parse().unwrap());
+    let holder = "first_server".parse().unwrap();
+    match store.take_lease(&duty, &holder, Duration::from_mins(1)).await {
+        Ok(Taken::Held(fence)) => fence,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Keeps how far the log was delivered to it; answers the position that is kept.
+async fn keep_delivery(store: &PostgresStore, fence: &Fence, position: u64) -> Result<u64, FencedError> {
     let state = DeliveryState {
         position,
         ..DeliveryState::default()
     };
-    let kept = store.keep_delivery(None, &"billing".parse().unwrap(), state).await?;
+    let kept = store.keep_delivery(fence, &"billing".parse().unwrap(), state).await?;
     Ok(kept.position)
 }
 
@@ -56,7 +66,8 @@ async fn a_role_that_may_change_but_not_create_is_refused_by_the_database() {
     let created = create(&writer, JOB, "attempt-1").await;
     assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
     let changer = open(&database.url_of("changer")).await;
-    assert_eq!(keep_delivery(&changer, 1).await, Ok(1));
+    let delivering = deliver(&changer).await;
+    assert_eq!(keep_delivery(&changer, &delivering, 1).await, Ok(1));
     let applied = changer.change(add(JOB, None)).await.unwrap();
     assert_eq!(applied.record().version(), 2);
     // Together in one call, the creations fail alone.
@@ -96,7 +107,7 @@ async fn a_role_that_may_change_but_not_create_is_refused_by_the_database() {
     changer.begin_outbox(&fence, "a place", 0).await.unwrap();
     changer.begin_outbox(&fence, "another", 0).await.unwrap();
     let reader = open(&database.url_of("reader")).await;
-    assert_eq!(reader.leases().await.unwrap().len(), 1);
+    assert_eq!(reader.leases().await.unwrap().len(), 2);
     assert_eq!(reader.outbox().await.unwrap().unwrap().target, "another");
     assert!(
         reader
@@ -108,7 +119,7 @@ async fn a_role_that_may_change_but_not_create_is_refused_by_the_database() {
     assert!(reader.get(&key(JOB)).await.unwrap().is_some());
     assert!(reader.change(add(JOB, None)).await.is_err());
     assert_eq!(reader.deliveries().await.unwrap().len(), 1);
-    assert!(keep_delivery(&reader, 2).await.is_err());
+    assert!(keep_delivery(&reader, &delivering, 2).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +127,7 @@ async fn not_even_the_owner_deletes_or_rewrites() {
     let database = Database::fresh().await;
     let store = open(&database.url()).await;
     let _created = create(&store, JOB, "attempt-1").await.unwrap();
-    keep_delivery(&store, 7).await.unwrap();
+    keep_delivery(&store, &deliver(&store).await, 7).await.unwrap();
     let owner = connect(&database.url()).await;
     for statement in [
         "DELETE FROM run",

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::http::Connection;
 use crate::import::export;
-use crate::postgres::{database, on, program};
+use crate::postgres::{database, on, program, serve};
 use crate::program::{Place, Ran, ran};
 
 /// A delta that counts once.
@@ -151,6 +151,67 @@ fn a_ledger_is_handed_on_without_a_file() {
         .run(&["verify", "--against", &directory])
         .expect(0)
         .says(&["nothing differs"]);
+}
+
+/// Takes over a file that breaks off: the ledger is not whole, says so to whoever wants to use it, and is not used.
+fn half_moved(program: impl Fn() -> Command, file: &str, cut: &str) {
+    let with = |arguments: &[&str]| ran(program().env("RUNLEDGER_SOURCE", "orchestrator").args(arguments));
+    with(&["import", "ledger", cut]).expect(2).says(&["is not whole"]);
+    for arguments in [
+        &["serve", "--listen", "127.0.0.1:0"][..],
+        &["job", "create", "weekly"],
+        &["get", "nightly"],
+        &["sweep"],
+        &["import", "airtable-csv", "--jobs", &export("job_tracking.csv")],
+    ] {
+        let refused = with(arguments).expect(6);
+        assert!(refused.err.contains("being taken over"), "{refused:#?}");
+        refused.says(&["runledger import ledger"]);
+    }
+    with(&["import", "ledger", file]).expect(0);
+    with(&["get", "nightly"]).expect(0);
+    with(&["job", "create", "weekly"]).expect(0);
+}
+
+/// It may hold records that are ahead of its log, and a line of its own would make another ledger of it.
+#[test]
+fn a_ledger_that_is_half_moved_is_not_used_before_it_is_whole() {
+    let (place, database) = (ledger(), database());
+    let file = exported(&place, "ledger.jsonl", &[]);
+    let length = fs::read_to_string(&file).unwrap().lines().count();
+    let cut = tampered(&file, "cut.jsonl", |number, text| {
+        (number < length).then(|| text.to_owned())
+    });
+    let other = Place::new();
+    half_moved(|| other.program(), &file, &cut);
+    other.verify();
+    half_moved(|| program(&place, &database), &file, &cut);
+    on(&place, &database, &["verify"]).expect(0).says(&["nothing is wrong"]);
+}
+
+/// A server may have been there when the move began: it writes nothing before the ledger is whole, and goes on then.
+#[test]
+fn a_server_at_work_writes_nothing_to_a_ledger_that_is_half_moved() {
+    let (place, elsewhere, database) = (ledger(), Place::new(), database());
+    let file = exported(&place, "ledger.jsonl", &[]);
+    let length = fs::read_to_string(&file).unwrap().lines().count();
+    let cut = tampered(&file, "cut.jsonl", |number, text| {
+        (number < length).then(|| text.to_owned())
+    });
+    let server = serve(&elsewhere, &database);
+    on(&place, &database, &["import", "ledger", &cut]).expect(2);
+    let mut open = Connection::open(&server.address).unwrap();
+    let mut create = || {
+        open.ask("POST", "/v1/runs", Some("weekly-1"), &json!({"run_id": "weekly"}))
+            .unwrap()
+    };
+    let refused = create();
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.body.to_string().contains("being taken over"), "{refused:?}");
+    on(&place, &database, &["import", "ledger", &file]).expect(0);
+    assert_eq!(create().status, 201);
+    assert_eq!(server.stop(), Some(0));
+    on(&place, &database, &["verify"]).expect(0).says(&["nothing is wrong"]);
 }
 
 /// A ledger of some thousand lines, made by a server.

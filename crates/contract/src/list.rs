@@ -138,6 +138,8 @@ macro_rules! each_rule_of_the_contract {
             what_is_taken_over_ends_the_outbox in moving ["I14"];
             a_snapshot_is_of_one_moment in moving ["I8"];
             a_crash_takes_back_nothing_that_was_taken_over in moving ["I2", "I4"];
+            a_ledger_says_until_when_it_is_not_whole in whole ["I4", "I17"];
+            a_ledger_that_is_not_whole_takes_parts_alone in whole ["I2", "I6"];
             a_stopped_store_never_says_not_there in restarts ["I10"];
             a_crash_takes_back_no_creation_and_no_change in crashes ["I1", "I4", "I6"];
             a_crash_takes_back_no_refusal in crashes ["I4", "I6"];

@@ -30,6 +30,7 @@ pub mod stalled;
 pub mod summaries;
 pub mod tokens;
 pub mod unknown;
+pub mod whole;
 
 use std::fmt;
 use std::future::Future;

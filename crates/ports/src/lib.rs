@@ -57,7 +57,7 @@ pub use reader::{
     ActivityFilter, ActivityPage, Counts, Cursor, ListFilter, PAGE_DEFAULT, PAGE_MAX, PageSize, RecordPage, RunReader,
     STALLED_COUNTED_MAX, StalledFilter,
 };
-pub use restorer::{LedgerRestorer, RestoreError, Restored};
+pub use restorer::{LedgerRestorer, RestoreError, Restored, not_whole};
 pub use sender::{EventSender, SendError};
 pub use snapshot::{LedgerSnapshot, SnapshotError, SnapshotSource, next_segment};
 pub use survey::{

@@ -17,6 +17,29 @@ pub struct Restored {
     pub tokens: Vec<TokenRecord>,
     /// How far the log was delivered to webhooks.
     pub deliveries: Vec<(WebhookName, DeliveryState)>,
+    /// The last line of what is being taken over, while more parts of it are to come; nothing with the last one.
+    pub until: Option<u64>,
+}
+
+impl Restored {
+    /// Up to which line a ledger is being taken over once it has this part, when it `stood` like that before.
+    pub fn unfinished_after(&self, stood: Option<u64>) -> Option<u64> {
+        match self.until {
+            Some(until) => Some(stood.map_or(until, |stood| stood.max(until))),
+            // The last part of something shorter does not end it.
+            None => stood.filter(|stood| *stood > self.segment.to().seq),
+        }
+    }
+}
+
+/// What whoever writes to a ledger is told that is being taken over up to this line, and is not whole yet.
+pub fn not_whole(until: u64) -> Unavailable {
+    Unavailable::Stopped {
+        reason: format!(
+            "it is being taken over, up to line {until} of its log, and not whole yet; run the same `runledger import \
+             ledger` again, which goes on where it was"
+        ),
+    }
 }
 
 /// Why nothing was taken over.
@@ -67,6 +90,11 @@ pub enum RestoreError {
 /// - Once lines were taken over, the [outbox](crate::OutboxStore::outbox) MUST be one that was not begun, and whoever wrote it
 ///   until then MUST write it no more: where those lines come from, rows may have been made elsewhere that this store knows
 ///   nothing of (I14). A part without lines leaves it alone.
+/// - From a part on that says that more is to come, [`unfinished`](Self::unfinished) MUST answer up to which line, the
+///   greatest that was said, until the last part of that is taken over ([`Restored::unfinished_after`]); it MUST be as
+///   durable as the part (I4, I17).
+/// - Until then the store MUST write no line but those of parts, and answer whoever wants one written [`Unavailable`]: a
+///   line of its own would make another ledger of it, to which the rest does not fit (I6).
 #[async_trait]
 pub trait LedgerRestorer: Send + Sync {
     /// Where the log ends.
@@ -74,6 +102,12 @@ pub trait LedgerRestorer: Send + Sync {
     /// # Errors
     /// [`Unavailable`] when the store cannot say.
     async fn head(&self) -> Result<ChainHead, Unavailable>;
+
+    /// Up to which line the ledger is being taken over; nothing when it is whole.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the store cannot say.
+    async fn unfinished(&self) -> Result<Option<u64>, Unavailable>;
 
     /// Takes over one part.
     ///

@@ -9,8 +9,8 @@ use runledger_embedded::{EmbeddedOptions, EmbeddedStore, OpenError};
 use runledger_http::{Callers, Options, RateLimit};
 use runledger_legacy::LegacyService;
 use runledger_ports::{
-    ActivityLog, ActivityWatch, Clock, DeliveryStore, LeaseStore, RunChanger, RunCreator, RunReader, StoreMeter,
-    TokenStore,
+    ActivityLog, ActivityWatch, Clock, DeliveryStore, LeaseStore, LedgerRestorer as _, RunChanger, RunCreator,
+    RunReader, StoreMeter, TokenStore, Unavailable,
 };
 use runledger_postgres::PostgresStore;
 
@@ -29,6 +29,8 @@ pub(crate) enum Use {
     Command,
     /// A server.
     Server,
+    /// To take another ledger over: for that alone one that is not whole yet is opened.
+    Move,
 }
 
 /// A ledger that this process holds.
@@ -67,19 +69,15 @@ impl OpenLedger {
         // A command is over before a connection for notices would have paid.
         options.notices &= usage == Use::Server;
         let store = PostgresStore::open(options).await;
-        Self::over_shared(
-            store.map_err(|error| failure_of_database(&error))?,
-            settings,
-            usage,
-            policy,
-        )
+        let store = store.map_err(|error| failure_of_database(&error))?;
+        Self::over_shared(store, settings, usage, policy).await
     }
 
     /// The same, once the store is open.
     ///
     /// # Errors
-    /// When the system has no randomness for attempt ids.
-    pub(crate) fn over_shared(
+    /// The ledger is not whole; the system has no randomness for attempt ids.
+    pub(crate) async fn over_shared(
         store: PostgresStore,
         settings: &Settings,
         usage: Use,
@@ -87,8 +85,11 @@ impl OpenLedger {
     ) -> Outcome<Self> {
         let records = match usage {
             Use::Server => settings.registry.records,
-            Use::Command => RECORDS_OF_A_COMMAND,
+            Use::Command | Use::Move => RECORDS_OF_A_COMMAND,
         };
+        if usage != Use::Move {
+            expect_whole(store.unfinished().await)?;
+        }
         let store = Arc::new(store);
         let registry = Registry::new(records, false);
         Ok(Self {
@@ -104,7 +105,7 @@ impl OpenLedger {
     pub(crate) fn open(settings: &Settings, usage: Use, policy: CreationPolicy) -> Result<Self, Problem> {
         let (options, records) = match usage {
             Use::Server => (EmbeddedOptions::default(), settings.registry.records),
-            Use::Command => (
+            Use::Command | Use::Move => (
                 EmbeddedOptions {
                     cache_kib: CACHE_OF_A_COMMAND_KIB,
                     ..EmbeddedOptions::default()
@@ -119,6 +120,9 @@ impl OpenLedger {
             ))),
             error => Problem::Store(error),
         })?;
+        if usage != Use::Move {
+            expect_whole(store.unfinished_up_to())?;
+        }
         let store = Arc::new(store);
         store.time_commits_by(Arc::new(SystemClock));
         let registry = Registry::new(records, true);
@@ -126,6 +130,21 @@ impl OpenLedger {
             ledger: put_together(&store, policy, registry, Arc::new(SystemClock))?,
             store: Held::Embedded(store),
         })
+    }
+}
+
+/// A ledger that is being taken over may hold records that are ahead of its log, and a line of its own would make another
+/// ledger of it.
+///
+/// # Errors
+/// It is not whole, or the store cannot say.
+fn expect_whole(unfinished: Result<Option<u64>, Unavailable>) -> Outcome {
+    match unfinished.map_err(Failure::unavailable)? {
+        None => Ok(()),
+        Some(until) => Err(Failure::unavailable(format_args!(
+            "this ledger is not whole: it is being taken over, up to line {until} of its log, and the import was interrupted"
+        ))
+        .advise("run the same `runledger import ledger` again: it goes on where it was; docs/moving.md")),
     }
 }
 

@@ -100,7 +100,7 @@ async fn reach(settings: &Settings) -> Outcome<OpenLedger> {
             opened => break opened.map_err(|error| failure_of_database(&error))?,
         }
     };
-    OpenLedger::over_shared(store, settings, Use::Server, settings.policy()?)
+    OpenLedger::over_shared(store, settings, Use::Server, settings.policy()?).await
 }
 
 async fn run(settings: &Settings, output: &Output, open: &OpenLedger) -> Outcome {

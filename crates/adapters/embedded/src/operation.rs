@@ -5,7 +5,7 @@ use runledger_domain::NewActivity;
 use runledger_domain::access::TokenRecord;
 use runledger_ports::{
     ChangeError, ChangeRequest, Changed, CreateOutcome, DeliveryState, FencedError, RestoreError, Restored,
-    TokenStoreError, Unavailable,
+    TokenStoreError, Unavailable, not_whole,
 };
 use tokio::sync::oneshot;
 
@@ -63,8 +63,24 @@ pub(crate) fn refuse_all(operations: impl IntoIterator<Item = Operation>, why: &
     }
 }
 
+impl Operation {
+    /// Whether it is nothing for a ledger that is not whole yet: it may write a line (I6).
+    const fn may_write_a_line(&self) -> bool {
+        match self {
+            Self::Create(..) | Self::Change(..) | Self::Line(..) | Self::Token(..) | Self::Delivery(..) => true,
+            Self::Duty(..) | Self::Restore(..) | Self::Flush(_) | Self::LookAfterDeferred | Self::Stop => false,
+        }
+    }
+}
+
 /// Performs one operation. An error that concerns it alone is its answer; any other ends the transaction.
 pub(crate) fn perform(transaction: &mut Transaction<'_>, operation: Operation) -> (Done, Option<StoreError>) {
+    if let Some(until) = transaction.unfinished()
+        && operation.may_write_a_line()
+    {
+        refuse(operation, &not_whole(until));
+        return (Done::nothing(), None);
+    }
     match operation {
         Operation::Create(permits, reply) => {
             let (answer, error) = match transaction.create(permits) {
@@ -111,7 +127,7 @@ pub(crate) fn perform(transaction: &mut Transaction<'_>, operation: Operation) -
             (Done::Restore(answer, reply), error)
         }
         Operation::Flush(reply) => (Done::Flush(reply), None),
-        Operation::LookAfterDeferred | Operation::Stop => (Done::Flush(oneshot::channel().0), None),
+        Operation::LookAfterDeferred | Operation::Stop => (Done::nothing(), None),
     }
 }
 
@@ -135,6 +151,11 @@ fn refuse(operation: Operation, why: &Unavailable) {
 }
 
 impl Done {
+    /// What waits for no commit.
+    fn nothing() -> Self {
+        Self::Flush(oneshot::channel().0)
+    }
+
     /// The commit is on disk. A caller who is gone does not undo anything.
     pub(crate) fn answer(self) {
         match self {

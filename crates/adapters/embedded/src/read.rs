@@ -168,6 +168,15 @@ pub(crate) fn leases(connection: &Connection) -> Result<Vec<Lease>, StoreError> 
     Ok(leases)
 }
 
+/// Up to which line the ledger is being taken over from another store; nothing when it is whole.
+pub(crate) fn unfinished(connection: &Connection) -> Result<Option<u64>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE name = 'until'")?;
+    let mut rows = statement.query([])?;
+    let until: Option<i64> = rows.next()?.map(|row| row.get(0)).transpose()?;
+    let unreadable = |_| StoreError::Inconsistent("up to which line the ledger is taken over cannot be read".into());
+    until.map(u64::try_from).transpose().map_err(unreadable)
+}
+
 const DELIVERY: &str = "name, position, failures, failing_since, disabled_at, last_error";
 
 /// How the deliveries of all webhooks stand, in the order of their names.

@@ -74,7 +74,8 @@ impl EmbeddedStore {
     /// of SQLite that was not confirmed (I16).
     pub fn open(directory: &Path, options: EmbeddedOptions) -> Result<Self, OpenError> {
         let (connection, lock) = open_writer(directory, options.cache_kib)?;
-        let head = chain_head(&connection).map_err(|error| match error {
+        let end = chain_head(&connection).and_then(|head| Ok((head, read::unfinished(&connection)?)));
+        let end = end.map_err(|error| match error {
             StoreError::Sqlite(source) => OpenError::Sqlite {
                 action: "read the log of",
                 source,
@@ -85,7 +86,7 @@ impl EmbeddedStore {
         })?;
         let readers = Arc::new(Readers::open(directory)?);
         let leases = Arc::new(Leases::default());
-        let writer = Writer::start(connection, lock, Arc::clone(&leases), head, options.queue).map_err(|source| {
+        let writer = Writer::start(connection, lock, Arc::clone(&leases), end, options.queue).map_err(|source| {
             OpenError::Io {
                 action: "start the writer thread for",
                 path: directory.to_owned(),
@@ -124,6 +125,14 @@ impl EmbeddedStore {
         // Readers first: the last connection to close is the writer's, which then tidies up.
         self.readers.close();
         self.writer.stop();
+    }
+
+    /// Up to which line the ledger is being taken over from another store; nothing when it is whole.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the file cannot be read.
+    pub fn unfinished_up_to(&self) -> Result<Option<u64>, Unavailable> {
+        Ok(self.readers.with(read::unfinished)?)
     }
 
     /// Checks the whole ledger: every record has its create line, versions match the log, the chain is unbroken.

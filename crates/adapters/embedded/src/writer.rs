@@ -5,7 +5,7 @@
 //! by itself on its own thread: waking another one up twice would cost it more than a third of a flush. An operation
 //! that cannot be done fails alone; a commit whose outcome is not known stops the writer for good (I16).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -50,6 +50,8 @@ struct WriterState {
     handed_in: Mutex<HandedIn>,
     /// How many lines the core has taken over and not yet written.
     deferred: AtomicUsize,
+    /// The ledger is being taken over: no line may wait to be written between two parts.
+    not_whole: AtomicBool,
     /// How many operations the last group had. More than one: callers come together, and the thread collects them.
     last_group: AtomicUsize,
     meter: Meter,
@@ -78,17 +80,19 @@ impl Writer {
         connection: Connection,
         lock: WriteLock,
         leases: Arc<Leases>,
-        head: ChainHead,
+        (head, unfinished): (ChainHead, Option<u64>),
         queue: usize,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = sync_channel(queue.max(1));
         let state = Arc::new(WriterState::default());
+        state.not_whole.store(unfinished.is_some(), Ordering::Relaxed);
         let (told, last_line) = watch::channel(head.seq);
         let core = Core {
             connection: Some(connection),
             last_line: Some(told),
             leases,
             head,
+            unfinished,
             deferred: Vec::new(),
             state: Arc::clone(&state),
         };
@@ -140,7 +144,7 @@ impl Writer {
                 reason: SHUTTING_DOWN.into(),
             });
         }
-        if handed_in.lines.len() >= DEFERRED_WAITING_MAX {
+        if handed_in.lines.len() >= DEFERRED_WAITING_MAX || self.state.not_whole.load(Ordering::Relaxed) {
             return Ok(Some(line));
         }
         handed_in.lines.push(line);
@@ -280,9 +284,19 @@ struct Core {
     last_line: Option<watch::Sender<u64>>,
     leases: Arc<Leases>,
     head: ChainHead,
+    /// Up to which line the ledger is being taken over.
+    unfinished: Option<u64>,
     /// Lines of attempts without an effect, in their order; written before the next line.
     deferred: Vec<NewActivity>,
     state: Arc<WriterState>,
+}
+
+/// What a roll-back goes back to.
+#[derive(Clone, Copy)]
+struct Before {
+    head: ChainHead,
+    unfinished: Option<u64>,
+    deferred: usize,
 }
 
 impl Core {
@@ -304,10 +318,15 @@ impl Core {
             return refuse_all(group, &error.into());
         }
         self.deferred.append(&mut self.state.handed_in().lines);
-        let before = (self.head, self.deferred.len());
-        let mut transaction = Transaction::new(connection, &self.leases, &mut self.head, &mut self.deferred);
+        let before = Before {
+            head: self.head,
+            unfinished: self.unfinished,
+            deferred: self.deferred.len(),
+        };
+        let end = (&mut self.head, &mut self.unfinished);
+        let mut transaction = Transaction::new(connection, &self.leases, end, &mut self.deferred);
         let mut done = Vec::with_capacity(group.len());
-        let mut flush = flush_deferred || before.1 >= DEFERRED_MAX;
+        let mut flush = flush_deferred || before.deferred >= DEFERRED_MAX;
         let mut failure = None;
         let mut waiting = group.into_iter();
         for operation in waiting.by_ref() {
@@ -347,6 +366,7 @@ impl Core {
                 self.state.meter.committed(done.len(), began);
             }
             self.deferred.drain(..deferred_written);
+            self.state.not_whole.store(self.unfinished.is_some(), Ordering::Relaxed);
             if let Some(last_line) = &self.last_line {
                 last_line.send_replace(self.head.seq);
             }
@@ -359,11 +379,11 @@ impl Core {
         self.state.deferred.store(self.deferred.len(), Ordering::Release);
     }
 
-    fn roll_back(&mut self, (head, deferred): (ChainHead, usize), error: &StoreError) {
+    fn roll_back(&mut self, before: Before, error: &StoreError) {
         tracing::error!(%error, "a transaction failed and is rolled back");
         self.state.meter.commits.failed();
-        self.head = head;
-        self.deferred.truncate(deferred);
+        (self.head, self.unfinished) = (before.head, before.unfinished);
+        self.deferred.truncate(before.deferred);
         self.stop_if_needed(error);
         if let Some(connection) = &self.connection
             && !connection.is_autocommit()

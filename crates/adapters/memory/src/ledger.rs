@@ -30,6 +30,8 @@ pub(crate) struct Ledger {
     pub(crate) outbox: Outbox,
     lines: Vec<Activity>,
     head: ChainHead,
+    /// Up to which line the ledger is being taken over.
+    unfinished: Option<u64>,
     /// The number of the last line, for those who wait for the next one.
     last_line: watch::Sender<u64>,
 }
@@ -53,6 +55,7 @@ impl Default for Ledger {
             outbox: Outbox::default(),
             lines: Vec::new(),
             head: ChainHead::EMPTY,
+            unfinished: None,
             last_line: watch::Sender::new(0),
         }
     }
@@ -206,6 +209,11 @@ impl Ledger {
         self.head
     }
 
+    /// Up to which line the ledger is being taken over; nothing when it is whole.
+    pub(crate) const fn unfinished(&self) -> Option<u64> {
+        self.unfinished
+    }
+
     /// Takes over what another store holds, or nothing of it.
     pub(crate) fn restore(&mut self, part: Restored) -> Result<(), RestoreError> {
         let segment = &part.segment;
@@ -226,6 +234,7 @@ impl Ledger {
             let key = key.clone();
             return Err(RestoreError::Behind { key });
         }
+        self.unfinished = part.unfinished_after(self.unfinished);
         for record in segment.created() {
             self.place(&Arc::new(record.clone()));
         }

@@ -44,7 +44,7 @@ use runledger_ports::{
     ActivityFilter, ActivityLog, ActivityPage, ActivityWatch, ChangeError, ChangeRequest, Changed, Counts, CreateError,
     CreateOutcome, Cursor, DeliveryState, DeliveryStore, Duty, Fence, FencedError, LedgerRestorer, LedgerSnapshot,
     ListFilter, PageSize, RecordPage, RestoreError, Restored, RunChanger, RunCreator, RunReader, SnapshotSource,
-    StalledFilter, TokenStore, TokenStoreError, Unavailable, WebhookName,
+    StalledFilter, TokenStore, TokenStoreError, Unavailable, WebhookName, not_whole,
 };
 
 use crate::ledger::Ledger;
@@ -65,6 +65,12 @@ impl MemoryStore {
     /// panic, so what a panicking caller leaves behind is whole.
     fn transaction(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One transaction of whoever wants a line written, which a ledger that is not whole does not take.
+    fn writing(&self) -> Result<MutexGuard<'_, Ledger>, Unavailable> {
+        let ledger = self.transaction();
+        ledger.unfinished().map_or(Ok(ledger), |until| Err(not_whole(until)))
     }
 }
 
@@ -117,21 +123,21 @@ impl RunReader for MemoryStore {
 #[async_trait]
 impl RunChanger for MemoryStore {
     async fn change(&self, request: ChangeRequest) -> Result<Changed, ChangeError> {
-        change::change(&mut self.transaction(), request)
+        change::change(&mut *self.writing()?, request)
     }
 }
 
 #[async_trait]
 impl RunCreator for MemoryStore {
     async fn create(&self, permits: Vec<CreationPermit>) -> Result<Vec<CreateOutcome>, CreateError> {
-        Ok(create::create(&mut self.transaction(), permits))
+        Ok(create::create(&mut *self.writing()?, permits))
     }
 }
 
 #[async_trait]
 impl ActivityLog for MemoryStore {
     async fn record(&self, line: NewActivity) -> Result<(), Unavailable> {
-        self.transaction().log(line);
+        self.writing()?.log(line);
         Ok(())
     }
 }
@@ -160,7 +166,7 @@ impl TokenStore for MemoryStore {
 
     async fn add_token(&self, token: TokenRecord) -> Result<(), TokenStoreError> {
         let id = token.id().clone();
-        if self.transaction().add_token(token) {
+        if self.writing()?.add_token(token) {
             Ok(())
         } else {
             Err(TokenStoreError::Taken { id })
@@ -174,7 +180,7 @@ impl TokenStore for MemoryStore {
         by: &Source,
         at: Timestamp,
     ) -> Result<TokenRecord, TokenStoreError> {
-        let ended = self.transaction().end_token(id, change, by, at);
+        let ended = self.writing()?.end_token(id, change, by, at);
         ended.ok_or_else(|| TokenStoreError::Missing { id: id.clone() })
     }
 }
@@ -204,7 +210,7 @@ impl DeliveryStore for MemoryStore {
         by: &Source,
         at: Timestamp,
     ) -> Result<Option<DeliveryState>, Unavailable> {
-        Ok(self.transaction().enable_delivery(name, by, at))
+        Ok(self.writing()?.enable_delivery(name, by, at))
     }
 }
 
@@ -219,6 +225,10 @@ impl SnapshotSource for MemoryStore {
 impl LedgerRestorer for MemoryStore {
     async fn head(&self) -> Result<ChainHead, Unavailable> {
         Ok(self.transaction().head())
+    }
+
+    async fn unfinished(&self) -> Result<Option<u64>, Unavailable> {
+        Ok(self.transaction().unfinished())
     }
 
     async fn restore(&self, part: Restored) -> Result<(), RestoreError> {

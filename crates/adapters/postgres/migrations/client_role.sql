@@ -32,5 +32,5 @@ ALTER TABLE reference ENABLE ROW LEVEL SECURITY;
 COMMIT;
 
 GRANT SELECT ON run, activity, reference, schema_version TO "{role}";
--- How long the log is, which whoever opens the ledger asks for.
-GRANT SELECT (seq) ON head TO "{role}";
+-- How long the log is, and whether it is whole, which whoever opens the ledger asks for.
+GRANT SELECT (seq, until) ON head TO "{role}";

@@ -215,6 +215,9 @@ const PASSING: [&str; 11] = [
 /// fault: the next connection says which program is needed.
 pub(crate) const GONE: &str = "42883";
 
+/// The ledger is being taken over, and not whole yet.
+pub(crate) const NOT_WHOLE: &str = "RL004";
+
 /// Whether an error with this code passes by itself.
 pub(crate) fn passes(code: &str) -> bool {
     PASSING.contains(&code)

@@ -88,6 +88,22 @@ pub(crate) async fn head(readers: &Readers) -> Result<ChainHead, StoreError> {
     head_in(rows.first().ok_or_else(none)?)
 }
 
+/// Up to which line the ledger is being taken over.
+pub(crate) const UNTIL: &str = "SELECT until FROM head";
+
+/// Up to which line the ledger is being taken over; nothing when it is whole.
+pub(crate) async fn unfinished(readers: &Readers) -> Result<Option<u64>, StoreError> {
+    let rows = readers.query(UNTIL, &[]).await?;
+    rows.first().map_or(Ok(None), until_in)
+}
+
+/// The same in a row of [`UNTIL`].
+pub(crate) fn until_in(row: &Row) -> Result<Option<u64>, StoreError> {
+    let until: Option<i64> = row.try_get(0)?;
+    let unreadable = |_| StoreError::Inconsistent("up to which line the ledger is taken over cannot be read".into());
+    until.map(u64::try_from).transpose().map_err(unreadable)
+}
+
 /// The end of the log in a row of [`HEAD`].
 pub(crate) fn head_in(row: &Row) -> Result<ChainHead, StoreError> {
     let (seq, hash): (i64, &[u8]) = (row.try_get(0)?, row.try_get(1)?);

@@ -11,12 +11,12 @@ use tokio::sync::Mutex;
 use tokio_postgres::{Client, Statement};
 
 use crate::call::{Call, WRITE, WRITE_DELIVERIES};
-use crate::columns::{encode_token, key_columns};
+use crate::columns::{big, encode_token, key_columns};
 use crate::connect::{Connection, Connector, Session};
 use crate::draft::{add_line, add_record, weight};
 use crate::error::{Fate, StoreError, fate, text_of};
 use crate::evidence::{Evidence, READ, Seen, Wanted};
-use crate::read::{HEAD, head_in};
+use crate::read::{HEAD, UNTIL, head_in, until_in};
 use crate::schema;
 
 /// The shortest time that a part is given: it may be large, and nobody waits for it.
@@ -30,6 +30,7 @@ const END_OUTBOX: &str = "DO $$ BEGIN
         UPDATE outbox SET target = '';
       END IF;
     END $$";
+const SET_UNTIL: &str = "UPDATE head SET until = $1";
 /// The one group of a part: it is written as a whole.
 const GROUP: i32 = 0;
 
@@ -150,6 +151,11 @@ impl Open {
         let evidence = Evidence::read(client, &self.read, wanted(part)).await?;
         check(part, &evidence).map_err(Failed::Refused)?;
         let call = call(part, &evidence)?;
+        let stood = until_in(&client.query_one(UNTIL, &[]).await?)?;
+        if stood.is_some() {
+            // Nobody sees this: the row is held until the commit.
+            client.execute(SET_UNTIL, &[&None::<i64>]).await?;
+        }
         if !call.is_empty() {
             self.calls += 1;
             // Nothing that is taken over goes with a duty.
@@ -167,6 +173,9 @@ impl Open {
         }
         if !part.segment.lines().is_empty() {
             client.batch_execute(END_OUTBOX).await?;
+        }
+        if let Some(until) = part.unfinished_after(stood) {
+            client.execute(SET_UNTIL, &[&big(until)]).await?;
         }
         match client.batch_execute("COMMIT").await {
             Ok(()) if !self.connection.was_warned() => Ok(()),

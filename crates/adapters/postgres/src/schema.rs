@@ -16,7 +16,7 @@ use crate::error::{OpenError, StoreError};
 use crate::options::PostgresOptions;
 
 /// The newest schema: that of the last migration.
-pub const SCHEMA_VERSION: i32 = 3;
+pub const SCHEMA_VERSION: i32 = 4;
 
 /// A step from one schema to the next.
 struct Migration {
@@ -27,7 +27,7 @@ struct Migration {
     statements: &'static str,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         leads_to: 1,
         serves_from: 1,
@@ -39,9 +39,14 @@ const MIGRATIONS: [Migration; 3] = [
         statements: include_str!("../migrations/0002_delivery.sql"),
     },
     Migration {
-        leads_to: SCHEMA_VERSION,
+        leads_to: 3,
         serves_from: 1,
         statements: include_str!("../migrations/0003_duties.sql"),
+    },
+    Migration {
+        leads_to: SCHEMA_VERSION,
+        serves_from: 1,
+        statements: include_str!("../migrations/0004_whole.sql"),
     },
 ];
 

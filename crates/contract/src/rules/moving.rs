@@ -27,14 +27,14 @@ use crate::store::StoreUnderTest;
 /// How many lines a part has: few, so that records come in one part and are changed in others.
 const LINES: u32 = 3;
 
-async fn snapshot(bench: &Bench) -> Held<Box<dyn LedgerSnapshot>> {
+pub(super) async fn snapshot(bench: &Bench) -> Held<Box<dyn LedgerSnapshot>> {
     match bench.store.snapshots.snapshot().await {
         Ok(snapshot) => Ok(snapshot),
         Err(error) => bench.broken(format!("the snapshot of a healthy store: {error}")),
     }
 }
 
-async fn head(bench: &Bench) -> Held<ChainHead> {
+pub(super) async fn head(bench: &Bench) -> Held<ChainHead> {
     match bench.store.restorer.head().await {
         Ok(head) => Ok(head),
         Err(error) => bench.broken(format!("the head of a healthy store: {error}")),
@@ -46,30 +46,36 @@ async fn restore(bench: &Bench, part: Restored) -> Result<(), RestoreError> {
 }
 
 /// The next part of a ledger, for whoever holds it up to there.
-async fn next(bench: &Bench, from: &mut dyn LedgerSnapshot, behind: ChainHead, held: u64) -> Held<Option<Segment>> {
+pub(super) async fn next(
+    bench: &Bench,
+    from: &mut dyn LedgerSnapshot,
+    behind: ChainHead,
+    held: u64,
+) -> Held<Option<Segment>> {
     match next_segment(from, behind, held, LINES).await {
         Ok(segment) => Ok(segment),
         Err(error) => bench.broken(format!("what a healthy store holds: {error}")),
     }
 }
 
-fn bare(segment: Segment) -> Restored {
+pub(super) fn bare(segment: Segment) -> Restored {
     Restored {
         segment,
         tokens: Vec::new(),
         deliveries: Vec::new(),
+        until: None,
     }
 }
 
 /// Has a part taken over that follows.
-async fn taken(bench: &Bench, part: Restored) -> Held {
+pub(super) async fn taken(bench: &Bench, part: Restored) -> Held {
     restore(bench, part)
         .await
         .or_else(|error| bench.broken(format!("a part that follows must be taken over: {error}")))
 }
 
 /// Brings the second store to where the first one stands.
-async fn moved(first: &Bench, second: &Bench) -> Held {
+pub(super) async fn moved(first: &Bench, second: &Bench) -> Held {
     let mut from = snapshot(first).await?;
     let start = head(second).await?.seq;
     while let Some(segment) = next(first, from.as_mut(), head(second).await?, start).await? {
@@ -85,6 +91,7 @@ async fn moved(first: &Bench, second: &Bench) -> Held {
             segment: checked(second, from.head(), Vec::new())?,
             tokens,
             deliveries,
+            until: None,
         };
         taken(second, part).await?;
     }
@@ -92,7 +99,7 @@ async fn moved(first: &Bench, second: &Bench) -> Held {
 }
 
 /// A history with one attempt of each kind, and something of everything that a store finds records by.
-async fn rich(bench: &Bench) -> Held {
+pub(super) async fn rich(bench: &Bench) -> Held {
     play(bench).await?;
     found_by_much(bench).await
 }
@@ -133,7 +140,7 @@ async fn counts(bench: &Bench) -> Held<Counts> {
 }
 
 /// Both stores hold the same, whatever it is found by.
-async fn same(first: &Bench, second: &Bench) -> Held {
+pub(super) async fn same(first: &Bench, second: &Bench) -> Held {
     second.same("everything", &second.everything().await?, &first.everything().await?)?;
     second.same("the counts", &counts(second).await?, &counts(first).await?)?;
     let (expected, found) = (tokens::kept(first).await?, tokens::kept(second).await?);
@@ -332,7 +339,7 @@ pub async fn a_part_leaves_no_record_behind_its_lines(store: &dyn StoreUnderTest
     same(&first, &second).await
 }
 
-fn checked(bench: &Bench, from: ChainHead, lines: Vec<Activity>) -> Held<Segment> {
+pub(super) fn checked(bench: &Bench, from: ChainHead, lines: Vec<Activity>) -> Held<Segment> {
     Segment::check(from, lines, Vec::new()).or_else(|error| bench.broken(format!("lines that follow: {error}")))
 }
 
@@ -489,6 +496,7 @@ pub async fn a_crash_takes_back_nothing_that_was_taken_over(store: &dyn StoreUnd
             deliveries: vec![(name("billing"), failing(4)), (name("alerts"), working(9))],
             tokens: tokens::kept(&first).await?,
             segment,
+            until: None,
         };
         let taken = restore(&second, part).await;
         second.same("a part that follows", &taken, &Ok(()))?;

@@ -232,6 +232,10 @@ impl LedgerRestorer for DeadStore {
         dead()
     }
 
+    async fn unfinished(&self) -> Result<Option<u64>, Unavailable> {
+        dead()
+    }
+
     async fn restore(&self, _: Restored) -> Result<(), RestoreError> {
         Ok(dead()?)
     }

@@ -19,6 +19,7 @@ impl WrongStore {
             segment: Segment::check(head, Vec::new(), Vec::new()).expect("nothing follows from anywhere"),
             tokens: Vec::new(),
             deliveries: vec![(name.clone(), state.clone())],
+            until: None,
         };
         // When a line came in between it is kept by nobody, which is wrong too.
         let _taken = self.right.restore(part).await;

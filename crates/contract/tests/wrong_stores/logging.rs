@@ -75,7 +75,8 @@ impl WrongStore {
             version: None,
             detail: String::new(),
         };
-        self.right.record(line).await.expect("memory does not fail");
+        // A ledger that is not whole takes none.
+        let _kept = self.right.record(line).await;
     }
 
     /// The lines that this store shows.

@@ -37,8 +37,31 @@ impl LedgerRestorer for WrongStore {
         self.right.head().await
     }
 
+    async fn unfinished(&self) -> Result<Option<u64>, Unavailable> {
+        self.must_run()?;
+        let (until, head) = (self.right.unfinished().await?, self.right.head().await?.seq);
+        let shadow = self.shadow();
+        Ok(match self.flaw {
+            Flaw::NeverSaysThatItIsNotWhole => None,
+            Flaw::ForgetsOnRestartThatItIsNotWhole if shadow.restarted => None,
+            Flaw::ForgetsInACrashThatItIsNotWhole if shadow.crashed => None,
+            Flaw::IsWholeOnceItHasTheLines => until.filter(|until| *until > head),
+            Flaw::GoesAsFarAsWasSaidLast => shadow.until,
+            Flaw::IsNeverWhole => shadow.first_until,
+            _ => until,
+        })
+    }
+
     async fn restore(&self, mut part: Restored) -> Result<(), RestoreError> {
         self.must_run()?;
+        {
+            let mut shadow = self.shadow();
+            shadow.until = part.until;
+            shadow.first_until = shadow.first_until.or(part.until);
+        }
+        if self.flaw == Flaw::WritesBeforeItIsWhole {
+            part.until = None;
+        }
         match self.flaw {
             Flaw::RestoresNoTokens => part.tokens.clear(),
             Flaw::RestoresNoDeliveries => part.deliveries.clear(),

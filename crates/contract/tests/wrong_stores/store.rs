@@ -61,6 +61,9 @@ pub(crate) struct Shadow {
     pub(crate) last_delivery: Option<DeliveryState>,
     /// What was said last of the outbox.
     pub(crate) outbox: LastOutbox,
+    /// Up to which line it is taken over, as was said last, and as was said first.
+    pub(crate) until: Option<u64>,
+    pub(crate) first_until: Option<u64>,
     pub(crate) restarted: bool,
     pub(crate) crashed: bool,
     pub(crate) state: State,

@@ -40,7 +40,7 @@ pub(crate) async fn import(context: &Context<'_>, args: &LedgerArgs) -> Outcome 
         ))
         .advise("a ledger is taken over before a server runs on it; stop the server"));
     }
-    let OpenLedger { ledger, store } = connect::open(settings, Use::Command, settings.policy()?).await?;
+    let OpenLedger { ledger, store } = connect::open(settings, Use::Move, settings.policy()?).await?;
     drop(ledger);
     let taken = match &store {
         Held::Embedded(store) => take_all(context, &mut file, &holds, store.as_ref()).await,
@@ -101,7 +101,7 @@ async fn take_all<S: LedgerRestorer + SnapshotSource>(
                 if let Some(segment) = file.block(&block, number, head)? {
                     let added = (segment.created().len() as u64, segment.lines().len() as u64);
                     let after = segment.to();
-                    restore(store, bare(segment))
+                    restore(store, bare(segment, to))
                         .await
                         .map_err(|error| refusal(&error, file, number))?;
                     head = after;
@@ -157,15 +157,18 @@ async fn finish(store: &impl LedgerRestorer, head: ChainHead, to: ChainHead, res
         segment: nothing,
         tokens: rest.tokens,
         deliveries: rest.deliveries,
+        until: None,
     };
     restore(store, part).await
 }
 
-fn bare(segment: Segment) -> Restored {
+/// Lines with their records, of a ledger whose log ends there. What has no lines comes last.
+fn bare(segment: Segment, to: ChainHead) -> Restored {
     Restored {
         segment,
         tokens: Vec::new(),
         deliveries: Vec::new(),
+        until: Some(to.seq),
     }
 }
 

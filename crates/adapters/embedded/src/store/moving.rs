@@ -31,6 +31,10 @@ impl LedgerRestorer for EmbeddedStore {
         in_background(&self.readers, chain_head).await
     }
 
+    async fn unfinished(&self) -> Result<Option<u64>, Unavailable> {
+        self.unfinished_up_to()
+    }
+
     async fn restore(&self, part: Restored) -> Result<(), RestoreError> {
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Operation::Restore(Box::new(part), reply))?;

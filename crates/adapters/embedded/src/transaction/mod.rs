@@ -38,6 +38,8 @@ pub(crate) struct Transaction<'a> {
     connection: &'a Connection,
     leases: &'a Leases,
     head: &'a mut ChainHead,
+    /// Up to which line the ledger is being taken over.
+    unfinished: &'a mut Option<u64>,
     /// Lines of attempts without an effect; they may wait for the next transaction that writes.
     deferred: &'a mut Vec<NewActivity>,
     deferred_written: usize,
@@ -55,13 +57,14 @@ impl<'a> Transaction<'a> {
     pub(crate) fn new(
         connection: &'a Connection,
         leases: &'a Leases,
-        head: &'a mut ChainHead,
+        (head, unfinished): (&'a mut ChainHead, &'a mut Option<u64>),
         deferred: &'a mut Vec<NewActivity>,
     ) -> Self {
         Self {
             connection,
             leases,
             head,
+            unfinished,
             deferred,
             deferred_written: 0,
             wrote: false,
@@ -72,6 +75,11 @@ impl<'a> Transaction<'a> {
     /// Whether anything was written, so that the commit has to reach the disk before anybody is answered.
     pub(crate) const fn wrote(&self) -> bool {
         self.wrote
+    }
+
+    /// Up to which line the ledger is being taken over; nothing when it is whole.
+    pub(crate) const fn unfinished(&self) -> Option<u64> {
+        *self.unfinished
     }
 
     /// How many of the waiting lines are written.

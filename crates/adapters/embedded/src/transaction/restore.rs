@@ -3,9 +3,12 @@
 use runledger_domain::{RunKey, Version};
 use runledger_ports::{RestoreError, Restored};
 
-use super::Transaction;
-use crate::columns::encode;
+use super::{Transaction, check_rows};
+use crate::columns::{encode, version_column};
 use crate::error::StoreError;
+
+const DELETE_UNTIL: &str = "DELETE FROM meta WHERE name = 'until'";
+const INSERT_UNTIL: &str = "INSERT INTO meta(name, value) VALUES('until', ?1)";
 
 impl Transaction<'_> {
     /// Takes over one part. Everything that stands against it is looked at before the first write (I11).
@@ -64,7 +67,25 @@ impl Transaction<'_> {
         for (name, state) in &part.deliveries {
             self.keep_delivery(name, state)?;
         }
+        self.note_unfinished(part.unfinished_after(*self.unfinished))?;
         Ok(Ok(()))
+    }
+
+    fn note_unfinished(&mut self, until: Option<u64>) -> Result<(), StoreError> {
+        if *self.unfinished == until {
+            return Ok(());
+        }
+        self.connection.prepare_cached(DELETE_UNTIL)?.execute([])?;
+        if let Some(line) = until {
+            let rows = self
+                .connection
+                .prepare_cached(INSERT_UNTIL)?
+                .execute([version_column(line)?])?;
+            check_rows(rows, "that the ledger is not whole")?;
+        }
+        *self.unfinished = until;
+        self.wrote = true;
+        Ok(())
     }
 
     fn holds(&self, key: &RunKey, version: Version) -> Result<bool, StoreError> {

@@ -21,6 +21,10 @@ impl LedgerRestorer for PostgresStore {
         Ok(read::head(&self.readers).await?)
     }
 
+    async fn unfinished(&self) -> Result<Option<u64>, Unavailable> {
+        Ok(read::unfinished(&self.readers).await?)
+    }
+
     async fn restore(&self, part: Restored) -> Result<(), RestoreError> {
         let last = part.segment.to().seq;
         self.restorer.restore(&part).await?;

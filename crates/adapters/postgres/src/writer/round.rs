@@ -10,7 +10,7 @@ use super::{PAUSE, Shared};
 use crate::cache::Cache;
 use crate::call::{Call, Done};
 use crate::draft::{Draft, Drafted};
-use crate::error::{GONE, StoreError, passes};
+use crate::error::{GONE, NOT_WHOLE, StoreError, passes};
 use crate::evidence::{Evidence, Seen};
 use crate::operation::{Answer, Operation, WantedOnce};
 
@@ -176,6 +176,13 @@ impl Round<'_> {
                 self.sessions.lose(reason);
             }
             return failed(operations);
+        }
+        if code == NOT_WHOLE {
+            let why = Unavailable::Stopped { reason };
+            for operation in operations {
+                operation.fail(&why);
+            }
+            return Left::default();
         }
         if operations.len() == 1 {
             let why = Unavailable::Failed { reason };

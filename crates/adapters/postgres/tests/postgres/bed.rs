@@ -108,7 +108,7 @@ impl Database {
                  TRUNCATE run, minted, reference, activity, token, client_load, opening, delivery, lease, outbox,
                    outbox_entry, removed_row;
                  UPDATE tally SET records = 0;
-                 UPDATE head SET seq = 0, record = 0, hash = decode(repeat('00', 32), 'hex');",
+                 UPDATE head SET seq = 0, record = 0, until = NULL, hash = decode(repeat('00', 32), 'hex');",
             )
             .await
             .unwrap();

@@ -189,6 +189,7 @@ async fn a_schema_that_does_not_fit_is_refused_with_what_to_do() {
     admin
         .batch_execute(
             "DROP TABLE delivery, lease, outbox, outbox_entry, removed_row;
+             ALTER TABLE head DROP COLUMN until;
              DO $$ DECLARE v_function regprocedure; BEGIN
                FOR v_function IN SELECT oid FROM pg_proc WHERE pronamespace = 'public'::regnamespace
                  AND proname LIKE 'ledger%' AND proname NOT IN

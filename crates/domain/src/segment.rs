@@ -400,6 +400,28 @@ mod tests {
     }
 
     #[test]
+    fn only_accepted_lines_about_records_speak_of_one_and_then_by_its_key() {
+        let job = record(JOB);
+        let token = NewActivity {
+            action: Action::CreateToken,
+            subject: Subject::default(),
+            ..line(&job, Verdict::Created, 1)
+        };
+        let about = |run: &str, client: &str, verdict| NewActivity {
+            subject: Subject::claimed(run, client),
+            ..line(&job, verdict, 2)
+        };
+        let refused = about("no run", "", Verdict::Refused("run_id_invalid".into()));
+        let unchanged = line(&job, Verdict::Unchanged, 1);
+        let segment = check(vec![token, refused, unchanged], Vec::new()).unwrap();
+        assert_eq!((segment.lines().len(), segment.known().len()), (3, 0));
+        for (run, client) in [("no run", ""), (JOB, "no client")] {
+            let unreadable = check(vec![about(run, client, Verdict::Changed)], Vec::new());
+            assert_eq!(unreadable.unwrap_err(), SegmentError::Key { seq: 1 });
+        }
+    }
+
+    #[test]
     fn i6_lines_follow_one_another_from_where_the_log_ends() {
         let job = record(JOB);
         let lines = chained(vec![line(&job, Verdict::Created, 1), line(&job, Verdict::Replayed, 1)]);

@@ -32,6 +32,9 @@ pub(crate) fn server() -> &'static Server {
     SERVER.get_or_init(|| Server::start(&Options::default()).unwrap_or_else(|error| panic!("{error}")))
 }
 
+/// Held by whoever makes roles: they are of the whole server, and two who make one at once are in each other's way.
+pub(crate) static ROLES: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Databases that nobody uses any more.
 fn used() -> &'static Mutex<Vec<(Schema, String)>> {
     static USED: OnceLock<Mutex<Vec<(Schema, String)>>> = OnceLock::new();

@@ -10,7 +10,7 @@ use runledger_postgres::{OpenError, PostgresStore, schema};
 
 use tokio_postgres::error::SqlState;
 
-use crate::bed::{Database, connect, options, server};
+use crate::bed::{Database, ROLES, connect, options, server};
 use crate::several::{JOB, add, chain, create, key, open};
 
 /// Takes the duty to deliver to the one webhook.
@@ -34,9 +34,10 @@ async fn keep_delivery(store: &PostgresStore, fence: &Fence, position: u64) -> R
 }
 
 /// Makes the three roles, and a user of each.
-async fn with_roles() -> Database {
+pub(crate) async fn with_roles() -> Database {
     let database = Database::fresh().await;
     let admin = connect(&database.url()).await;
+    let _alone = ROLES.lock().await;
     // Roles are of the whole server: another test may have made them.
     let grants: Vec<_> = schema::ROLES.split(';').collect();
     for statement in grants {

@@ -8,8 +8,9 @@ use runledger_postgres::schema;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::bed::{Database, connect};
-use crate::several::{JOB, add, create, key, open};
+use crate::bed::{Database, ROLES, connect};
+use crate::database::with_roles;
+use crate::several::{JOB, add, chain, create, key, open};
 
 const ACME: &str = "250925-231841-acme";
 const ZEN: &str = "250925-231841-zen";
@@ -40,6 +41,7 @@ async fn with_two_clients(user: &str) -> (String, String) {
     store.close().await;
     let statements = schema::role_of_client(&"acme".parse().unwrap()).unwrap();
     let admin = connect(&owner).await;
+    let _alone = ROLES.lock().await;
     // As it is after a migration, it is run again.
     admin.batch_execute(&statements).await.unwrap();
     admin.batch_execute(&statements).await.unwrap();
@@ -164,6 +166,45 @@ async fn a_store_over_the_role_of_a_client_shows_that_client() {
     assert!(server.get(&key(ZEN)).await.unwrap().is_some());
     server.change(add(ZEN, None)).await.unwrap();
     server.close().await;
+}
+
+/// Policies do not concern whoever owns the tables: that servers see and write all as before shows with a role of theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_under_their_own_roles_go_on_as_before() {
+    let database = with_roles().await;
+    let [writing, reading] = ["writer", "reader"].map(|user| database.url_of(user));
+    let owner = database.set_aside();
+    let writer = open(&writing).await;
+    for of in [JOB, ZEN] {
+        let created = create(&writer, of, "attempt-1").await;
+        assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
+    }
+    let statements = schema::role_of_client(&"acme".parse().unwrap()).unwrap();
+    {
+        let _alone = ROLES.lock().await;
+        connect(&owner).await.batch_execute(&statements).await.unwrap();
+    }
+    let created = create(&writer, ACME, "attempt-1").await;
+    assert!(matches!(created, Ok(CreateOutcome::Created(_))), "{created:?}");
+    let reference = ChangeRequest {
+        command: Command::Update(Update {
+            external_ids: vec!["apify:run-1".parse().unwrap()],
+            ..Update::default()
+        }),
+        ..add(ZEN, None)
+    };
+    writer.change(reference).await.unwrap();
+    for store in [&writer, &open(&reading).await] {
+        let size = PageSize::default();
+        let found = |filter: ListFilter| async move { store.list(&filter, None, size).await.unwrap().records.len() };
+        assert_eq!(found(ListFilter::default()).await, 3);
+        let by_reference = ListFilter {
+            external_id: Some("apify:run-1".parse().unwrap()),
+            ..ListFilter::default()
+        };
+        assert_eq!(found(by_reference).await, 1);
+        assert_eq!(chain(store).await, 4);
+    }
 }
 
 #[test]

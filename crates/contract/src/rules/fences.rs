@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use runledger_domain::Command;
 use runledger_ports::{ChangeError, ChangeRequest, Changed, DeliveryState, Duty, Fence, FencedError, WebhookName};
 
-use crate::bench::{Bench, LONG, SHORT};
+use crate::bench::{Bench, LONG, SHORT, mark};
 use crate::fixture::{ACME, JOB, OTHER_ACME, request, text};
 use crate::rules::Held;
 use crate::store::StoreUnderTest;
@@ -121,9 +121,10 @@ pub async fn a_lost_fence_keeps_no_delivery(store: &dyn StoreUnderTest) -> Held 
 
 /// Something that is written over and over with a fence.
 #[derive(Clone, Copy)]
-enum Writer {
+pub(super) enum Writer {
     Changes,
     Delivers,
+    Marks,
 }
 
 impl Writer {
@@ -131,6 +132,7 @@ impl Writer {
         match self {
             Self::Changes => Duty::Sweep,
             Self::Delivers => Duty::Deliver(billing()),
+            Self::Marks => Duty::Project,
         }
     }
 
@@ -143,12 +145,13 @@ impl Writer {
                 other => bench.broken(format!("a change with a fence: {other:?}")),
             },
             Self::Delivers => {
-                let deliveries = &bench.store.deliveries;
-                match deliveries.keep_delivery(fence, &billing(), delivered(number)).await {
-                    Ok(_) => Ok(true),
-                    Err(FencedError::Lost { .. }) => Ok(false),
-                    Err(error) => bench.broken(format!("keep_delivery of a healthy store: {error}")),
-                }
+                let (webhook, state) = (billing(), delivered(number));
+                let kept = bench.store.deliveries.keep_delivery(fence, &webhook, state);
+                is_written(bench, kept.await.map(drop))
+            }
+            Self::Marks => {
+                let marks = vec![mark(JOB, number, 0)];
+                is_written(bench, bench.store.outbox.mark_outbox(fence, number, marks).await)
             }
         }
     }
@@ -161,7 +164,20 @@ impl Writer {
                 Ok(states) => Ok(states.iter().map(|(_, state)| state.position).sum()),
                 Err(error) => bench.broken(format!("the states of a healthy store: {error}")),
             },
+            Self::Marks => {
+                let entries = bench.entries(&[JOB]).await?;
+                let wanted: u64 = entries.iter().flatten().map(|entry| entry.wanted).sum();
+                Ok(wanted + bench.head().await?.map_or(0, |head| head.position))
+            }
         }
+    }
+}
+
+fn is_written(bench: &Bench, answer: Result<(), FencedError>) -> Held<bool> {
+    match answer {
+        Ok(()) => Ok(true),
+        Err(FencedError::Lost { .. }) => Ok(false),
+        Err(error) => bench.broken(format!("a write of a healthy store: {error}")),
     }
 }
 
@@ -173,45 +189,50 @@ pub async fn nothing_is_changed_past_a_taking(store: &dyn StoreUnderTest) -> Hel
     let bench = Bench::open("nothing_is_changed_past_a_taking", store).await;
     bench.job_with(&[JOB, ACME]).await?;
     for writer in [Writer::Changes, Writer::Delivers] {
-        let mut fence = bench.take(&writer.duty(), "first_server", LONG).await?;
-        for round in 1..=ROUNDS {
-            bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, SHORT).await)?;
-            let (callers, old) = (bench.clone(), fence.clone());
-            let taken = Arc::new(AtomicBool::new(false));
-            let is_taken = Arc::clone(&taken);
-            let writing = tokio::spawn(async move {
-                let mut afterwards = 0;
-                for number in u64::from(round) * 1_000_000.. {
-                    // A store in memory never lets go of its thread.
-                    tokio::task::yield_now().await;
-                    afterwards += u32::from(is_taken.load(Ordering::SeqCst));
-                    if afterwards > WRITES_AFTERWARDS {
-                        return callers.broken("who has lost the duty writes on");
-                    }
-                    if !writer.write(&callers, &old, number).await? {
-                        break;
-                    }
+        let fence = bench.take(&writer.duty(), "first_server", LONG).await?;
+        past_a_taking(&bench, writer, fence).await?;
+    }
+    Ok(())
+}
+
+/// Has the holder of a duty write as often as it goes, so that one of its writes is under way when the duty is taken, and
+/// looks whether anything of it is written after that.
+pub(super) async fn past_a_taking(bench: &Bench, writer: Writer, first: Fence) -> Held {
+    let mut fence = first;
+    for round in 1..=ROUNDS {
+        bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, SHORT).await)?;
+        let (holder, old) = (bench.clone(), fence.clone());
+        let taken = Arc::new(AtomicBool::new(false));
+        let is_taken = Arc::clone(&taken);
+        let writing = tokio::spawn(async move {
+            let mut afterwards = 0;
+            for number in u64::from(round) * 1_000_000.. {
+                // A store in memory never lets go of its thread.
+                tokio::task::yield_now().await;
+                afterwards += u32::from(is_taken.load(Ordering::SeqCst));
+                if afterwards > WRITES_AFTERWARDS {
+                    return holder.broken("who has lost the duty writes on");
                 }
-                Ok(())
-            });
-            let taking = async {
-                let fence = bench.take_over(&writer.duty(), "next_server", LONG).await?;
-                Ok((fence, writer.written(&bench).await?))
-            };
-            let taking = taking.await;
-            taken.store(true, Ordering::SeqCst);
-            let (next, at_the_taking) = taking?;
-            fence = next;
-            match writing.await {
-                Ok(written) => written?,
-                Err(error) => return bench.broken(format!("the writer ended early: {error}")),
+                if !writer.write(&holder, &old, number).await? {
+                    break;
+                }
             }
-            bench.same(
-                "what is written after the taking",
-                &writer.written(&bench).await?,
-                &at_the_taking,
-            )?;
+            Ok(())
+        });
+        let taking = async {
+            let fence = bench.take_over(&writer.duty(), "next_server", LONG).await?;
+            Ok((fence, writer.written(bench).await?))
+        };
+        let taking = taking.await;
+        taken.store(true, Ordering::SeqCst);
+        let (next, at_the_taking) = taking?;
+        fence = next;
+        match writing.await {
+            Ok(written) => written?,
+            Err(error) => return bench.broken(format!("the writer ended early: {error}")),
         }
+        let afterwards = writer.written(bench).await?;
+        bench.same("what is written after the taking", &afterwards, &at_the_taking)?;
     }
     Ok(())
 }

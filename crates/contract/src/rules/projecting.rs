@@ -1,20 +1,13 @@
 //! Who writes the outbox: its holder alone, in one step with the look at the fence; and what it wrote stays (I4, I10, I13).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use runledger_ports::{Duty, Fence, FencedError, OutboxStop, RemovedRow};
 
 use crate::bench::{Bench, LONG, SHORT, mark};
 use crate::fixture::{ACME, JOB, ZEN, at, key, text};
 use crate::rules::Held;
+use crate::rules::fences::{Writer, past_a_taking};
 use crate::rules::outbox::{shows, with_records};
 use crate::store::StoreUnderTest;
-
-/// How often the race for the duty is run.
-const ROUNDS: u64 = 4;
-/// How often the writer writes yet after the duty was taken: of a right store not even once.
-const WRITES_AFTERWARDS: u32 = 20;
 
 /// The writes of an outbox.
 #[derive(Clone, Copy, Debug)]
@@ -128,51 +121,8 @@ pub async fn a_lost_fence_writes_no_outbox(store: &dyn StoreUnderTest) -> Held {
 pub async fn nothing_is_written_past_a_taking(store: &dyn StoreUnderTest) -> Held {
     let bench = Bench::open("nothing_is_written_past_a_taking", store).await;
     with_records(&bench).await?;
-    let mut fence = bench.begun().await?;
-    for round in 1..=ROUNDS {
-        bench.kept("keep_lease", bench.store.leases.keep_lease(&fence, SHORT).await)?;
-        let (writer, old) = (bench.clone(), fence.clone());
-        let taken = Arc::new(AtomicBool::new(false));
-        let is_taken = Arc::clone(&taken);
-        let writing = tokio::spawn(async move {
-            let mut afterwards = 0;
-            // As often as it goes: one of them is under way when the duty is taken.
-            for line in round * 1_000_000.. {
-                // A store in memory never lets go of its thread.
-                tokio::task::yield_now().await;
-                afterwards += u32::from(is_taken.load(Ordering::SeqCst));
-                if afterwards > WRITES_AFTERWARDS {
-                    return writer.broken("who has lost the duty writes on");
-                }
-                match writer
-                    .store
-                    .outbox
-                    .mark_outbox(&old, line, vec![mark(JOB, line, 0)])
-                    .await
-                {
-                    Ok(()) => {}
-                    Err(FencedError::Lost { .. }) => return Ok(()),
-                    Err(error) => return writer.broken(format!("mark_outbox of a healthy store: {error}")),
-                }
-            }
-            Ok(())
-        });
-        let taking = async {
-            let fence = bench.take_over(&Duty::Project, "next_server", LONG).await?;
-            Ok((fence, bench.all_of_outbox(&SEEN).await?))
-        };
-        let taking = taking.await;
-        taken.store(true, Ordering::SeqCst);
-        let (next, at_the_taking) = taking?;
-        fence = next;
-        match writing.await {
-            Ok(written) => written?,
-            Err(error) => return bench.broken(format!("the writer ended early: {error}")),
-        }
-        let afterwards = bench.all_of_outbox(&SEEN).await?;
-        bench.same("the outbox after the taking", &afterwards, &at_the_taking)?;
-    }
-    Ok(())
+    let fence = bench.begun().await?;
+    past_a_taking(&bench, Writer::Marks, fence).await
 }
 
 /// All that was kept is there after a restart and after a crash, and still does not go back.

@@ -102,6 +102,26 @@ impl RunKey {
         Ok(Self::Client(run.parse()?, client.clone()))
     }
 
+    /// The key whose run and client stand apart, as stores and lines of the log hold them: a job record has an empty client.
+    ///
+    /// ```
+    /// use runledger_domain::RunKey;
+    ///
+    /// assert_eq!(RunKey::of_parts("nightly", "acme")?.to_string(), "nightly/acme");
+    /// assert_eq!(RunKey::of_parts("nightly", "")?.to_string(), "nightly");
+    /// # Ok::<(), runledger_domain::RunKeyError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RunKeyError`] when one of them is not an id.
+    pub fn of_parts(run: &str, client: &str) -> Result<Self, RunKeyError> {
+        let run = run.parse()?;
+        if client.is_empty() {
+            return Ok(Self::Job(run));
+        }
+        Ok(Self::Client(run, client.parse()?))
+    }
+
     /// The run that the record belongs to.
     pub const fn run(&self) -> &RunId {
         match self {

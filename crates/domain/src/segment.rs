@@ -216,7 +216,8 @@ pub fn speaks_of(line: &Activity) -> Result<Option<(RunKey, Version)>, SegmentEr
     if !is_accepted || !is_about_records(line.line.action) {
         return Ok(None);
     }
-    let key = key_of(&line.line.subject).ok_or(SegmentError::Key { seq: line.seq })?;
+    let Subject { run, client } = &line.line.subject;
+    let key = RunKey::of_parts(run, client).map_err(|_| SegmentError::Key { seq: line.seq })?;
     Ok(Some((key, line.line.version.unwrap_or(1))))
 }
 
@@ -240,15 +241,6 @@ const fn is_about_records(action: Action) -> bool {
         | Action::RemoveRows
         | Action::AdoptRows => false,
     }
-}
-
-/// The key that a subject names, if it is one.
-fn key_of(subject: &Subject) -> Option<RunKey> {
-    let run = subject.run.parse().ok()?;
-    if subject.client.is_empty() {
-        return Some(RunKey::Job(run));
-    }
-    Some(RunKey::Client(run, subject.client.parse().ok()?))
 }
 
 /// Whether the record says of its creation what the line says.

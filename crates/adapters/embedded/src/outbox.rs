@@ -1,6 +1,6 @@
 //! The outbox: its columns, and how it is read. What writes it is in `transaction/outbox`.
 
-use runledger_domain::{ClientId, RecordKind, RunId, RunKey, Timestamp};
+use runledger_domain::{RecordKind, RunKey, Timestamp};
 use runledger_ports::{
     OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, PageSize, RemovedRow, RowState, Step, StepKind,
 };
@@ -36,12 +36,7 @@ fn time_that_is_there(row: &Row<'_>, column: usize) -> Result<Timestamp, StoreEr
 /// The key in the first two columns.
 fn key(row: &Row<'_>) -> Result<RunKey, StoreError> {
     let (run, client): (String, String) = (row.get(0)?, row.get(1)?);
-    let run: RunId = run.parse().map_err(|_| unreadable("run"))?;
-    if client.is_empty() {
-        return Ok(RunKey::Job(run));
-    }
-    let client: ClientId = client.parse().map_err(|_| unreadable("client"))?;
-    Ok(RunKey::Client(run, client))
+    RunKey::of_parts(&run, &client).map_err(|_| unreadable("key"))
 }
 
 /// The step in four columns.

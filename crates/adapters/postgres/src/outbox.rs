@@ -1,6 +1,6 @@
 //! The outbox, as it is read. None of these statements looks at entries that lack nothing.
 
-use runledger_domain::{ClientId, RecordKind, RunId, RunKey, Timestamp};
+use runledger_domain::{RecordKind, RunKey, Timestamp};
 use runledger_ports::{
     OutboxCounts, OutboxEntry, OutboxHead, OutboxStop, PageSize, RemovedRow, RowState, Step, StepKind,
 };
@@ -74,12 +74,7 @@ fn text(row: &Row, column: usize) -> Result<String, StoreError> {
 /// The key in the first two columns.
 fn key(row: &Row) -> Result<RunKey, StoreError> {
     let (run, client): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-    let run: RunId = run.parse().map_err(|_| unreadable("run"))?;
-    if client.is_empty() {
-        return Ok(RunKey::Job(run));
-    }
-    let client: ClientId = client.parse().map_err(|_| unreadable("client"))?;
-    Ok(RunKey::Client(run, client))
+    RunKey::of_parts(run, client).map_err(|_| unreadable("key"))
 }
 
 /// The step in four columns.

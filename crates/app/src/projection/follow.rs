@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runledger_domain::{Action, Activity, ClientId, RecordKind, RunKey, Subject, Timestamp, Verdict};
+use runledger_domain::{Action, Activity, RecordKind, RunKey, Timestamp, Verdict};
 use runledger_ports::{FencedError, Mark, OutboxEntry, PAGE_MAX, PageSize, RowState, StepKind};
 
 use super::session::Session;
@@ -66,7 +66,8 @@ impl Session<'_> {
         let shows_totals = self.projection.target.shows_totals();
         let mut page = Page::default();
         for Activity { seq, line, .. } in lines {
-            let key = key_of(&line.subject);
+            // A line may be about no record.
+            let key = RunKey::of_parts(&line.subject.run, &line.subject.client).ok();
             match (line.action, &line.verdict, key) {
                 (Action::ResumeProjection, _, _) => page.is_resumed = true,
                 (Action::RetryRow, _, Some(key)) => page.retried.push(key),
@@ -141,14 +142,4 @@ impl Session<'_> {
         let is_hastened = entry.is_waiting() && entry.row.failures == 0 && entry.due > due;
         is_hastened.then_some((entry.key, due, entry.row))
     }
-}
-
-/// The record that a line is about; a line may be about none.
-fn key_of(subject: &Subject) -> Option<RunKey> {
-    let run = subject.run.parse().ok()?;
-    if subject.client.is_empty() {
-        return Some(RunKey::Job(run));
-    }
-    let client: ClientId = subject.client.parse().ok()?;
-    Some(RunKey::Client(run, client))
 }

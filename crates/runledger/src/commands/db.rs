@@ -39,6 +39,9 @@ pub(crate) async fn db(context: &Context<'_>, command: &DbCommand) -> Outcome {
                 from if from == done.to => format!("the ledger has schema {}, which is the newest", done.to),
                 from => format!("the ledger had schema {from} and has schema {} now", done.to),
             })?;
+            if (1..done.to).contains(&done.from) {
+                output.line("grant the roles of the servers what is new: runledger db roles | psql ...")?;
+            }
             for month in &done.months {
                 output.line(&format!("the log has a partition for {month} now"))?;
             }

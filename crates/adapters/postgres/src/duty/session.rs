@@ -15,7 +15,7 @@ use tokio_postgres::{Row, Statement};
 use super::{DutyCall, DutyDone, OutboxWrite, epoch_of};
 use crate::columns::big;
 use crate::connect::{Connection, Connector, Session};
-use crate::error::{Fate, GONE, StoreError, fate, passes, text_of};
+use crate::error::{Fate, GONE, StoreError, fate, passes};
 use crate::pool::Values;
 use crate::schema;
 
@@ -251,8 +251,9 @@ impl DutySession {
             }
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) if fate(&error) == Fate::NotDone => Err(Failure::NotDone {
-                reason: text_of(&error),
                 code: error.code().map_or("", |code| code.code()).to_owned(),
+                // Who lacks rights is told how to get them: what a newer schema adds has to be granted.
+                reason: StoreError::from(error).to_string(),
             }),
             Ok(Err(error)) => Err(StoreError::from(error).into()),
         }

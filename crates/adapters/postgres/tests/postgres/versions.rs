@@ -124,6 +124,28 @@ mod older_creates {
     runledger_contract::store_contract_tests!(|| super::side_by_side(false), histories = 8);
 }
 
+/// What a program of each schema before asks of the database, as one sent it, apart by empty lines. What is asked no more
+/// stays here until a migration no longer serves that schema.
+const SERVED: [(i32, &str); 1] = [(2, include_str!("served/schema_2.sql"))];
+
+/// A column or a function that a migration takes away would be missed by a server that nobody has replaced yet.
+#[tokio::test]
+async fn what_programs_of_the_schemas_before_ask_is_understood_for_as_long_as_they_are_served() {
+    let database = Database::fresh().await;
+    let client = connect(&database.url()).await;
+    let row = client
+        .query_one("SELECT serves_from FROM schema_version", &[])
+        .await
+        .unwrap();
+    let serves_from: i32 = row.get(0);
+    for (schema, statements) in SERVED.iter().filter(|(schema, _)| *schema >= serves_from) {
+        for statement in statements.split("\n\n") {
+            let understood = client.prepare(statement).await;
+            assert!(understood.is_ok(), "schema {schema}: {statement}: {understood:?}");
+        }
+    }
+}
+
 fn record(outcome: &CreateOutcome) -> &RunRecord {
     match outcome {
         CreateOutcome::Created(record) | CreateOutcome::Replayed(record) => record,

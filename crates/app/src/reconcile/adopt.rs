@@ -41,6 +41,25 @@ struct Noted {
 }
 
 impl Reconciler {
+    /// Has nothing sent, by any server, until rows are [adopted](Self::adopt): from before their records come in, or a server
+    /// that knows the records and not yet their rows would make these once more.
+    ///
+    /// # Errors
+    /// [`ReconcileError`]; it is to be known before anything is imported.
+    pub async fn begin_adoption(&self) -> Result<(), ReconcileError> {
+        let prepared = self.target.prepare().await?;
+        let hand = self.take_hand().await?;
+        let head = self.outbox.outbox().await?;
+        let known = head.filter(|head| begun::looks_first(head, &prepared.target).is_some());
+        // Where nothing was ever shown, nothing is made in tables that have rows.
+        let stopped = match known {
+            Some(_) => self.stop_meanwhile(&hand.fence).await,
+            None => Ok(()),
+        };
+        self.give_up(hand).await;
+        stopped
+    }
+
     /// Learns which rows are whose; with `from_beginning`, all other records are to have one as well.
     ///
     /// # Errors
@@ -85,13 +104,7 @@ impl Reconciler {
             self.kept(begun).await?;
             (line, None)
         };
-        let stop = OutboxStop {
-            at,
-            until: Some(at.saturating_add(STOPPED_FOR)),
-            reason: UNFINISHED.into(),
-        };
-        let kept = self.outbox.stop_outbox(fence, Some(stop)).await;
-        self.kept(kept).await?;
+        self.stop_meanwhile(fence).await?;
         let mut adopted = Adopted::default();
         let all: Vec<_> = rows.iter().collect();
         for some in all.chunks(KEYS_AT_ONCE) {
@@ -104,6 +117,17 @@ impl Reconciler {
         let kept = self.outbox.stop_outbox(fence, stopped).await;
         self.kept(kept).await?;
         Ok(adopted)
+    }
+
+    async fn stop_meanwhile(&self, fence: &Fence) -> Result<(), ReconcileError> {
+        let at = self.shared.clock.now();
+        let stop = OutboxStop {
+            at,
+            until: Some(at.saturating_add(STOPPED_FOR)),
+            reason: UNFINISHED.into(),
+        };
+        let kept = self.outbox.stop_outbox(fence, Some(stop)).await;
+        self.kept(kept).await
     }
 
     async fn note_rows(

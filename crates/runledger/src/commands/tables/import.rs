@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use runledger_airtable::{AirtableTarget, OlderRow};
-use runledger_app::{Adopted, Duties, ReconcileError};
+use runledger_app::{Adopted, Duties, ReconcileError, Reconciler};
 use runledger_domain::{ClientId, RecordKind, RunKey};
 use runledger_legacy::LegacyId;
 use runledger_legacy::import::{Import, Input, Merge, Mode, Report};
@@ -91,6 +91,17 @@ async fn with_ledger(context: &Context<'_>, args: &TablesArgs, open: Option<&Ope
         return context.output.line("the tables have no rows");
     }
     let lines = directory.path().join("lines.csv");
+    let reconciler = match open {
+        None => None,
+        Some(open) => {
+            let (_, leases) = reconciling::stores(open);
+            let duties = Arc::new(Duties::new(leases));
+            Some(reconciling::of_server(context.settings, open, target.clone(), duties)?)
+        }
+    };
+    if let Some(reconciler) = &reconciler {
+        reconciler.begin_adoption().await.map_err(not_adopted)?;
+    }
     let mut report = run(context, &import, open, &lines).await?;
     // The files are gone in a moment; what they hold is the tables.
     for (table, kind) in [
@@ -105,9 +116,9 @@ async fn with_ledger(context: &Context<'_>, args: &TablesArgs, open: Option<&Ope
         let path = keep_report(&lines, into, &jobs, &clients)?;
         context.output.tell(&format!("report on every row: {}", path.display()));
     }
-    let adopted = match open {
+    let adopted = match reconciler {
         None => Adopted::default(),
-        Some(open) => adopt(context, open, target, &rows).await?,
+        Some(reconciler) => adopt(context, &reconciler, &rows).await?,
     };
     print(context, &report, &adopted)
 }
@@ -195,20 +206,30 @@ fn input(table: &Spooled) -> Option<Input> {
     (!table.ids.is_empty()).then(|| Input::json_lines(&table.path))
 }
 
-async fn adopt(context: &Context<'_>, open: &OpenLedger, target: Arc<AirtableTarget>, rows: &Rows) -> Outcome<Adopted> {
-    let (_, leases) = reconciling::stores(open);
-    let reconciler = reconciling::of_server(context.settings, open, target, Arc::new(Duties::new(leases)))?;
+async fn adopt(context: &Context<'_>, reconciler: &Reconciler, rows: &Rows) -> Outcome<Adopted> {
     let by = context.source.unwrap_or(OPERATOR);
     let by = by
         .parse()
         .map_err(|error| Failure::usage(format_args!("--source: {error}")))?;
     let from_beginning = context.settings.airtable.from == ShownFrom::Beginning;
     let adopted = reconciler.adopt(&by, rows, from_beginning).await;
-    adopted.map_err(|error| match error {
+    adopted.map_err(not_adopted)
+}
+
+fn not_adopted(error: ReconcileError) -> Failure {
+    match error {
         ReconcileError::Place(error) => failure_of(&error),
-        ReconcileError::Elsewhere { .. } => Failure::new(Exit::Refused, &error),
+        ReconcileError::Elsewhere { holder } => Failure::new(
+            Exit::Refused,
+            format_args!(
+                "the server {holder} shows the records of this ledger, and would make rows that are there already"
+            ),
+        )
+        .advise(
+            "stop the servers over this database (`runledger duties` lists who shows), import, and start them again",
+        ),
         error => Failure::unavailable(&error).advise("do the same again: what was done stays"),
-    })
+    }
 }
 
 /// The report of the import, with the id of each row.

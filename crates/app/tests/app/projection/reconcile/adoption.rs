@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use runledger_app::Adopted;
+use runledger_app::{Adopted, ReconcileError};
 use runledger_domain::RunKey;
 use runledger_ports::{FoundRow, OutboxEntry, OutboxStore as _};
 
@@ -82,7 +82,7 @@ async fn rows_that_are_adopted_stay_as_they_are_until_their_record_changes_and_n
             assert_eq!(world.table.rows_of(key)[0].cells.text, "by hand");
         }
         world.note(&keys[0]).await;
-        world.work_for(&world.projection(), seconds(600)).await;
+        world.work_for(&world.projection(), seconds(700)).await;
         assert_eq!(world.table.rows_of(&keys[0])[0].id, rows[&keys[0]][0].id);
         assert_ne!(world.table.rows_of(&keys[0])[0].cells.text, "by hand");
         // Of several rows none is chosen, and no other is made.
@@ -148,5 +148,35 @@ async fn an_adoption_that_ends_half_way_lets_nothing_be_made_until_it_is_done() 
         world.note(key).await;
     }
     world.work_for(&world.projection(), seconds(600)).await;
+    assert_eq!(world.differences().await, Vec::<String>::new());
+}
+
+/// Rows are made as soon as their records are there, but for the time in which rows are learnt.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_made_from_before_the_records_come_in_until_their_rows_are_known() {
+    let world = World::new(Table::new(true));
+    let job = world.start_job().await;
+    world.work_for(&world.projection(), seconds(20)).await;
+    assert_eq!(
+        world.reconciler().begin_adoption().await,
+        Err(ReconcileError::Elsewhere {
+            holder: source("server_1")
+        })
+    );
+    world.nobody_projects().await;
+    world.reconciler().begin_adoption().await.unwrap();
+    let keys = world.start_clients(&job, &clients(3)).await;
+    let rows = world.rows_by_hand(&keys);
+    // It was killed here, and a server is started none the less.
+    world.work_for(&world.projection(), seconds(600)).await;
+    assert!(keys.iter().all(|key| world.table.rows_of(key).len() == 1));
+    world.nobody_projects().await;
+    let adopted = world
+        .reconciler()
+        .adopt(&source("operator"), &rows, true)
+        .await
+        .unwrap();
+    assert_eq!(adopted.adopted, 3);
+    world.work_for(&world.projection(), seconds(700)).await;
     assert_eq!(world.differences().await, Vec::<String>::new());
 }

@@ -143,7 +143,7 @@ async fn what_the_projection_is_at_is_no_difference() {
     world.table.freeze_lists();
     world.note(&keys[0]).await;
     let fresh = world.start_clients(&keys[0].job(), &["Fresh".to_owned()]).await;
-    world.work_for(&world.projection(), seconds(200)).await;
+    world.work_for(&world.projection(), seconds(700)).await;
     assert_eq!(world.table.rows_of(&fresh[0]).len(), 1);
     let (found, counts) = world.sweep(false).await;
     assert_eq!((found, counts.unsettled), (Vec::new(), 1));

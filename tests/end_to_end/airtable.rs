@@ -25,7 +25,8 @@ fn configure(place: &Place, airtable: &Airtable) {
         token = "patS3CRET.0123456789"
         endpoint = "{}"
         gather = "1s"
-        gather_totals = "2s"
+        gather_progress = "2s"
+        fill = "1s"
         quiet = "3s"
         request_time = "2s"
         "#,

@@ -38,7 +38,8 @@ impl<'a> Home<'a> {
             base_rate = 500.0
             token_rate = 500.0
             gather = "0s"
-            gather_totals = "0s"
+            gather_progress = "0s"
+            fill = "0s"
             quiet = "1s"
             "#,
             airtable.url

@@ -30,7 +30,8 @@ fn configure(place: &Place, airtable: &Airtable) {
         base_rate = 500.0
         token_rate = 500.0
         gather = "0s"
-        gather_totals = "1s"
+        gather_progress = "1s"
+        fill = "0s"
         quiet = "1s"
         request_time = "5s"
         "#,

@@ -83,7 +83,8 @@ impl Projecting {
 fn options(airtable: &AirtableSettings) -> ProjectionOptions {
     ProjectionOptions {
         gather: airtable.gather.duration(),
-        gather_totals: airtable.gather_totals.duration(),
+        gather_progress: airtable.gather_progress.duration(),
+        fill: airtable.fill.duration(),
         quiet: airtable.quiet.duration(),
         from_beginning: airtable.from == ShownFrom::Beginning,
         rows_may_exist: airtable.existing_rows == ExistingRows::LookUp,

@@ -137,13 +137,18 @@ impl OutboxStore for MemoryStore {
         size: PageSize,
     ) -> Result<Vec<OutboxEntry>, Unavailable> {
         let ledger = self.transaction();
-        let entries = ledger.outbox.entries.values();
-        let is_due = |entry: &&OutboxEntry| entry.is_waiting() && entry.key.kind() == kind && entry.due <= now;
-        let mut due: Vec<OutboxEntry> = entries.filter(is_due).cloned().collect();
-        // They lie in the order of creation, and the sort keeps that among equals.
-        due.sort_by_key(|entry| entry.due);
-        due.truncate(room(size));
-        Ok(due)
+        let is_due = |entry: &OutboxEntry| entry.is_waiting() && entry.key.kind() == kind && entry.due <= now;
+        let due = ledger.outbox.entries.iter().filter(|(_, entry)| is_due(entry));
+        // By time, then in the order of creation.
+        let mut due: Vec<_> = due.map(|(number, entry)| (entry.due, *number, entry)).collect();
+        let place = |(due, number, _): &(Timestamp, RecordNumber, _)| (*due, *number);
+        // There may be many more than are asked for: those are not sorted.
+        if due.len() > room(size) {
+            due.select_nth_unstable_by_key(room(size), place);
+            due.truncate(room(size));
+        }
+        due.sort_unstable_by_key(place);
+        Ok(due.into_iter().map(|(_, _, entry)| entry.clone()).collect())
     }
 
     async fn entries(&self, keys: &[RunKey]) -> Result<Vec<Option<OutboxEntry>>, Unavailable> {

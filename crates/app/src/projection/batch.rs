@@ -1,16 +1,20 @@
 //! Choosing what is sent next: rows that lack something and whose time has come, as they are at the last moment.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use runledger_domain::{RecordKind, RunKey, RunRecord, Timestamp};
-use runledger_ports::{Cells, FencedError, FoundRow, NotDone, OutboxEntry, PageSize, RowId, RowState, Unshowable};
+use runledger_ports::{
+    Cells, FencedError, FoundRow, NotDone, OutboxEntry, PAGE_MAX, PageSize, RowId, RowState, Unshowable,
+};
 
 use super::session::Session;
 use super::step::NextStep as _;
+use super::turn::{Turn, Unfilled, Way};
 use super::{add, lock};
 
-/// How many entries are looked at for one batch.
-const ENTRIES_LOOKED_AT: u32 = 100;
+/// How many entries are looked at for one batch, in batches.
+const BATCHES_LOOKED_AT: u32 = 10;
 /// How many refusals in a row make a batch smaller: then it is one row.
 const REFUSALS_COUNTED_MAX: u64 = 16;
 
@@ -33,6 +37,16 @@ pub(super) enum Batch {
 }
 
 impl Batch {
+    fn of(way: Way, claims: Vec<Claim>) -> Self {
+        match way {
+            Way::Make => Self::Make(claims),
+            Way::Change => {
+                let named = |claim: Claim| Some((claim.row.id.clone()?, claim));
+                Self::Change(claims.into_iter().filter_map(named).collect())
+            }
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Make(claims) => claims.len(),
@@ -47,10 +61,30 @@ impl Batch {
         }
     }
 
-    /// Whether a row of this kind of write may come along; a batch without rows takes either.
-    fn takes(&self, is_made: bool) -> bool {
-        self.len() == 0 || is_made == matches!(self, Self::Make(_))
+    /// Whether it is of rows that were refused before.
+    pub(super) fn was_refused(&self) -> bool {
+        match self {
+            Self::Make(claims) => claims.iter().any(|claim| claim.row.failures > 0),
+            Self::Change(claims) => claims.iter().any(|(_, claim)| claim.row.failures > 0),
+        }
     }
+
+    pub(super) fn way(&self) -> Way {
+        match self {
+            Self::Make(_) => Way::Make,
+            Self::Change(_) => Way::Change,
+        }
+    }
+}
+
+/// What is next.
+pub(super) enum Next {
+    /// Rows of this kind are to be sent.
+    Now(RecordKind),
+    /// Nothing before then, unless something comes up.
+    At(Timestamp),
+    /// Nothing waits.
+    Nothing,
 }
 
 /// What came of choosing.
@@ -64,19 +98,36 @@ pub(super) enum Chosen {
 }
 
 impl Session<'_> {
-    /// The kind whose rows are to be sent next, if the time of any has come.
-    pub(super) async fn due_kind(&self, kinds: &[RecordKind]) -> Result<Option<RecordKind>, FencedError> {
-        let (now, one) = (self.clock.now(), PageSize::new(1).unwrap_or_default());
+    /// The kind whose rows are to be sent next, or when that is to be asked again.
+    pub(super) async fn next_turn(&self, kinds: &[RecordKind], unfilled: &Unfilled) -> Result<Next, FencedError> {
         let mut first: Option<(Timestamp, RecordKind)> = None;
         for kind in kinds {
             if !self.urgent_entries(*kind).await?.is_empty() {
-                return Ok(Some(*kind));
+                return Ok(Next::Now(*kind));
             }
-            let due = self.projection.store.due_entries(*kind, now, one).await?;
-            let due = due.first().map(|entry| (entry.due, *kind));
-            first = [first, due].into_iter().flatten().min_by_key(|(due, _)| *due);
+            let turn = self.turn(*kind, &self.waiting_entries(*kind).await?, unfilled);
+            let turn = turn.map(|turn| (turn.at, *kind));
+            first = [first, turn].into_iter().flatten().min_by_key(|(at, _)| *at);
         }
-        Ok(first.map(|(_, kind)| kind))
+        let now = self.clock.now();
+        Ok(match first {
+            None => Next::Nothing,
+            Some((at, kind)) if at <= now => Next::Now(kind),
+            Some((at, _)) => Next::At(at),
+        })
+    }
+
+    fn turn(&self, kind: RecordKind, waiting: &[OutboxEntry], unfilled: &Unfilled) -> Option<Turn> {
+        let rows_max = self.projection.target.rows_max();
+        unfilled.turn(kind, waiting, self.clock.now(), rows_max, &self.projection.options)
+    }
+
+    /// Rows that lack something, whether or not their time has come, the earliest first.
+    async fn waiting_entries(&self, kind: RecordKind) -> Result<Vec<OutboxEntry>, FencedError> {
+        let rows_max = u32::try_from(self.projection.target.rows_max()).unwrap_or(PAGE_MAX);
+        let size = PageSize::new(rows_max.saturating_mul(BATCHES_LOOKED_AT).min(PAGE_MAX)).unwrap_or_default();
+        let ever = Timestamp::EPOCH.saturating_add(Duration::MAX);
+        Ok(self.projection.store.due_entries(kind, ever, size).await?)
     }
 
     /// Rows that somebody waits for, and that lack something.
@@ -97,39 +148,27 @@ impl Session<'_> {
     }
 
     /// Chooses the next batch and notes it as being sent.
-    pub(super) async fn choose(&self, kind: RecordKind) -> Result<Chosen, FencedError> {
+    pub(super) async fn choose(&self, kind: RecordKind, unfilled: &Unfilled) -> Result<Chosen, FencedError> {
         let _rows = self.rows.lock().await;
         // What this line counts is in the records, which are read after it.
         let line = self.projection.events.last_line().await?;
-        let mut candidates = self.urgent_entries(kind).await?;
-        let (now, size) = (self.clock.now(), PageSize::new(ENTRIES_LOOKED_AT).unwrap_or_default());
-        // Those that are due soon come along when there is room: they cost no request of their own.
-        let soon = now.saturating_add(self.projection.options.gather);
-        for entry in self.projection.store.due_entries(kind, soon, size).await? {
-            let comes = entry.due <= now || entry.row.failures == 0;
-            if comes && !candidates.iter().any(|known| known.key == entry.key) {
-                candidates.push(entry);
-            }
-        }
-        let (mut batch, mut kept) = (Batch::Make(Vec::new()), Vec::new());
+        let Some((way, candidates)) = self.candidates(kind, unfilled).await? else {
+            return Ok(Chosen::Nothing);
+        };
+        let (mut claims, mut kept) = (Vec::new(), Vec::new());
         let rows_max = self.projection.target.rows_max();
-        // Rows that were refused go apart from those that were not, and among fewer each time, until the one that is to
-        // blame is alone.
-        let were_refused = candidates.first().is_some_and(|first| first.row.failures > 0);
-        candidates.retain(|entry| (entry.row.failures > 0) == were_refused);
         for entry in candidates {
+            // Rows that were refused go among fewer each time, until the one that is to blame is alone.
             let room = rows_max >> entry.row.failures.min(REFUSALS_COUNTED_MAX);
-            if batch.len() >= room.max(1) {
+            if claims.len() >= room.max(1) {
                 break;
             }
-            if !batch.takes(entry.row.id.is_none()) {
-                continue;
-            }
             match self.make_ready(&entry, line.max(entry.wanted)).await? {
-                Ready::Kept(row) => kept.push((entry.key, entry.due, row)),
-                Ready::Claim(claim) => batch = batch.with(claim),
+                Ready::Kept(row) => kept.push((entry.key, self.rested(entry.due), row)),
+                Ready::Claim(claim) => claims.push(claim),
             }
         }
+        let mut batch = Batch::of(way, claims);
         if self.looks_first
             && let Batch::Make(claims) = batch
         {
@@ -153,6 +192,11 @@ impl Session<'_> {
         } else {
             Chosen::Batch(batch)
         })
+    }
+
+    /// Since when a row stands that was due then and is not sent: its next progress is due as if it had not been looked at.
+    fn rested(&self, due: Timestamp) -> Timestamp {
+        due.saturating_sub(self.projection.options.gather_progress)
     }
 
     async fn make_ready(&self, entry: &OutboxEntry, line: u64) -> Result<Ready, FencedError> {
@@ -197,6 +241,39 @@ impl Session<'_> {
         Ok(Some((record, rendered)))
     }
 
+    /// Rows of one way whose turn it is, in the order in which they are sent. Those whose time has not come are behind the
+    /// others: in a place that is free they cost no request of their own.
+    async fn candidates(
+        &self,
+        kind: RecordKind,
+        unfilled: &Unfilled,
+    ) -> Result<Option<(Way, Vec<OutboxEntry>)>, FencedError> {
+        let mut candidates = self.urgent_entries(kind).await?;
+        let waiting = self.waiting_entries(kind).await?;
+        let now = self.clock.now();
+        let turn = match candidates.first() {
+            Some(first) => Turn {
+                at: now,
+                way: Way::of(first),
+                were_refused: false,
+            },
+            None => match self.turn(kind, &waiting, unfilled).filter(|turn| turn.at <= now) {
+                Some(turn) => turn,
+                None => return Ok(None),
+            },
+        };
+        candidates.retain(|entry| Way::of(entry) == turn.way);
+        for entry in waiting {
+            let is_of_turn = Way::of(&entry) == turn.way && (entry.row.failures > 0) == turn.were_refused;
+            // One that was refused goes on when its time has come.
+            let comes = is_of_turn && (entry.due <= now || !turn.were_refused);
+            if comes && !candidates.iter().any(|known| known.key == entry.key) {
+                candidates.push(entry);
+            }
+        }
+        Ok(Some((turn.way, candidates)))
+    }
+
     /// Looks whether rows are there that are about to be made: answers those that are not.
     async fn look_first(
         &self,
@@ -228,24 +305,6 @@ impl Session<'_> {
             }
         }
         Ok(Ok(absent))
-    }
-}
-
-impl Batch {
-    fn with(self, claim: Claim) -> Self {
-        match (self, claim.row.id.clone()) {
-            (Self::Change(mut claims), Some(id)) => {
-                claims.push((id, claim));
-                Self::Change(claims)
-            }
-            (Self::Make(claims), Some(id)) if claims.is_empty() => Self::Change(vec![(id, claim)]),
-            (Self::Make(mut claims), _) => {
-                claims.push(claim);
-                Self::Make(claims)
-            }
-            // It takes no other: see `takes`.
-            (batch @ Self::Change(_), None) => batch,
-        }
     }
 }
 

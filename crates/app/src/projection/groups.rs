@@ -8,15 +8,16 @@ use runledger_ports::{FencedError, NotDone, RowId, Unavailable, WriteOutcome};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::batch::{Batch, Chosen, Claim};
+use super::batch::{Batch, Chosen, Claim, Next};
 use super::session::Session;
+use super::turn::Unfilled;
 
 /// The pause after the first failure; it doubles with each.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
-/// The shortest wait for rows whose time has not come: they may be another group's.
-const WAIT_MIN: Duration = Duration::from_millis(200);
+/// The shortest wait for rows whose time has not come.
+const WAIT_MIN: Duration = Duration::from_millis(1);
 /// The longest one: the next mark ends it before that.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 /// After how many requests in a row that were refused for their rows nothing is sent any more. Ten rows that are all to
@@ -30,6 +31,7 @@ pub(super) struct Going {
     refusals: u32,
     /// Nothing is sent before.
     not_before: Instant,
+    unfilled: Unfilled,
 }
 
 impl Going {
@@ -38,6 +40,7 @@ impl Going {
             failures: 0,
             refusals: 0,
             not_before: Instant::now(),
+            unfilled: Unfilled::default(),
         }
     }
 
@@ -84,8 +87,12 @@ impl Session<'_> {
             let may_send = under_way.len() < self.projection.options.requests_max
                 && self.stopped.borrow().is_none()
                 && going.not_before <= Instant::now();
-            let due = if may_send { self.due_kind(kinds).await? } else { None };
-            if let Some(kind) = due {
+            let next = if may_send {
+                self.next_turn(kinds, &going.unfilled).await?
+            } else {
+                Next::Nothing
+            };
+            if let Next::Now(kind) = next {
                 tokio::select! {
                     () = self.projection.target.ready(kind) => {
                         self.send_next(kind, &mut under_way, &mut going).await?;
@@ -95,7 +102,7 @@ impl Session<'_> {
                 }
                 continue;
             }
-            let wake = self.wake(may_send, &going).await?;
+            let wake = self.wake(may_send, &next, &going);
             tokio::select! {
                 Some(sent) = under_way.join_next() => self.sent(sent, &mut going).await?,
                 _ = marked.changed() => {}
@@ -108,15 +115,16 @@ impl Session<'_> {
     }
 
     /// When to look again, if nothing else happens.
-    async fn wake(&self, may_send: bool, going: &Going) -> Result<Instant, FencedError> {
+    fn wake(&self, may_send: bool, next: &Next, going: &Going) -> Instant {
         let now = Instant::now();
-        if !may_send {
-            let is_paused = going.not_before > now;
-            return Ok(if is_paused { going.not_before } else { now + WAIT_MAX });
+        if !may_send && going.not_before > now {
+            return going.not_before;
         }
-        let oldest = self.projection.store.outbox_counts().await?.oldest_due;
-        let wait = oldest.map_or(WAIT_MAX, |due| self.clock.until(due));
-        Ok(now + wait.clamp(WAIT_MIN, WAIT_MAX))
+        let wait = match next {
+            Next::At(at) => self.clock.until(*at),
+            Next::Now(_) | Next::Nothing => WAIT_MAX,
+        };
+        now + wait.clamp(WAIT_MIN, WAIT_MAX)
     }
 
     /// Begins the next request, if there is something to send after all.
@@ -127,7 +135,7 @@ impl Session<'_> {
         going: &mut Going,
     ) -> Result<(), FencedError> {
         let noted = Instant::now();
-        let batch = match self.choose(kind).await? {
+        let batch = match self.choose(kind, &going.unfilled).await? {
             Chosen::Nothing => return Ok(()),
             Chosen::NotDone(NotDone::Stopped { why, until }) => return self.stop_sending(&why, until).await,
             Chosen::NotDone(NotDone::Later { why }) => {
@@ -137,6 +145,9 @@ impl Session<'_> {
             Chosen::Batch(batch) => batch,
         };
         let target = Arc::clone(&self.projection.target);
+        if batch.len() < target.rows_max() && !batch.was_refused() {
+            going.unfilled.note(kind, batch.way(), self.clock.now());
+        }
         // A process that was paused here may find that another server has looked for these rows in vain, and made them.
         let too_late = noted + self.projection.options.quiet / 2;
         under_way.spawn(async move {
@@ -163,7 +174,12 @@ impl Session<'_> {
 
     async fn sent(&self, sent: Result<Sent, JoinError>, going: &mut Going) -> Result<(), FencedError> {
         match sent {
-            Ok((kind, batch, outcome)) => self.settle(kind, batch, outcome, going).await,
+            Ok((kind, batch, outcome)) => {
+                if !matches!(outcome, WriteOutcome::Done(_)) {
+                    going.unfilled.forget(kind, batch.way());
+                }
+                self.settle(kind, batch, outcome, going).await
+            }
             // What it was about is noted as under way: it is in doubt when the next session begins.
             Err(error) => Err(Unavailable::Failed {
                 reason: format!("a request for rows ended half-way: {error}"),

@@ -10,11 +10,11 @@ pub(crate) mod begun;
 mod doubt;
 mod follow;
 mod groups;
-
 mod send;
 mod session;
 mod status;
 mod step;
+mod turn;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -45,8 +45,11 @@ const STORE_PAUSE: Duration = Duration::from_secs(5);
 pub struct ProjectionOptions {
     /// How long changes of a record are gathered before its row is sent.
     pub gather: Duration,
-    /// How long changes of what the clients of a job come to are gathered before the job's row is sent.
-    pub gather_totals: Duration,
+    /// How long a row stays as it was sent while nothing but progress is to be shown: notes, numbers, stages, signs of
+    /// life, and what the clients of a job come to. A place that is free in another request shows it before.
+    pub gather_progress: Duration,
+    /// How long a request that is not full waits for more rows, from the last one on that was not.
+    pub fill: Duration,
     /// How long to wait before a row is looked up of which nobody can say whether it was written.
     pub quiet: Duration,
     /// Whether all records are shown when a place is shown for the first time; otherwise those that change from then on.
@@ -62,7 +65,8 @@ impl Default for ProjectionOptions {
     fn default() -> Self {
         Self {
             gather: Duration::from_secs(5),
-            gather_totals: Duration::from_mins(1),
+            gather_progress: Duration::from_mins(10),
+            fill: Duration::from_mins(1),
             quiet: Duration::from_mins(1),
             from_beginning: true,
             rows_may_exist: false,

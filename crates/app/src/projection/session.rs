@@ -76,13 +76,12 @@ impl<'a> Session<'a> {
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
         let counts = projection.store.outbox_counts().await?;
-        // Times that a clock wrote which was ahead are not waited for longer than others: the one that comes last comes as
-        // soon as if it had been noted now.
+        // Times that a clock wrote which was ahead are not waited for: none is later than the longest that is gathered.
         let options = &projection.options;
-        let longest = options.gather.max(options.gather_totals);
-        let ahead = counts.latest_due.map(|due| due.saturating_sub(longest));
         let now = projection.shared.clock.now();
-        let clock = SteadyClock::new(ahead.map_or(now, |ahead| ahead.max(now)));
+        let latest = now.saturating_add(options.gather.max(options.gather_progress));
+        let ahead = counts.latest_due.filter(|due| *due > latest);
+        let clock = SteadyClock::new(ahead.unwrap_or(now));
         let session = Self {
             projection,
             fence,

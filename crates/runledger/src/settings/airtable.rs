@@ -50,8 +50,10 @@ pub(crate) struct AirtableSettings {
     pub(crate) token_rate: f64,
     /// How long changes of a record are gathered before its row is sent.
     pub(crate) gather: Span,
-    /// How long changes of what the clients of a job come to are gathered before the job's row is sent.
-    pub(crate) gather_totals: Span,
+    /// How long a row stays as it was sent while nothing but progress is to be shown.
+    pub(crate) gather_progress: Span,
+    /// How long a request that is not full waits for more rows, from the last one on that was not.
+    pub(crate) fill: Span,
     /// How long to wait before a row is looked up of which nobody can say whether it was written.
     pub(crate) quiet: Span,
     /// How long one request may take.
@@ -94,7 +96,8 @@ impl Default for AirtableSettings {
             base_rate: PaceSettings::default().base_per_second,
             token_rate: PaceSettings::default().token_per_second,
             gather: Span::from_secs(5),
-            gather_totals: Span::from_secs(60),
+            gather_progress: Span::from_secs(600),
+            fill: Span::from_secs(60),
             quiet: Span::from_secs(60),
             request_time: Span::from_secs(30),
             plan_rows: 0,

@@ -38,7 +38,7 @@ async fn rows_are_looked_for_after_a_start_that_is_not_told_so_any_more() {
         world.note(key).await;
     }
     let projection = world.projection();
-    world.work_for(&projection, seconds(400)).await;
+    world.work_for(&projection, seconds(1_000)).await;
     assert_eq!(world.differences().await, Vec::<String>::new());
     assert_eq!((makes(&world), projection.status().await.unwrap().trouble), (0, None));
 }

@@ -2,6 +2,7 @@
 
 mod chance;
 mod existing;
+mod gathering;
 mod reconcile;
 mod session;
 mod table;
@@ -44,13 +45,15 @@ async fn every_record_has_one_row_and_changes_within_the_gathering_time_are_one_
             world.note(key).await;
         }
     }
-    world.work_for(&projection, seconds(20)).await;
+    world.work_for(&projection, seconds(700)).await;
     assert_eq!(world.table.asked().len(), 4 + 3);
     // What the clients came to is shown later.
     for key in &keys {
         world.complete(key).await;
     }
-    world.work_for(&projection, seconds(120)).await;
+    world.work_for(&projection, seconds(20)).await;
+    assert_eq!(world.table.asked().len(), 4 + 3 + 3);
+    world.work_for(&projection, seconds(700)).await;
     assert_eq!(world.table.asked().len(), 4 + 3 + 3 + 1);
     assert_eq!(world.differences().await, Vec::<String>::new());
     let status = projection.status().await.unwrap();
@@ -191,7 +194,7 @@ async fn a_record_that_cannot_be_shown_costs_no_request_until_it_can() {
     );
     assert_eq!((world.table.asked().len(), world.table.rows().len()), (2, 2));
     world.complete(&keys[0]).await;
-    world.work_for(&projection, seconds(200)).await;
+    world.work_for(&projection, seconds(700)).await;
     assert_eq!(world.differences().await, Vec::<String>::new());
 }
 
@@ -328,7 +331,7 @@ async fn a_row_that_a_person_deletes_is_made_again_after_it_was_looked_for() {
     for key in &keys {
         world.note(key).await;
     }
-    world.work_for(&projection, seconds(400)).await;
+    world.work_for(&projection, seconds(1_000)).await;
     assert_eq!(world.differences().await, Vec::<String>::new());
     assert_eq!((world.blind_tries(), world.table.rows().len()), (vec![], 5));
 }

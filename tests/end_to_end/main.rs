@@ -38,6 +38,7 @@ mod receiver;
 mod seeing;
 mod servers;
 mod tables;
+mod tables_in_database;
 mod tls;
 mod tokens;
 mod traces;

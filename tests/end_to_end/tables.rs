@@ -12,15 +12,15 @@ use crate::http::Connection;
 use crate::program::{Place, Server, ran, until_in, write};
 
 const BASE: &str = "bases/appRunLedgerDemo1/tables";
-const JOBS: &str = "tblJobTracking001";
-const CLIENT_RUNS: &str = "tblClientRunRes01";
-const RUN: &str = "250925-231841";
+pub(crate) const JOBS: &str = "tblJobTracking001";
+pub(crate) const CLIENT_RUNS: &str = "tblClientRunRes01";
+pub(crate) const RUN: &str = "250925-231841";
 /// How long rows may take on a machine that is busy.
-const SHOWN_TIME: Duration = Duration::from_mins(2);
+pub(crate) const SHOWN_TIME: Duration = Duration::from_mins(2);
 /// What Airtable says when a place in a list is not known any more.
 const EXPIRED: &str = "LIST_RECORDS_ITERATOR_NOT_AVAILABLE";
 
-fn configure(place: &Place, airtable: &Airtable) {
+pub(crate) fn configure(place: &Place, airtable: &Airtable) {
     let settings = format!(
         r#"
         [airtable]
@@ -40,7 +40,7 @@ fn configure(place: &Place, airtable: &Airtable) {
     write(&place.data().join("runledger.toml"), &settings);
 }
 
-fn start(place: &Place) -> Airtable {
+pub(crate) fn start(place: &Place) -> Airtable {
     let airtable = Airtable::start_with(place, &[]);
     airtable.control(
         "PATCH",
@@ -51,23 +51,23 @@ fn start(place: &Place) -> Airtable {
     airtable
 }
 
-fn rows(airtable: &Airtable, table: &str) -> Vec<Value> {
+pub(crate) fn rows(airtable: &Airtable, table: &str) -> Vec<Value> {
     let shown = airtable.control("GET", &format!("{BASE}/{table}/records"), &Value::Null);
     shown["records"].as_array().unwrap().clone()
 }
 
-fn row_of(airtable: &Airtable, client: &str) -> Value {
+pub(crate) fn row_of(airtable: &Airtable, client: &str) -> Value {
     let rows = rows(airtable, CLIENT_RUNS);
     rows.into_iter()
         .find(|row| row["fields"]["Client ID"] == client)
         .unwrap()
 }
 
-fn add(airtable: &Airtable, table: &str, rows: &Value) {
+pub(crate) fn add(airtable: &Airtable, table: &str, rows: &Value) {
     airtable.control("POST", &format!("{BASE}/{table}/records"), rows);
 }
 
-fn row(method: &str, airtable: &Airtable, id: &Value, body: &Value) {
+pub(crate) fn row(method: &str, airtable: &Airtable, id: &Value, body: &Value) {
     let path = format!("{BASE}/{CLIENT_RUNS}/records/{}", id.as_str().unwrap());
     airtable.control(method, &path, body);
 }
@@ -79,7 +79,7 @@ fn expire(airtable: &Airtable, after: usize) {
     airtable.control("POST", "faults", &fault);
 }
 
-fn shown_clients(airtable: &Airtable) -> usize {
+pub(crate) fn shown_clients(airtable: &Airtable) -> usize {
     rows(airtable, CLIENT_RUNS).len()
 }
 
@@ -196,12 +196,12 @@ fn asked(place: &Place, arguments: &[&str], code: i32) -> Vec<Value> {
 }
 
 /// What a comparison came to.
-fn counts(lines: &[Value]) -> Value {
+pub(crate) fn counts(lines: &[Value]) -> Value {
     lines.last().unwrap()["counts"].clone()
 }
 
 /// What a comparison found.
-fn told(lines: &[Value]) -> Vec<String> {
+pub(crate) fn told(lines: &[Value]) -> Vec<String> {
     let found = lines.iter().filter(|line| line["what"].is_string());
     let mut told: Vec<_> = found
         .map(|line| {
@@ -258,7 +258,7 @@ fn compared_over_a_kill(place: &Place, airtable: &Airtable, server: Server) -> (
 }
 
 /// Rows that are deleted, edited, copied and made up.
-fn harm(airtable: &Airtable, copied: &Value) {
+pub(crate) fn harm(airtable: &Airtable, copied: &Value) {
     row("DELETE", airtable, &row_of(airtable, "c001")["id"], &Value::Null);
     row(
         "PATCH",

@@ -71,6 +71,8 @@ pub struct RequestLine {
 pub(crate) struct Arrival {
     pub(crate) number: u64,
     pub(crate) caller: Caller,
+    /// How many records of a write are written, where not all are.
+    pub(crate) effect_records: Option<usize>,
     pub(crate) fault: Option<Met>,
 }
 
@@ -135,7 +137,12 @@ impl World {
         }
         let caller = admitted?;
         let fault = self.fault_for(request, number);
-        Ok(Arrival { number, caller, fault })
+        Ok(Arrival {
+            number,
+            caller,
+            effect_records: fault.as_ref().and_then(|met| met.spec.effect_records),
+            fault,
+        })
     }
 
     fn write_down(&mut self, request: &DataRequest) -> u64 {
@@ -235,6 +242,7 @@ impl World {
         request: &DataRequest,
         caller: &Caller,
         plan: Option<Plan>,
+        effect_records: Option<usize>,
     ) -> (Result<Value, ApiError>, bool) {
         match request.operation {
             Operation::Meta => {
@@ -250,6 +258,7 @@ impl World {
             }
             _ => match plan.map_or_else(|| self.plan(request, caller), Ok) {
                 Ok(plan) => {
+                    let plan = plan.of_the_first(effect_records.unwrap_or(usize::MAX));
                     let changed = plan.writes();
                     match self.scene(request, caller, "data.records:write") {
                         Ok(mut scene) => (scene.carry_out(plan), changed),

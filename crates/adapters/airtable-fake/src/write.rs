@@ -70,6 +70,12 @@ impl Plan {
     pub(crate) fn writes(&self) -> bool {
         !self.records.is_empty()
     }
+
+    /// What is left of it when only so many records are written.
+    pub(crate) fn of_the_first(mut self, records: usize) -> Self {
+        self.records.truncate(records);
+        self
+    }
 }
 
 impl Scene<'_> {

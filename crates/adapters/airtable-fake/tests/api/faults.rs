@@ -94,6 +94,30 @@ async fn what_is_cut_in_its_body_has_the_status_of_the_whole() {
 }
 
 #[tokio::test]
+async fn a_batch_is_written_in_part_whatever_is_answered() {
+    let hand = Hand::new().await;
+    let batch = json!({ "records": [{ "fields": { "N": 1 } }, { "fields": { "N": 2 } }, { "fields": { "N": 3 } }] });
+    let refusal = json!({ "status": 422, "type": "INVALID_VALUE_FOR_COLUMN" });
+    for (refuse, after_effect, written) in [
+        (json!({ "status": 503 }), true, 2),
+        (refusal, true, 2),
+        (json!({ "status": 503 }), false, 0),
+        (Value::Null, false, 2),
+    ] {
+        hand.fake.control("POST", "reset", &Value::Null).unwrap();
+        hand.add_fault(json!({ "refuse": refuse, "after_effect": after_effect, "effect_records": 2 }));
+        let answer = hand.table("POST", "", &batch).await;
+        assert_eq!(json!(answer.status), *refuse.get("status").unwrap_or(&json!(200)));
+        assert_eq!(hand.count(), written, "{refuse}");
+    }
+    // One alone is written, or not.
+    hand.fake.clear_faults();
+    hand.add_fault(json!({ "effect_records": 0 }));
+    assert!(post(&hand).await.is_ok());
+    assert_eq!(hand.count(), 2);
+}
+
+#[tokio::test]
 async fn nobody_answers_when_the_fake_has_ended() {
     let Hand { fake, .. } = Hand::new().await;
     let url = format!("{}/_fake/clock", fake.url());

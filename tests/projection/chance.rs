@@ -79,6 +79,8 @@ enum What {
     LateInSilence(u64),
     QuotaSpent,
     Refused(u16),
+    /// So many rows of a batch are written; it fails, or is refused for one of its rows.
+    HalfWay(usize, bool),
 }
 
 /// Each of them, once.
@@ -97,8 +99,9 @@ fn every_fault() -> Vec<What> {
         What::QuotaSpent,
     ];
     for after_effect in [false, true] {
-        faults.extend(FAILURES.map(|status| What::Status(status, after_effect)));
+        faults.push(What::Status(503, after_effect));
         faults.push(What::CutConnection(after_effect));
+        faults.push(What::HalfWay(1, after_effect));
         faults.push(What::Silence(after_effect));
     }
     faults.extend(REFUSALS.map(What::Refused));
@@ -124,6 +127,11 @@ impl Fault {
                 json!({ "refuse": { "status": 429, "type": "PUBLIC_API_BILLING_LIMIT_EXCEEDED", "shape": "errors" } })
             }
             What::Refused(status) => json!({ "refuse": refuse(status) }),
+            What::HalfWay(rows, is_refused) => {
+                let unfit = json!({ "status": 422, "type": "INVALID_VALUE_FOR_COLUMN" });
+                let refusal = if is_refused { unfit } else { refuse(503) };
+                json!({ "refuse": refusal, "after_effect": true, "effect_records": rows })
+            }
         };
         if spec["name"].is_null() {
             spec["name"] = json!(ONCE);
@@ -152,6 +160,7 @@ fn what() -> impl Strategy<Value = What> {
         2 => late.clone().prop_map(What::Late),
         1 => late.prop_map(What::LateInSilence),
         1 => Just(What::QuotaSpent),
+        3 => (0..3_usize, any::<bool>()).prop_map(|(rows, is_refused)| What::HalfWay(rows, is_refused)),
         1 => prop::sample::select(REFUSALS.to_vec()).prop_map(What::Refused),
     ]
 }
@@ -292,15 +301,16 @@ fn cases() -> u32 {
     }
 }
 
-/// What chance may leave out: each fault meets the first row that is made, with and without a kill while it is under way.
+/// What chance may leave out: each fault meets the first row that is made, with and without a kill while it is under way,
+/// and the first batch.
 #[test]
-fn every_fault_of_a_first_row_leaves_one_row_for_each_record() {
+fn every_fault_of_rows_that_are_made_leaves_one_row_for_each_record() {
     for what in every_fault() {
-        for is_killed in [false, true] {
+        for (skip, is_killed) in [(0, false), (0, true), (1, false)] {
             let fault = Fault {
                 what: what.clone(),
                 writes_only: true,
-                skip: 0,
+                skip,
             };
             let mut events = vec![Event::Fault(fault), Event::Pass(60)];
             if is_killed {
@@ -308,7 +318,8 @@ fn every_fault_of_a_first_row_leaves_one_row_for_each_record() {
             }
             events.push(Event::Pass(900));
             let met = runtime().block_on(play(true, 5, &events));
-            assert!(matches!(met, Ok(1)), "{what:?}, killed: {is_killed}: {met:?}");
+            let case = format!("{what:?} after {skip}, killed: {is_killed}");
+            assert!(matches!(met, Ok(1)), "{case}: {met:?}");
         }
     }
 }

@@ -29,6 +29,9 @@ use crate::wire::{PaceTime, Watched, Wire};
 
 /// How long the client waits for an answer; well below the quiet period.
 const REQUEST_TIME: Duration = Duration::from_secs(20);
+/// How long progress is gathered, and how long requests wait to be full: less than is usual, so that much is sent.
+const GATHER_PROGRESS: Duration = Duration::from_secs(20);
+const FILL: Duration = Duration::from_secs(5);
 /// How long it takes a server to be back.
 const DOWN_TIME: Duration = Duration::from_secs(1);
 /// For how long a server that is to be killed is waited for to do what it is to be killed at.
@@ -160,7 +163,11 @@ impl World {
         };
         let target = Arc::new(AirtableTarget::new(airtable, places, self.clock.clone()));
         let watched = Watched::new(&target, &self.wire);
-        let options = ProjectionOptions::default();
+        let options = ProjectionOptions {
+            gather_progress: GATHER_PROGRESS,
+            fill: FILL,
+            ..ProjectionOptions::default()
+        };
         let projection = Arc::new(Projection::new(&self.ledger, self.store.clone(), watched, options));
         for lease in self.store.leases().await.unwrap() {
             self.store.end_lease(&lease.fence).await.unwrap();

@@ -5,9 +5,12 @@ use crate::{Expression, Operator, Row, Value, dates, numbers, texts};
 use std::cell::Cell;
 use std::cmp::Ordering;
 
-/// How much text one evaluation looks at and makes, in bytes, all of it together: a few long fields, and nothing that a
-/// formula of some lines could make to fill the memory. Beyond it, everything is an error.
+/// How much text one evaluation looks at and makes, in bytes, all of it together: a few long fields. Beyond it, everything is
+/// an error.
 const TEXT_BYTES_MAX: usize = 4_000_000;
+/// How much of it functions make beyond what they are given: as much as a long field of Airtable's holds. Otherwise a formula
+/// of one line could fill the memory, or keep a list busy for hours.
+const MADE_BYTES_MAX: usize = 100_000;
 
 /// What an evaluation sees.
 pub(crate) struct Scene<'a> {
@@ -16,6 +19,8 @@ pub(crate) struct Scene<'a> {
     now_ms: i64,
     /// How much more text there may be.
     room: Cell<usize>,
+    /// How much more of it may be made of less.
+    made: Cell<usize>,
 }
 
 impl<'a> Scene<'a> {
@@ -24,20 +29,34 @@ impl<'a> Scene<'a> {
             row,
             now_ms,
             room: Cell::new(TEXT_BYTES_MAX),
+            made: Cell::new(MADE_BYTES_MAX),
         }
     }
 
     /// The value, if there is room for its text.
     fn taken(&self, value: Value) -> Value {
-        if self.takes(value.bytes()) { value } else { Value::Error }
+        if takes(&self.room, value.bytes()) {
+            value
+        } else {
+            Value::Error
+        }
     }
 
-    /// Whether there is room for so much text; from then on it is taken.
-    fn takes(&self, bytes: usize) -> bool {
-        let left = self.room.get().checked_sub(bytes);
-        self.room.set(left.unwrap_or(0));
-        left.is_some()
+    /// The same of a value that a function made of so much text.
+    fn made_of(&self, given: usize, value: Value) -> Value {
+        if takes(&self.made, value.bytes().saturating_sub(given)) {
+            self.taken(value)
+        } else {
+            Value::Error
+        }
     }
+}
+
+/// Whether there is room for so much; from then on it is taken.
+fn takes(room: &Cell<usize>, bytes: usize) -> bool {
+    let left = room.get().checked_sub(bytes);
+    room.set(left.unwrap_or(0));
+    left.is_some()
 }
 
 pub(crate) fn evaluate(expression: &Expression, scene: &Scene<'_>) -> Value {
@@ -115,7 +134,8 @@ fn call(function: Function, arguments: &[Expression], scene: &Scene<'_>) -> Valu
             if values.contains(&Value::Error) {
                 return Value::Error;
             }
-            scene.taken(plain(function, &values, scene))
+            let given = values.iter().map(Value::bytes).sum();
+            scene.made_of(given, plain(function, &values, scene))
         }
     }
 }
@@ -167,6 +187,6 @@ fn plain(function: Function, values: &[Value], scene: &Scene<'_>) -> Value {
         F::Today => day(dates::start_of_day(scene.now_ms), true),
         _ if function.is_about_dates() => dates::call(function, values),
         _ if function.is_about_numbers() => numbers::call(function, values),
-        _ => texts::call(function, values, scene.room.get()),
+        _ => texts::call(function, values, scene.made.get()),
     }
 }

@@ -36,6 +36,7 @@ fn row() -> Fields {
         ("Empty", Value::Blank),
         ("Tags", Value::List(vec![text("a"), text("b")])),
         ("Done", Value::Bool(true)),
+        ("Long", text(&"xyx".repeat(100_000))),
         (
             "Start",
             Value::Date {
@@ -238,18 +239,31 @@ fn a_long_chain_is_not_a_deep_one() {
 
 #[test]
 fn no_formula_makes_texts_that_fill_the_memory() {
-    let long = "REPT('x', 1000000)";
+    let long = "REPT('x', 60000)";
+    let all = |many: usize, with: &str| vec![with; many].join(",");
     for formula in [
         "REPT('x', 1000000000000)".to_owned(),
-        format!("SUBSTITUTE({long}, 'x', {long})"),
-        format!("ARRAYJOIN(ARRAYFLATTEN({}), {long})", vec!["1"; 1_000].join(",")),
-        format!("LEN({})", vec![long; 10].join("&")),
-        format!("LEN(CONCATENATE({}))", vec![long; 10].join(",")),
+        "REPT('x', 100001)".to_owned(),
+        format!("LEN({long} & {long})"),
+        format!("SUBSTITUTE({long}, 'x', 'yyy')"),
+        format!("ARRAYJOIN(ARRAYFLATTEN({}), {long})", all(1_000, "1")),
+        // A long field, over and over.
+        format!("LEN(CONCATENATE({}))", all(20, "{Long}")),
+        format!("LEN({})", all(20, "{Long}").replace(',', "&")),
+        format!("AND({})", all(20, "LEN({Long})")),
     ] {
         let found = Formula::parse(&formula).unwrap().evaluate(&row(), NOW_MS);
         assert_eq!(found, Value::Error, "{}", &formula[..formula.len().min(80)]);
     }
-    check(&format!("LEN({long} & {long})"), "2000000");
+    // What a long field holds is searched and changed as every other.
+    for (formula, expected) in [
+        ("LEN(REPT('x', 100000))", "100000"),
+        ("FIND('yx', LOWER({Long}))", "2"),
+        ("LEN(SUBSTITUTE({Long}, 'y', 'z'))", "300000"),
+        ("LEN({Long} & {Long})", "600000"),
+    ] {
+        check(formula, expected);
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ use crate::service::key;
 
 /// How many are read at once.
 const WINDOW: usize = 500;
+/// The longest formula, in bytes: some thousand row ids. It is looked at for each record that is read through.
+const FORMULA_BYTES_MAX: usize = 100_000;
 /// How an offset begins; then the place in the listing and the number of rows that were given, in hexadecimal.
 const OFFSET: &str = "itr";
 
@@ -219,6 +221,12 @@ fn readable(table: &RunTable, text: &str) -> Result<Formula, Failure> {
         let detail = format!("The formula for filtering records is invalid: {error}");
         Failure::new("formula_invalid", detail)
     };
+    if text.len() > FORMULA_BYTES_MAX {
+        let detail = format!(
+            "the formula is longer than {FORMULA_BYTES_MAX} bytes; ask for less at once, or find rows by their ids"
+        );
+        return Err(Failure::new("formula_invalid", detail));
+    }
     let formula = Formula::parse(text).map_err(|error| refused(&error))?;
     let unknown = formula.fields().into_iter().filter(|name| table.column(name).is_none());
     let unknown: Vec<_> = unknown.map(str::to_lowercase).collect();

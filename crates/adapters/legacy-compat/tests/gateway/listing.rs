@@ -147,6 +147,25 @@ async fn formulas_find_what_they_find_at_airtable_in_every_spelling_of_a_run_id(
 }
 
 #[tokio::test]
+async fn many_rows_are_asked_for_in_one_formula_and_not_too_many() {
+    let world = filled().await;
+    let rows = world.get(CLIENTS).await.ok()["records"].as_array().unwrap().clone();
+    let asked = |many: usize| {
+        let one = |row: &serde_json::Value| format!("RECORD_ID() = '{}'", row["id"].as_str().unwrap());
+        let all: Vec<_> = rows[..5].iter().cycle().take(many).map(one).collect();
+        json!({"filterByFormula": format!("OR({})", all.join(", "))}).to_string()
+    };
+    let list = format!("{CLIENTS}/listRecords");
+    let found = world.post(&list, &asked(2_000)).await.ok();
+    assert_eq!(found["records"], json!(rows[..5]));
+    let message = world
+        .post(&list, &asked(4_000))
+        .await
+        .refused(422, "INVALID_FILTER_BY_FORMULA");
+    assert!(message.contains("longer than 100000 bytes"), "{message}");
+}
+
+#[tokio::test]
 async fn a_table_whose_run_ids_are_bare_is_found_by_bare_ones() {
     let world = World::with(|spec| spec.run_id_with_client = false);
     world.post(JOBS, r#"{"fields":{"Run ID":"250925-231841"}}"#).await.ok();

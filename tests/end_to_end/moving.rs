@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -135,9 +135,7 @@ fn a_ledger_moves_into_a_database_and_back_with_all_that_it_remembers() {
 fn a_ledger_is_handed_on_without_a_file() {
     let (place, other) = (ledger(), Place::new());
     let mut reader = place.program();
-    reader
-        .args(["export", "--format", "ledger"])
-        .stdout(std::process::Stdio::piped());
+    reader.args(["export", "--format", "ledger"]).stdout(Stdio::piped());
     let mut reader = reader.spawn().unwrap();
     let mut writer = other.program();
     writer
@@ -243,9 +241,7 @@ fn killed(command: impl Fn() -> Command, file: &str) -> Value {
     let mut wait = Duration::from_millis(30);
     for _ in 0..40 {
         let mut import = command();
-        import
-            .args(["import", "ledger", file, "--json"])
-            .stdout(std::process::Stdio::piped());
+        import.args(["import", "ledger", file, "--json"]).stdout(Stdio::piped());
         let mut import = import.spawn().unwrap();
         sleep(wait);
         wait = wait * 5 / 4;
@@ -274,6 +270,33 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
     }
     same(&place, &database);
     same(&other, &database);
+}
+
+#[test]
+fn of_several_imports_at_once_one_comes_to_its_end_and_the_others_say_that_they_are_not_alone() {
+    let (place, database) = (large(), database());
+    let file = exported(&place, "ledger.jsonl", &[]);
+    let imports: Vec<_> = (0..3)
+        .map(|_| {
+            let mut import = program(&place, &database);
+            import.args(["import", "ledger", &file]).stderr(Stdio::piped());
+            import.spawn().unwrap()
+        })
+        .collect();
+    let mut done = 0;
+    for import in imports {
+        let output = import.wait_with_output().unwrap();
+        match output.status.code() {
+            Some(0) => done += 1,
+            Some(6) => assert!(
+                String::from_utf8_lossy(&output.stderr).contains("somebody else writes"),
+                "{output:?}"
+            ),
+            _ => panic!("{output:?}"),
+        }
+    }
+    assert!(done > 0, "somebody is the last one");
+    same(&place, &database);
 }
 
 /// Writes the file anew, each line through this, and nothing where that says so.
@@ -419,4 +442,14 @@ fn two_ledgers_that_differ_are_told_apart() {
     ]);
     let nowhere = place.beside("nowhere").display().to_string();
     place.run(&["verify", "--against", &nowhere]).expect(4);
+    // A comparison with itself, or with what cannot be read, is no comparison.
+    let itself = place.data().join("..").join("data").display().to_string();
+    place
+        .run(&["verify", "--against", &itself])
+        .expect(2)
+        .says(&["this ledger itself"]);
+    place
+        .run(&["verify", "--against", "http://127.0.0.1:7420"])
+        .expect(2)
+        .says(&["a server is not asked"]);
 }

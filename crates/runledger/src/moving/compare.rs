@@ -21,8 +21,15 @@ const FINDINGS_MAX: usize = 100;
 /// Compares the ledger of the settings with another one.
 ///
 /// # Errors
-/// They differ, or one of them cannot be read.
+/// They differ, or one of them cannot be read, or they are one.
 pub(crate) async fn compare(context: &Context<'_>, other: &str) -> Outcome {
+    if Source::is_named(context.settings, other) {
+        return Err(
+            Failure::usage("that is this ledger itself, and of that nothing differs").advise(
+                "name the other one; which is this one say --data and store.kind, as `runledger config show` shows them",
+            ),
+        );
+    }
     let here = Source::open(context.settings).await?;
     let there = Source::named(context.settings, other).await?;
     let compared = {

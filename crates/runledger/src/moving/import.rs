@@ -222,7 +222,12 @@ fn another(line: u64) -> Failure {
 
 fn refusal(error: &RestoreError, file: &Reader, number: u64) -> Failure {
     match error {
-        RestoreError::Elsewhere { head } => another(head.seq),
+        // That it is the ledger of the file was looked at before.
+        RestoreError::Elsewhere { head } => Failure::unavailable(format_args!(
+            "somebody else writes to this ledger: its log ends at line {} now, which was not so a moment ago",
+            head.seq
+        ))
+        .advise("run the same again when nobody else does: it goes on, or says that this has become another ledger"),
         RestoreError::Unavailable(error) => Failure::unavailable(error),
         RestoreError::Indeterminate { .. } => {
             Failure::unavailable(error).advise("run the same import again: it goes on where it was")
@@ -241,7 +246,9 @@ struct Reader {
 
 impl Reader {
     fn open(path: &Path) -> Outcome<Self> {
+        let mut name = path.display().to_string();
         let input: Box<dyn BufRead + Send> = if path == Path::new("-") {
+            "standard input".clone_into(&mut name);
             Box::new(BufReader::new(io::stdin()))
         } else {
             let opened = File::open(path)
@@ -249,7 +256,7 @@ impl Reader {
             Box::new(BufReader::with_capacity(1 << 18, opened))
         };
         Ok(Self {
-            name: path.display().to_string(),
+            name,
             input,
             number: 0,
             line: Vec::new(),

@@ -52,7 +52,22 @@ impl Source {
             name.clone_into(&mut settings.postgres.url.0);
             return Self::in_database(&settings).await;
         }
+        if name.contains("://") {
+            return Err(
+                Failure::usage(format_args!("{name} is no ledger that can be read here"))
+                    .advise("name a data directory, `postgres`, or the address of a database; a server is not asked"),
+            );
+        }
         Self::in_directory(Path::new(name))
+    }
+
+    /// Whether the name is that of the ledger of the settings.
+    pub(crate) fn is_named(settings: &Settings, name: &str) -> bool {
+        if is_shared(settings) {
+            return name == "postgres" || name == settings.postgres.url.0;
+        }
+        let (here, there) = (settings.data.canonicalize(), Path::new(name).canonicalize());
+        matches!((here, there), (Ok(here), Ok(there)) if here == there)
     }
 
     async fn in_database(settings: &Settings) -> Outcome<Self> {

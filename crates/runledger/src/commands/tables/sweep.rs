@@ -70,6 +70,7 @@ pub(super) async fn walk(
                     (connection, sweep, 1)
                 }
                 Err(failure) if failures < FAILURES_MAX && may_pass(&failure) => {
+                    tell_first(context, failures, &failure);
                     failures += 1;
                     tokio::time::sleep(PAUSE).await;
                     continue;
@@ -80,6 +81,7 @@ pub(super) async fn walk(
         let page = match page(context, &connection, &sweep, number).await {
             Ok(page) => page,
             Err(failure) if failures < FAILURES_MAX && may_pass(&failure) => {
+                tell_first(context, failures, &failure);
                 failures += 1;
                 // An answer of the API leaves the comparison where it was; without one, nobody knows whether it is there.
                 way = (failure.code() == Some("airtable_unavailable")).then_some((connection, sweep, number));
@@ -130,6 +132,16 @@ fn may_pass(failure: &Failure) -> bool {
             "airtable_unavailable" | "reconciliation_not_found" | "busy" | "store_failed"
         ),
         None => failure.exit() == Exit::Unavailable,
+    }
+}
+
+/// Says why nothing happens for a while, once for each row of failures.
+fn tell_first(context: &Context<'_>, failures: u32, failure: &Failure) {
+    if failures == 0 {
+        let asked = u64::from(FAILURES_MAX) * PAUSE.as_secs();
+        context
+            .output
+            .tell(&format!("{failure}; it is asked for again, for {asked} s or longer"));
     }
 }
 

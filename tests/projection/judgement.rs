@@ -78,8 +78,8 @@ fn moment(at: Timestamp) -> Value {
 }
 
 impl World {
-    /// What differs between ledger and tables; nothing when each record has exactly one row, which shows it.
-    pub(crate) async fn differences(&self) -> Vec<String> {
+    /// What differs between ledger and tables, by its key; nothing when each record has exactly one row, which shows it.
+    pub(crate) async fn differences(&self) -> BTreeMap<String, String> {
         let size = PageSize::new(1_000).unwrap();
         let records = self
             .store
@@ -99,7 +99,7 @@ impl World {
             let key = cells["Run ID"].as_str().unwrap_or_default().to_owned();
             rows.entry(key).or_default().push(cells);
         }
-        let mut differences = Vec::new();
+        let mut differences = BTreeMap::new();
         for record in &records {
             let key = record.key();
             let summary = match key.client() {
@@ -109,10 +109,14 @@ impl World {
             let wanted = expected(record, summary.as_ref());
             let found = rows.remove(&key.to_string()).unwrap_or_default();
             if found != [wanted.clone()] {
-                differences.push(format!("{key} is {wanted} and shown as {}", json!(found)));
+                let what = format!("it is {wanted} and shown as {}", json!(found));
+                differences.insert(key.to_string(), what);
             }
         }
-        differences.extend(rows.keys().map(|key| format!("{key} has a row and no record")));
+        let strays = rows
+            .into_keys()
+            .map(|key| (key, "it has a row and no record".to_owned()));
+        differences.extend(strays);
         differences
     }
 

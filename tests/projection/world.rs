@@ -1,5 +1,6 @@
 //! A ledger, the fake, and the server that keeps its tables in step: told to end, killed, and started again.
 
+use std::collections::BTreeSet;
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ use crate::wire::{PaceTime, Watched, Wire};
 /// How long the client waits for an answer; well below the quiet period.
 const REQUEST_TIME: Duration = Duration::from_secs(20);
 /// How long progress is gathered, and how long requests wait to be full: less than is usual, so that much is sent.
-const GATHER_PROGRESS: Duration = Duration::from_secs(20);
-const FILL: Duration = Duration::from_secs(5);
+const GATHER_PROGRESS: Duration = Duration::from_secs(5);
+const FILL: Duration = Duration::from_secs(1);
 /// How long it takes a server to be back.
 const DOWN_TIME: Duration = Duration::from_secs(1);
 /// For how long a server that is to be killed is waited for to do what it is to be killed at.
@@ -82,6 +83,8 @@ pub(crate) struct World {
     /// When servers were started, by the fake's clock.
     pub(crate) starts: Vec<i64>,
     notes: u64,
+    /// The keys of rows that people deleted or wrote into.
+    pub(crate) touched: BTreeSet<String>,
     /// The fault that is none: requests take their time.
     latency: Option<Value>,
 }
@@ -131,6 +134,7 @@ impl World {
             server: None,
             starts: Vec::new(),
             notes: 0,
+            touched: BTreeSet::new(),
             latency: None,
         };
         // Two upserts at once would make two rows. Nobody asks for one.
@@ -233,10 +237,8 @@ impl World {
         server.task.await.unwrap();
     }
 
-    /// Nothing goes wrong any more, and time passes until there is nothing left to do; then the tables are compared with the
-    /// ledger, and what people did to them is put right. The server ends. Answers how it goes, and what a second comparison
-    /// finds.
-    pub(crate) async fn come_to_rest(&mut self) -> (ProjectionStatus, Vec<Discrepancy>) {
+    /// Nothing goes wrong any more, and time passes until there is nothing left to do.
+    pub(crate) async fn come_to_rest(&self) {
         self.wire.fake.clear_faults();
         self.wire.fake.set(|settings| settings.list_lag_ms = 0);
         sleep(Duration::from_mins(10)).await;
@@ -244,6 +246,11 @@ impl World {
         self.resume().await;
         self.retry().await;
         sleep(Duration::from_mins(30)).await;
+    }
+
+    /// The tables are compared with the ledger, and what people did to them is put right; then the server ends. Answers how it
+    /// goes, and what a second comparison finds.
+    pub(crate) async fn mend(&mut self) -> (ProjectionStatus, Vec<Discrepancy>) {
         self.compare(true).await;
         sleep(Duration::from_mins(10)).await;
         let found = self.compare(false).await;
@@ -320,7 +327,8 @@ impl World {
     }
 
     /// A person deletes the rows of a client, or writes into them.
-    pub(crate) fn change_by_hand(&self, key: &RunKey, deletes: bool) {
+    pub(crate) fn change_by_hand(&mut self, key: &RunKey, deletes: bool) {
+        self.touched.insert(key.to_string());
         let key = json!(key.to_string());
         for row in self
             .rows(RecordKind::Client)

@@ -14,6 +14,8 @@ const JOBS: &str = "/airtable/v0/appGateway0000001/Job%20Tracking";
 /// The base of the fake, with a table that is nobody's run table.
 const BASES: &str = r#"[{"id":"appGateway0000001","name":"Master","tables":[
     {"id":"tblLeads000000001","name":"Leads","fields":[{"name":"Name","type":"singleLineText"}]}]}]"#;
+/// The run tables; the last is that of clients.
+const TABLES: &str = include_str!("../../crates/adapters/legacy-compat/clients/tables.toml");
 /// What only the gateway and Airtable know.
 const PAT: &str = "patS3CRET.0123456789";
 
@@ -93,16 +95,7 @@ fn serve(place: &Place, upstream: &str) -> (Server, String) {
         base_rate = 1000.0
         request_time = "2s"
 
-        [[gateway.tables]]
-        kind = "job"
-        base = "appGateway0000001"
-        table = "tblJobs0000000001"
-        names = ["Job Tracking"]
-
-        [[gateway.tables]]
-        kind = "client"
-        base = "appGateway0000001"
-        table = "tblClients0000001"
+        {TABLES}
         columns = {{ "Client Name" = "Customer" }}
         "#
     );

@@ -19,19 +19,7 @@ const CLIENTS: &str = "crates/adapters/airtable-fake/clients";
 /// Where their work on the gateway is.
 const ON_GATEWAY: &str = "crates/adapters/legacy-compat/clients";
 /// The run tables of the gateway that they work on.
-const TABLES: &str = r#"
-[[gateway.tables]]
-kind = "job"
-base = "appGateway0000001"
-table = "tblJobs0000000001"
-names = ["Job Tracking"]
-
-[[gateway.tables]]
-kind = "client"
-base = "appGateway0000001"
-table = "tblClients0000001"
-names = ["Client Run Results"]
-"#;
+const TABLES: &str = include_str!("../../crates/adapters/legacy-compat/clients/tables.toml");
 
 /// `cargo xtask airtable`.
 pub(crate) fn run_all() -> Result<()> {

@@ -235,6 +235,9 @@ fn whoever_waits_is_told_and_what_holds_rows_up_is_shown_and_ended() {
         .expect(0)
         .says(&["shows nothing"]);
     other.run(&["airtable", "status"]).expect(1).says(&["airtable.base"]);
+    configure(&other, &airtable);
+    let words = ["no server runs on this ledger", "runledger serve"];
+    other.run(&["airtable", "status"]).expect(1).says(&words);
 }
 
 /// A table that has rows already is somebody's: nothing is doubled before that was said.

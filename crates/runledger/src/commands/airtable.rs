@@ -9,7 +9,7 @@ use crate::cli::AirtableCommand;
 use crate::connect::Need;
 use crate::failure::{Failure, Outcome};
 use crate::output::Table;
-use crate::transport::{Answer, Request};
+use crate::transport::{Answer, Request, Transport};
 use crate::view::short;
 
 /// Shows how it goes, and lets rows or all of it go on.
@@ -103,6 +103,12 @@ async fn ask(context: &Context<'_>, request: Request) -> Outcome<Answer> {
         .request(&request)
         .await
         .map_err(|failure: Failure| {
+            let is_alone = !matches!(connection.transport, Transport::Remote(_));
+            if failure.code() == Some("projection_absent") && is_alone && context.settings.airtable.is_given() {
+                return failure
+                    .rephrase("no server runs on this ledger, and nobody else shows records at Airtable")
+                    .advise("start one: `runledger serve`");
+            }
             if failure.code() == Some("projection_absent") {
                 return failure
                     .advise("a running server shows records, if airtable.base and airtable.token are configured");

@@ -19,7 +19,9 @@ use super::body::{Sent, SentRecord, known_column};
 use super::create::key_of;
 use super::row::{Row, notes};
 use super::table::Deletes;
-use crate::fields::{APIFY_RUN_ID, CLIENT_ID, COMPLETION_NOTES, END_TIME, RUN_ID, START_TIME, STATUS, SYSTEM_NOTES};
+use crate::fields::{
+    APIFY_RUN_ID, CLIENT_ID, COMPLETION_NOTES, END_TIME, PROGRESS_LOG, RUN_ID, START_TIME, STATUS, SYSTEM_NOTES,
+};
 use crate::service::arguments::string;
 use crate::service::columns::{Columns, Numbers, number};
 use crate::service::decision::decide;
@@ -103,9 +105,9 @@ impl Target {
         let mut texts = Vec::new();
         for (older, value) in &sent.cells {
             match *older {
-                SYSTEM_NOTES | COMPLETION_NOTES if value.get() != "null" => {
+                SYSTEM_NOTES | COMPLETION_NOTES | PROGRESS_LOG if value.get() != "null" => {
                     let text = string(asked.table.name_of(older), value)?;
-                    texts.push(appended(&text, &notes(&record)).to_owned());
+                    texts.push(appended(&text, &notes(&record)).trim_end().to_owned());
                 }
                 _ if says_nothing_new(&row, older, value) => {}
                 _ => changed.push(((*older).into(), (*value).to_owned())),

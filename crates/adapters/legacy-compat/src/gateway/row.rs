@@ -175,6 +175,10 @@ fn cells(table: &RunTable, record: &RunRecord, summary: Option<&JobSummary>) -> 
     let notes = notes(record).join("\n");
     if !notes.is_empty() {
         cells.put(fields::SYSTEM_NOTES, &notes)?;
+        // Programs read this one, put a line behind it and write it back, so it is there to be read, with its last line ended.
+        if key.client().is_some() {
+            cells.put(fields::PROGRESS_LOG, &format!("{notes}\n"))?;
+        }
     }
     let ids = record.external_ids().iter().filter(|id| id.system() == APIFY);
     let ids: Vec<_> = ids.map(runledger_domain::ExternalId::id).collect();

@@ -163,3 +163,40 @@ async fn the_end_of_a_clients_row_by_a_trigger_is_a_note_and_the_row_stays_open(
     let ended = updated(&world, JOBS, &job, json!({"Status": "Completed", "End Time": NOW})).await;
     assert_eq!(ended["Status"], "Completed");
 }
+
+#[tokio::test]
+async fn lines_that_are_put_behind_the_progress_log_are_all_kept_once() {
+    let world = World::begun().await;
+    let id = world.get(CLIENTS).await.ok()["records"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    updated(&world, CLIENTS, &id, json!({"System Notes": "begun"})).await;
+    let read = async || {
+        let row = world.get(&format!("{CLIENTS}/{id}")).await.ok();
+        let log = row["fields"]["Progress Log"].as_str();
+        log.map_or_else(|| "=== RUN ===\n\n".to_owned(), str::to_owned)
+    };
+    let write = async |text: String| updated(&world, CLIENTS, &id, json!({ "Progress Log": text })).await;
+    // Two read the same, and one of them sends again what was written already.
+    let (one, other) = (read().await, read().await);
+    write(format!("{one}[10:00] scoring\n")).await;
+    for _ in 0..2 {
+        write(format!("{other}[10:01] harvesting\n")).await;
+    }
+    let third = read().await;
+    let row = write(format!("{third}[10:02] done\n")).await;
+    assert_eq!(
+        row["System Notes"],
+        "begun\n[10:00] scoring\n[10:01] harvesting\n[10:02] done"
+    );
+    // The whole row sent back says nothing new, also after its end.
+    updated(&world, CLIENTS, &id, json!({"Status": "Completed"})).await;
+    let row = world.get(&format!("{CLIENTS}/{id}")).await.ok();
+    let whole = json!({ "fields": row["fields"] }).to_string();
+    assert_eq!(world.ask("PUT", &format!("{CLIENTS}/{id}"), &whole).await.ok(), row);
+    // A record without a note shows none, so that a program begins with its own heading.
+    let bare = r#"{"fields":{"Run ID":"250925-231841","Client ID":"bare"}}"#;
+    let row = world.post(CLIENTS, bare).await.ok();
+    assert_eq!(row["fields"].get("Progress Log"), None);
+}

@@ -28,7 +28,8 @@ pub const COMPLETION_NOTES: &str = "Completion Notes";
 
 /// Columns in which older services wrote what the ledger says itself: who did something, when, and how long it took. No
 /// table had them.
-pub const SAID_BY_THE_LEDGER: [&str; 7] = [
+pub const SAID_BY_THE_LEDGER: [&str; 8] = [
+    "Created At",
     "Creation Source",
     "Update Source",
     "Completion Source",

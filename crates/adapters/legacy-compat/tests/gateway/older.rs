@@ -34,7 +34,7 @@ async fn a_life_goes_through_with_the_columns_that_no_table_had() {
         "Run ID": "250925-231841", "Start Time": NOW, "Status": "Running", "Stream": 1, "Clients Processed": 0,
         "Clients With Errors": 0, "Total Profiles Examined": 0, "Successful Profiles": 0, "Total Posts Harvested": 0,
         "Posts Examined for Scoring": 0, "Posts Successfully Scored": 0, "Profile Scoring Tokens": 0,
-        "Post Scoring Tokens": 0, "Creation Source": "orchestrator",
+        "Post Scoring Tokens": 0, "Creation Source": "orchestrator", "Created At": NOW,
         "System Notes": format!("Run initiated at {NOW} from orchestrator"),
     });
     let job = created(&world, JOBS, JOB, job).await;

@@ -124,9 +124,12 @@ mod older_creates {
     runledger_contract::store_contract_tests!(|| super::side_by_side(false), histories = 8);
 }
 
-/// What a program of each schema before asks of the database, as one sent it, apart by empty lines. What is asked no more
-/// stays here until a migration no longer serves that schema.
-const SERVED: [(i32, &str); 1] = [(2, include_str!("served/schema_2.sql"))];
+/// What a program of each schema before asks of the database, as one sent it, apart by empty lines; of each what it asks
+/// beyond those before it. What is asked no more stays here until a migration no longer serves that schema.
+const SERVED: [(i32, &str); 2] = [
+    (2, include_str!("served/schema_2.sql")),
+    (3, include_str!("served/schema_3.sql")),
+];
 
 /// A column or a function that a migration takes away would be missed by a server that nobody has replaced yet.
 #[tokio::test]

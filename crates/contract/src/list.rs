@@ -136,7 +136,7 @@ macro_rules! each_rule_of_the_contract {
             a_part_leaves_no_record_behind_its_lines in moving ["I5", "I11"];
             a_record_that_is_ahead_stays_so in moving ["I5"];
             what_is_taken_over_ends_the_outbox in moving ["I14"];
-            a_snapshot_is_of_one_moment in moving ["I8"];
+            a_snapshot_is_of_one_moment in snapshots ["I8"];
             a_crash_takes_back_nothing_that_was_taken_over in moving ["I2", "I4"];
             a_ledger_says_until_when_it_is_not_whole in whole ["I4", "I17"];
             a_ledger_that_is_not_whole_takes_parts_alone in whole ["I2", "I6"];

@@ -26,6 +26,7 @@ pub mod projecting;
 pub mod quotas;
 pub mod races;
 pub mod restarts;
+pub mod snapshots;
 pub mod stalled;
 pub mod summaries;
 pub mod tokens;

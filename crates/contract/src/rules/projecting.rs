@@ -7,7 +7,7 @@ use crate::fixture::{ACME, JOB, ZEN, at, key, text};
 use crate::rules::Held;
 use crate::rules::fences::{Writer, past_a_taking};
 use crate::rules::outbox::{shows, with_records};
-use crate::store::StoreUnderTest;
+use crate::store::{AfterDoubt, StoreUnderTest};
 
 /// The writes of an outbox.
 #[derive(Clone, Copy, Debug)]
@@ -179,6 +179,13 @@ pub async fn an_outbox_in_doubt_is_kept_whole_or_not(store: &dyn StoreUnderTest)
         bench.holds(matches!(answer, Err(FencedError::Unavailable(_))), || {
             format!("{write:?} in doubt was answered: {answer:?}")
         })?;
+        if bench.after_doubt().await == AfterDoubt::Stops {
+            // Nothing is known until it is opened again: neither what is kept, nor that the duty is still the caller's.
+            let read = bench.store.outbox.outbox().await;
+            bench.holds(read.is_err(), || format!("the outbox after a doubt: {read:?}"))?;
+            let kept = bench.store.leases.keep_lease(&fence, SHORT).await;
+            bench.holds(kept.is_err(), || format!("keep_lease after a doubt: {kept:?}"))?;
+        }
         let Ok(bench) = bench.reopen().await else {
             return Ok(());
         };

@@ -267,6 +267,8 @@ flaws! {
     KeepsTheOutboxAtTheClose breaks an_outbox_outlives_its_store,
     KeepsTheOutboxInDoubt breaks an_outbox_in_doubt_is_kept_whole_or_not,
     DoubtKeepsHalfTheRows breaks an_outbox_in_doubt_is_kept_whole_or_not,
+    ReadsTheOutboxAfterADoubt breaks an_outbox_in_doubt_is_kept_whole_or_not,
+    KeepsDutiesAfterADoubt breaks an_outbox_in_doubt_is_kept_whole_or_not,
 
     // Changes and deliveries that go with a duty.
     ChangesWithALostFence breaks a_lost_fence_changes_nothing_but_the_log,

@@ -21,8 +21,8 @@ pub(crate) use airtable::{AirtableCommand, WaitArgs};
 pub(crate) use dev::{DevCommand, FakeAirtableArgs};
 pub(crate) use ingest::{ExportArgs, ExportFormat, Import, ImportArgs, LedgerArgs, Merge};
 pub(crate) use record::{
-    ClientCommand, ClientCreateArgs, CompleteArgs, CreationArgs, HeartbeatArgs, JobCommand, JobCreateArgs, KeyArgs,
-    NoteArgs, StageCommand, StageFinishArgs, StageStartArgs, UpdateArgs,
+    ChangeArgs, ClientCommand, ClientCreateArgs, CompleteArgs, CreationArgs, HeartbeatArgs, JobCommand, JobCreateArgs,
+    KeyArgs, NoteArgs, StageCommand, StageFinishArgs, StageStartArgs, UpdateArgs,
 };
 
 pub(crate) use tables::{ReconcileArgs, RepairArgs, ReportFormat, TablesArgs, TablesCommand};

@@ -96,6 +96,17 @@ pub(crate) struct CreationArgs {
     pub(crate) wait: WaitArgs,
 }
 
+/// What every change takes.
+#[derive(Args, Debug, Default)]
+pub(crate) struct ChangeArgs {
+    /// Only if the record still has this version
+    #[arg(long, value_name = "N")]
+    pub(crate) if_version: Option<u64>,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
 /// `update`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -131,12 +142,9 @@ pub(crate) struct UpdateArgs {
     /// The name of this update: sent again, it counts once
     #[arg(long, value_name = "ID")]
     pub(crate) update_id: Option<String>,
-    /// Only if the record still has this version
-    #[arg(long, value_name = "N")]
-    pub(crate) if_version: Option<u64>,
-    /// Whether to wait.
+    /// What every change takes.
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) change: ChangeArgs,
 }
 
 /// Run, client and a last word, where the client may be left out.
@@ -169,12 +177,9 @@ pub(crate) struct StageStartArgs {
     /// Run, client and stage.
     #[command(flatten)]
     pub(crate) words: WordsArgs,
-    /// Only if the record still has this version
-    #[arg(long, value_name = "N")]
-    pub(crate) if_version: Option<u64>,
-    /// Whether to wait.
+    /// What every change takes.
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) change: ChangeArgs,
 }
 
 /// `stage finish`.
@@ -201,12 +206,9 @@ pub(crate) struct StageFinishArgs {
     /// Set a metric of the record (repeatable)
     #[arg(long, value_name = "METRIC=NUMBER")]
     pub(crate) set: Vec<String>,
-    /// Only if the record still has this version
-    #[arg(long, value_name = "N")]
-    pub(crate) if_version: Option<u64>,
-    /// Whether to wait.
+    /// What every change takes.
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) change: ChangeArgs,
 }
 
 /// `note`.
@@ -224,12 +226,9 @@ pub(crate) struct NoteArgs {
     /// The name of this note: sent again, it is appended once
     #[arg(long, value_name = "ID")]
     pub(crate) update_id: Option<String>,
-    /// Only if the record still has this version
-    #[arg(long, value_name = "N")]
-    pub(crate) if_version: Option<u64>,
-    /// Whether to wait.
+    /// What every change takes.
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) change: ChangeArgs,
 }
 
 /// `heartbeat`.
@@ -263,10 +262,7 @@ pub(crate) struct CompleteArgs {
     /// Close what is still open in it (stages; for a run its clients) as cancelled, instead of being refused
     #[arg(long)]
     pub(crate) close_open: bool,
-    /// Only if the record still has this version
-    #[arg(long, value_name = "N")]
-    pub(crate) if_version: Option<u64>,
-    /// Whether to wait.
+    /// What every change takes.
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) change: ChangeArgs,
 }

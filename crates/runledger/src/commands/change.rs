@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::target::Target;
 use super::{Context, IF_MATCH, PREFER, with_projected};
-use crate::cli::{CompleteArgs, HeartbeatArgs, NoteArgs, StageFinishArgs, StageStartArgs, UpdateArgs, WaitArgs};
+use crate::cli::{ChangeArgs, CompleteArgs, HeartbeatArgs, NoteArgs, StageFinishArgs, StageStartArgs, UpdateArgs};
 use crate::connect::Need;
 use crate::failure::{Failure, Outcome};
 use crate::transport::Request;
@@ -37,7 +37,7 @@ pub(crate) async fn update(context: &Context<'_>, args: &UpdateArgs) -> Outcome 
     }
     let target = Target::new(&args.key.run, args.key.client.as_deref());
     let request = target.request(Method::PATCH, &[])?.body(Value::Object(body));
-    change(context, request, args.if_version, &args.wait).await
+    change(context, request, &args.change).await
 }
 
 /// Appends a note.
@@ -51,7 +51,7 @@ pub(crate) async fn note(context: &Context<'_>, args: &NoteArgs) -> Outcome {
         members.insert("update_id".into(), json!(update_id));
     }
     let request = target.request(Method::PATCH, &[])?.body(body);
-    change(context, request, args.if_version, &args.wait).await
+    change(context, request, &args.change).await
 }
 
 /// Starts a stage.
@@ -61,7 +61,7 @@ pub(crate) async fn note(context: &Context<'_>, args: &NoteArgs) -> Outcome {
 pub(crate) async fn start_stage(context: &Context<'_>, args: &StageStartArgs) -> Outcome {
     let (target, name) = Target::with_word(&args.words.words, "name")?;
     let request = target.request(Method::POST, &["stages", name, "start"])?;
-    change(context, request, args.if_version, &args.wait).await
+    change(context, request, &args.change).await
 }
 
 /// Finishes a stage.
@@ -75,7 +75,7 @@ pub(crate) async fn finish_stage(context: &Context<'_>, args: &StageFinishArgs) 
         members.insert("metrics".into(), metrics);
     }
     let request = target.request(Method::POST, &["stages", name, "finish"])?.body(body);
-    change(context, request, args.if_version, &args.wait).await
+    change(context, request, &args.change).await
 }
 
 /// Says that the work goes on.
@@ -85,7 +85,7 @@ pub(crate) async fn finish_stage(context: &Context<'_>, args: &StageFinishArgs) 
 pub(crate) async fn heartbeat(context: &Context<'_>, args: &HeartbeatArgs) -> Outcome {
     let target = Target::new(&args.key.run, args.key.client.as_deref());
     let request = target.request(Method::POST, &["heartbeat"])?;
-    change(context, request, None, &WaitArgs::default()).await
+    change(context, request, &ChangeArgs::default()).await
 }
 
 /// Ends a record.
@@ -99,13 +99,13 @@ pub(crate) async fn complete(context: &Context<'_>, args: &CompleteArgs) -> Outc
     }
     let target = Target::new(&args.key.run, args.key.client.as_deref());
     let request = target.request(Method::POST, &["complete"])?.body(body);
-    change(context, request, args.if_version, &args.wait).await
+    change(context, request, &args.change).await
 }
 
-async fn change(context: &Context<'_>, request: Request, if_version: Option<u64>, wait: &WaitArgs) -> Outcome {
+async fn change(context: &Context<'_>, request: Request, args: &ChangeArgs) -> Outcome {
     let request = request
-        .header(IF_MATCH, if_version.map(|version| format!("\"{version}\"")))?
-        .header(PREFER, wait.preference())?;
+        .header(IF_MATCH, args.if_version.map(|version| format!("\"{version}\"")))?
+        .header(PREFER, args.wait.preference())?;
     let connection = context.connect(Need::Exists).await?;
     let answer = context.ask(&connection, request).await?;
     if context.output.is_json() {
@@ -128,7 +128,7 @@ async fn change(context: &Context<'_>, request: Request, if_version: Option<u64>
         record.standing(),
         record.version
     ))?;
-    context.tell_projected(&answer, wait)
+    context.tell_projected(&answer, &args.wait)
 }
 
 /// The metrics of a change; `None` when there are none. Numbers go out as texts: the ledger reads them exactly.

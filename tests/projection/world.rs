@@ -293,7 +293,8 @@ impl World {
     /// Somebody waits for the row of a record, for a minute.
     pub(crate) fn wait_for(&self, key: &RunKey) {
         let (projection, key) = (Arc::clone(self.projection()), key.clone());
-        tokio::spawn(async move { projection.wait_until_shown(&[key], Duration::from_mins(1)).await });
+        let by = source("orchestrator");
+        tokio::spawn(async move { projection.wait_until_shown(&by, &[key], Duration::from_mins(1)).await });
     }
 
     /// The clock of the ledger and its servers is set forward, or back.

@@ -41,7 +41,7 @@ pub enum Action {
     EnableWebhook,
     /// Send a webhook an event to try it.
     TestWebhook,
-    /// Let a row elsewhere that was set aside go on, or all of them.
+    /// Let a row elsewhere go on that was set aside, or that waits for others; or all of those that were set aside.
     RetryRow,
     /// Let a projection that was stopped go on.
     ResumeProjection,

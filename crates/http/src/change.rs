@@ -153,7 +153,7 @@ async fn change(api: Arc<Api>, mut incoming: Incoming, action: Action, understan
             Ok(changed) => {
                 let mut response = answer_changed(&api, &changed);
                 let key = std::slice::from_ref(changed.record().key());
-                projection::wait(&api, &incoming.headers, key, &mut response).await;
+                projection::wait(&api, &incoming.headers, &source, key, &mut response).await;
                 response
             }
             Err(error) => of_change(error, api.now()).into_response(),

@@ -40,7 +40,7 @@ pub(crate) async fn create_job(State(api): State<Arc<Api>>, mut incoming: Incomi
                         incoming.notes.key(started.record.key());
                         let mut response = created(&api, &started);
                         let key = std::slice::from_ref(started.record.key());
-                        projection::wait(&api, &incoming.headers, key, &mut response).await;
+                        projection::wait(&api, &incoming.headers, &source, key, &mut response).await;
                         response
                     }
                     Err(error) => failed(&api, &incoming, error).await,
@@ -97,7 +97,7 @@ pub(crate) async fn create_clients(State(api): State<Arc<Api>>, mut incoming: In
                     all => all_created(&api, all),
                 };
                 let keys: Vec<_> = started.iter().map(|one| one.record.key().clone()).collect();
-                projection::wait(&api, &incoming.headers, &keys, &mut response).await;
+                projection::wait(&api, &incoming.headers, &source, &keys, &mut response).await;
                 response
             }
             Err(error) => failed(&api, &incoming, error).await,

@@ -157,11 +157,11 @@ fn answer(mut response: Response, has_effect: bool) -> Response {
 
 /// Holds an answer back until these records are shown elsewhere, if that is preferred and for so long at most. What the
 /// ledger did stays what it is: the answer says whether it is shown, and is never turned into an error.
-pub(crate) async fn wait(api: &Api, headers: &HeaderMap, keys: &[RunKey], response: &mut Response) {
+pub(crate) async fn wait(api: &Api, headers: &HeaderMap, by: &Source, keys: &[RunKey], response: &mut Response) {
     let (Some(projection), Some(wait)) = (&api.options.projection, preferred(headers)) else {
         return;
     };
-    let word = match projection.wait_until_shown(keys, wait).await {
+    let word = match projection.wait_until_shown(by, keys, wait).await {
         Ok(Shown::Yes) => "shown",
         Ok(Shown::NotYet) | Err(_) => "pending",
         Ok(Shown::SetAside { .. }) => "set_aside",

@@ -1,11 +1,12 @@
 //! Choosing what is sent next: rows that lack something and whose time has come, as they are at the last moment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_domain::{RecordKind, RunKey, RunRecord, Timestamp};
 use runledger_ports::{
-    Cells, FencedError, FoundRow, NotDone, OutboxEntry, PAGE_MAX, PageSize, RowId, RowState, Unshowable,
+    Cells, FencedError, FoundRow, NotDone, OutboxEntry, PAGE_MAX, PageSize, RowId, RowState, StepKind, Unshowable,
 };
 
 use super::session::Session;
@@ -134,15 +135,28 @@ impl Session<'_> {
     async fn urgent_entries(&self, kind: RecordKind) -> Result<Vec<OutboxEntry>, FencedError> {
         let keys: Vec<RunKey> = {
             let urgent = lock(&self.projection.urgent);
-            urgent.keys().filter(|key| key.kind() == kind).cloned().collect()
+            let hastened = lock(&self.hastened);
+            let keys: BTreeSet<&RunKey> = urgent.keys().chain(&*hastened).collect();
+            keys.into_iter().filter(|key| key.kind() == kind).cloned().collect()
         };
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let entries = self.projection.store.entries(&keys).await?;
-        let waiting = entries.into_iter().flatten();
+        for (key, entry) in keys.iter().zip(&entries) {
+            let goes_on = entry.as_ref().is_some_and(|entry| match entry.row.step.kind() {
+                StepKind::Idle => entry.is_waiting(),
+                StepKind::Sending | StepKind::Unknown => true,
+                StepKind::SetAside => false,
+            });
+            if !goes_on {
+                lock(&self.hastened).remove(key);
+            }
+        }
         // One that was refused goes on when its time has come, whoever waits.
-        Ok(waiting
+        Ok(entries
+            .into_iter()
+            .flatten()
             .filter(|entry| entry.is_waiting() && entry.row.failures == 0)
             .collect())
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use runledger_domain::{Action, Activity, RecordKind, RunKey, Timestamp, Verdict};
 use runledger_ports::{FencedError, Mark, OutboxEntry, PAGE_MAX, PageSize, RowState, Step, StepKind};
 
+use super::lock;
 use super::session::Session;
 use super::step::NextStep as _;
 use crate::events::EventFilter;
@@ -62,6 +63,7 @@ impl Session<'_> {
                 let store = &projection.store;
                 store.mark_outbox(self.fence, page.position, marks).await?;
                 position = page.position;
+                lock(&self.hastened).extend(read.retried);
                 if read.is_resumed {
                     self.go_on().await?;
                 }

@@ -19,7 +19,7 @@ mod waiting;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -103,9 +103,27 @@ pub struct Projection {
     asked: Notify,
     /// Somebody waits for these rows, so many times.
     urgent: Mutex<BTreeMap<RunKey, usize>>,
+    /// Whether it is this process that sends.
+    is_at_work: AtomicBool,
     /// Why nothing can be shown right now, where that is not kept in the outbox.
     trouble: Mutex<Option<String>>,
     counts: Counts,
+}
+
+/// While this is there, it is this process that sends.
+struct AtWork<'a>(&'a AtomicBool);
+
+impl<'a> AtWork<'a> {
+    fn new(is_at_work: &'a AtomicBool) -> Self {
+        is_at_work.store(true, Ordering::Relaxed);
+        Self(is_at_work)
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// What this process did.
@@ -135,6 +153,7 @@ impl Projection {
             kept: watch::Sender::new(0),
             asked: Notify::new(),
             urgent: Mutex::default(),
+            is_at_work: AtomicBool::new(false),
             trouble: Mutex::default(),
             counts: Counts::default(),
         }
@@ -144,6 +163,7 @@ impl Projection {
     /// may be dropped at any moment: what was under way is then in doubt, and looked up by whoever comes next.
     pub async fn work(&self, lease: HeldLease) {
         let HeldLease { fence, mut stop } = lease;
+        let _at_work = AtWork::new(&self.is_at_work);
         let is_told = |stop: &watch::Receiver<bool>| *stop.borrow();
         while !is_told(&stop) {
             match Session::run(self, &fence, stop.clone()).await {

@@ -1,6 +1,7 @@
 //! One session of the projection: from what the holder of the duty finds, until it is told to stop, loses the duty, or the
 //! store cannot say.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runledger_domain::{RunKey, Timestamp};
@@ -56,6 +57,8 @@ pub(super) struct Session<'a> {
     pub(super) stopped: watch::Sender<Option<OutboxStop>>,
     /// Whoever reads rows and keeps them holds this in between.
     pub(super) rows: Mutex<()>,
+    /// Rows that somebody wants to go on, until they show what they lacked: whoever waits at another server.
+    pub(super) hastened: std::sync::Mutex<BTreeSet<RunKey>>,
     /// Grows when entries were marked or let go.
     pub(super) marked: watch::Sender<u64>,
     /// Grows when rows came into doubt.
@@ -90,6 +93,7 @@ impl<'a> Session<'a> {
             stop,
             stopped: watch::Sender::new(head.stopped),
             rows: Mutex::default(),
+            hastened: std::sync::Mutex::default(),
             marked: watch::Sender::new(0),
             doubted: watch::Sender::new(0),
             looks_first,

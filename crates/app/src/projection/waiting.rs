@@ -1,8 +1,9 @@
 //! Waiting until a record is shown.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use runledger_domain::RunKey;
+use runledger_domain::{Action, RunKey, Source, Subject, Verdict};
 use runledger_ports::{Step, Unavailable};
 use tokio::time::{Instant, sleep_until};
 
@@ -10,6 +11,9 @@ use super::{Projection, lock};
 
 /// How often it is looked when another server does the work: nobody tells this one.
 const LOOKED_EVERY: Duration = Duration::from_millis(500);
+
+/// For how many rows another server is told that somebody waits. More of them fill requests by themselves.
+const TOLD_ELSEWHERE_MAX: usize = 10;
 
 /// Whether a record is shown as it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,15 +67,22 @@ impl Drop for Urgent<'_> {
 }
 
 impl Projection {
-    /// Waits until the rows of these records show everything that the log says now, for so long at most.
+    /// Waits until the rows of these records show everything that the log says now, for so long at most. Where another
+    /// server sends, it learns of that from the log.
     ///
     /// # Errors
     /// [`Unavailable`] when the store cannot say.
-    pub async fn wait_until_shown(&self, keys: &[RunKey], at_most: Duration) -> Result<Shown, Unavailable> {
+    pub async fn wait_until_shown(
+        &self,
+        by: &Source,
+        keys: &[RunKey],
+        at_most: Duration,
+    ) -> Result<Shown, Unavailable> {
         let until = Instant::now() + at_most;
         let line = self.events.last_line().await?;
         let mut kept = self.kept.subscribe();
         let _urgent = Urgent::new(self, keys);
+        self.tell_elsewhere(by, keys, line).await?;
         loop {
             kept.mark_unchanged();
             match self.look(keys, line).await? {
@@ -84,6 +95,21 @@ impl Projection {
                 () = sleep_until(look_again) => {}
             }
         }
+    }
+
+    async fn tell_elsewhere(&self, by: &Source, keys: &[RunKey], line: u64) -> Result<(), Unavailable> {
+        if self.is_at_work.load(Ordering::Relaxed) || keys.len() > TOLD_ELSEWHERE_MAX {
+            return Ok(());
+        }
+        if self.look(keys, line).await? != Shown::NotYet {
+            return Ok(());
+        }
+        for key in keys {
+            let (subject, detail) = (Subject::of(key), "somebody waits for its row".to_owned());
+            self.log(by, Action::RetryRow, subject, Verdict::Unchanged, detail)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn look(&self, keys: &[RunKey], line: u64) -> Result<Shown, Unavailable> {

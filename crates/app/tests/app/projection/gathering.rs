@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use runledger_app::{Shown, StartClient};
 use runledger_domain::{Command, CreationContent, Initial, RunKey, StageName};
-use runledger_ports::OutboxStore as _;
+use runledger_ports::{ActivityWatch as _, OutboxStore as _};
 use tokio::time::{Instant, sleep};
 
 use super::chance::Unsteady;
@@ -184,7 +184,7 @@ async fn whoever_waits_is_not_held_up_by_what_others_were_sent() {
     let world = World::new(Table::new(true));
     let job = world.start_job().await;
     let keys = world.start_clients(&job, &clients(3)).await;
-    let projection = world.projection();
+    let (projection, by) = (world.projection(), source("orchestrator"));
     let acts = async {
         sleep(seconds(20)).await;
         world.complete(&keys[0]).await;
@@ -192,14 +192,43 @@ async fn whoever_waits_is_not_held_up_by_what_others_were_sent() {
         assert_eq!(world.changes().len(), 1);
         world.note(&keys[1]).await;
         world.note(&keys[2]).await;
-        let begun = Instant::now();
-        let shown = projection.wait_until_shown(&keys[1..2], seconds(60)).await;
+        let (begun, line) = (Instant::now(), world.store.last_line().await.unwrap());
+        let shown = projection.wait_until_shown(&by, &keys[1..2], seconds(60)).await;
         assert_eq!(shown, Ok(Shown::Yes));
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert_eq!(world.store.last_line().await, Ok(line), "nobody else needs to know");
         // The other one came along.
         assert_eq!(world.changes()[1], keys[1..]);
     };
     tokio::join!(world.work_for(&projection, seconds(700)), acts);
+    assert_eq!(world.differences().await, Vec::<String>::new());
+}
+
+/// Another server sends: it learns from the log that somebody waits here.
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_at_a_server_that_does_not_send_is_not_held_up_either() {
+    let world = World::new(Table::new(true));
+    let job = world.start_job().await;
+    let keys = world.start_clients(&job, &clients(3)).await;
+    let (sending, here, by) = (world.projection(), world.projection(), source("orchestrator"));
+    let acts = async {
+        sleep(seconds(20)).await;
+        world.complete(&keys[0]).await;
+        sleep(seconds(10)).await;
+        for key in &keys[1..] {
+            world.note(key).await;
+        }
+        let begun = Instant::now();
+        let shown = here.wait_until_shown(&by, &keys[1..2], seconds(60)).await;
+        assert_eq!(shown, Ok(Shown::Yes));
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert_eq!(world.changes()[1], keys[1..]);
+        // That holds for what was waited for, and no longer.
+        world.note(&keys[1]).await;
+        sleep(seconds(60)).await;
+        assert_eq!(world.changes().len(), 2);
+    };
+    tokio::join!(world.work_for(&sending, seconds(1_300)), acts);
     assert_eq!(world.differences().await, Vec::<String>::new());
 }
 

@@ -186,7 +186,8 @@ async fn a_record_that_cannot_be_shown_costs_no_request_until_it_can() {
     let job = world.start_job().await;
     let keys = world.start_clients(&job, &["Unshowable".into(), "b".into()]).await;
     let projection = world.projection();
-    let wait = projection.wait_until_shown(&keys, seconds(60));
+    let by = source("orchestrator");
+    let wait = projection.wait_until_shown(&by, &keys, seconds(60));
     let (shown, ()) = tokio::join!(wait, world.work_for(&projection, seconds(30)));
     assert!(
         matches!(&shown, Ok(Shown::SetAside { why }) if why.contains("takes no such text")),
@@ -246,7 +247,8 @@ async fn a_stop_is_seen_and_kept_and_somebody_ends_it() {
     let job = world.start_job().await;
     world.table.fault(Fault::Stopped);
     let projection = world.projection();
-    let waited = projection.wait_until_shown(std::slice::from_ref(&job), seconds(60));
+    let by = source("orchestrator");
+    let waited = projection.wait_until_shown(&by, std::slice::from_ref(&job), seconds(60));
     let (waited, ()) = tokio::join!(waited, world.work_for(&projection, seconds(600)));
     assert!(
         matches!(&waited, Ok(Shown::Stopped { why }) if why == "no such token"),
@@ -342,9 +344,9 @@ async fn whoever_waits_is_told_as_soon_as_the_row_shows_it() {
     let job = world.start_job().await;
     let projection = world.projection();
     let begun = tokio::time::Instant::now();
-    let keys = [job.clone()];
+    let (keys, by) = ([job.clone()], source("orchestrator"));
     let waiting = async {
-        let shown = projection.wait_until_shown(&keys, seconds(60)).await;
+        let shown = projection.wait_until_shown(&by, &keys, seconds(60)).await;
         (shown, begun.elapsed())
     };
     let ((shown, after), ()) = tokio::join!(waiting, world.work_for(&projection, seconds(30)));
@@ -353,7 +355,10 @@ async fn whoever_waits_is_told_as_soon_as_the_row_shows_it() {
     assert!(after < seconds(2), "{after:?}");
     // Nobody works, so nobody shows it.
     world.note(&job).await;
-    assert_eq!(projection.wait_until_shown(&keys, seconds(3)).await, Ok(Shown::NotYet));
+    assert_eq!(
+        projection.wait_until_shown(&by, &keys, seconds(3)).await,
+        Ok(Shown::NotYet)
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::gateway::Airtable;
 use crate::http::Connection;
 use crate::postgres::{database, on, serve};
-use crate::program::{Place, Server, until_in, write};
+use crate::program::{Place, Server, until_in};
 
 const JOBS: &str = "tblJobTracking001";
 const CLIENT_RUNS: &str = "tblClientRunRes01";
@@ -18,21 +18,14 @@ const RUN: &str = "250925-231841";
 const SHOWN_TIME: Duration = Duration::from_mins(2);
 
 fn configure(place: &Place, airtable: &Airtable) {
-    let settings = format!(
-        r#"
-        [airtable]
-        base = "appRunLedgerDemo1"
-        token = "patS3CRET.0123456789"
-        endpoint = "{}"
+    let more = r#"
         gather = "1s"
         gather_progress = "2s"
         fill = "1s"
         quiet = "3s"
         request_time = "2s"
-        "#,
-        airtable.url
-    );
-    write(&place.data().join("runledger.toml"), &settings);
+        "#;
+    airtable.is_shown_by(place, more);
 }
 
 /// How many rows there are of each key, and their statuses.

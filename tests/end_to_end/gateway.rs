@@ -57,6 +57,15 @@ impl Airtable {
         }
     }
 
+    /// Writes the settings of a ledger that shows its records here, with these besides.
+    pub(crate) fn is_shown_by(&self, place: &Place, more: &str) {
+        let url = &self.url;
+        let settings = format!(
+            "[airtable]\nbase = \"appRunLedgerDemo1\"\ntoken = \"patS3CRET.0123456789\"\nendpoint = \"{url}\"\n{more}"
+        );
+        write(&place.data().join("runledger.toml"), &settings);
+    }
+
     pub(crate) fn control(&self, method: &str, path: &str, body: &Value) -> Value {
         let (_, rest) = self.control.split_once("://").unwrap();
         let (address, prefix) = rest.split_once('/').unwrap();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::Airtable;
 use crate::postgres::{database, program};
-use crate::program::{Place, Ran, Server, ran, until_in, write};
+use crate::program::{Place, Ran, Server, ran, until_in};
 
 const CLIENT_RUNS: &str = "tblClientRunRes01";
 const RUN: &str = "250925-231841";
@@ -28,12 +28,7 @@ impl<'a> Home<'a> {
     /// A home that shows its records there, from the first one that changes.
     fn before(airtable: &Airtable, database: Option<&'a Database>) -> Self {
         let place = Place::new();
-        let settings = format!(
-            r#"
-            [airtable]
-            base = "appRunLedgerDemo1"
-            token = "patS3CRET.0123456789"
-            endpoint = "{}"
+        let more = r#"
             from = "now"
             base_rate = 500.0
             token_rate = 500.0
@@ -41,10 +36,8 @@ impl<'a> Home<'a> {
             gather_progress = "0s"
             fill = "0s"
             quiet = "1s"
-            "#,
-            airtable.url
-        );
-        write(&place.data().join("runledger.toml"), &settings);
+            "#;
+        airtable.is_shown_by(&place, more);
         Self { place, database }
     }
 

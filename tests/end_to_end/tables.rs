@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::Airtable;
 use crate::http::Connection;
-use crate::program::{Place, Server, ran, until_in, write};
+use crate::program::{Place, Server, ran, until_in};
 
 const BASE: &str = "bases/appRunLedgerDemo1/tables";
 pub(crate) const JOBS: &str = "tblJobTracking001";
@@ -21,12 +21,7 @@ pub(crate) const SHOWN_TIME: Duration = Duration::from_mins(2);
 const EXPIRED: &str = "LIST_RECORDS_ITERATOR_NOT_AVAILABLE";
 
 pub(crate) fn configure(place: &Place, airtable: &Airtable) {
-    let settings = format!(
-        r#"
-        [airtable]
-        base = "appRunLedgerDemo1"
-        token = "patS3CRET.0123456789"
-        endpoint = "{}"
+    let more = r#"
         base_rate = 500.0
         token_rate = 500.0
         gather = "0s"
@@ -34,10 +29,8 @@ pub(crate) fn configure(place: &Place, airtable: &Airtable) {
         fill = "0s"
         quiet = "1s"
         request_time = "5s"
-        "#,
-        airtable.url
-    );
-    write(&place.data().join("runledger.toml"), &settings);
+        "#;
+    airtable.is_shown_by(place, more);
 }
 
 pub(crate) fn start(place: &Place) -> Airtable {

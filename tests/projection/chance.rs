@@ -81,7 +81,8 @@ enum What {
     LateInSilence(u64),
     QuotaSpent,
     Refused(u16),
-    /// So many rows of a batch are written; it fails, or is refused for one of its rows.
+    /// The last rows of a batch, so many, are not written; it fails, or is refused for one of them. A row that is refused
+    /// alone is not written.
     HalfWay(usize, bool),
 }
 
@@ -129,10 +130,10 @@ impl Fault {
                 json!({ "refuse": { "status": 429, "type": "PUBLIC_API_BILLING_LIMIT_EXCEEDED", "shape": "errors" } })
             }
             What::Refused(status) => json!({ "refuse": refuse(status) }),
-            What::HalfWay(rows, is_refused) => {
+            What::HalfWay(left_out, is_refused) => {
                 let unfit = json!({ "status": 422, "type": "INVALID_VALUE_FOR_COLUMN" });
                 let refusal = if is_refused { unfit } else { refuse(503) };
-                json!({ "refuse": refusal, "after_effect": true, "effect_records": rows })
+                json!({ "refuse": refusal, "after_effect": true, "records_left_out": left_out })
             }
         };
         if spec["name"].is_null() {
@@ -162,7 +163,7 @@ fn what() -> impl Strategy<Value = What> {
         2 => late.clone().prop_map(What::Late),
         1 => late.prop_map(What::LateInSilence),
         1 => Just(What::QuotaSpent),
-        3 => (0..3_usize, any::<bool>()).prop_map(|(rows, is_refused)| What::HalfWay(rows, is_refused)),
+        3 => (1..3_usize, any::<bool>()).prop_map(|(left_out, is_refused)| What::HalfWay(left_out, is_refused)),
         1 => prop::sample::select(REFUSALS.to_vec()).prop_map(What::Refused),
     ]
 }

@@ -32,8 +32,8 @@ pub struct FaultSpec {
     pub after_effect: bool,
     /// The effect takes place that many milliseconds after the refusal or the cut.
     pub late_effect_ms: Option<u64>,
-    /// Of the records of a write only so many are written, the first ones, whatever the answer says.
-    pub effect_records: Option<usize>,
+    /// Of the records of a write the last ones, so many, are not written, whatever the answer says.
+    pub records_left_out: usize,
     /// An upsert looks for its records, then waits until that many upserts have, then writes.
     pub interleave: Option<usize>,
     /// Locks the base out, as too many requests do.

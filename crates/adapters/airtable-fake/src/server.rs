@@ -198,7 +198,7 @@ async fn perform(
         _ => None,
     };
     let mut world = lock(shared);
-    let (done, changed) = world.perform(request, &arrival.caller, plan, arrival.effect_records);
+    let (done, changed) = world.perform(request, &arrival.caller, plan, arrival.records_left_out);
     world.finish(arrival.number, None, changed);
     done
 }

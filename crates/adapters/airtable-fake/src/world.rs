@@ -71,8 +71,8 @@ pub struct RequestLine {
 pub(crate) struct Arrival {
     pub(crate) number: u64,
     pub(crate) caller: Caller,
-    /// How many records of a write are written, where not all are.
-    pub(crate) effect_records: Option<usize>,
+    /// How many records of a write are not written.
+    pub(crate) records_left_out: usize,
     pub(crate) fault: Option<Met>,
 }
 
@@ -140,7 +140,7 @@ impl World {
         Ok(Arrival {
             number,
             caller,
-            effect_records: fault.as_ref().and_then(|met| met.spec.effect_records),
+            records_left_out: fault.as_ref().map_or(0, |met| met.spec.records_left_out),
             fault,
         })
     }
@@ -242,7 +242,7 @@ impl World {
         request: &DataRequest,
         caller: &Caller,
         plan: Option<Plan>,
-        effect_records: Option<usize>,
+        records_left_out: usize,
     ) -> (Result<Value, ApiError>, bool) {
         match request.operation {
             Operation::Meta => {
@@ -258,7 +258,7 @@ impl World {
             }
             _ => match plan.map_or_else(|| self.plan(request, caller), Ok) {
                 Ok(plan) => {
-                    let plan = plan.of_the_first(effect_records.unwrap_or(usize::MAX));
+                    let plan = plan.without_the_last(records_left_out);
                     let changed = plan.writes();
                     match self.scene(request, caller, "data.records:write") {
                         Ok(mut scene) => (scene.carry_out(plan), changed),

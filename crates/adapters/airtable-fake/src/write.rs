@@ -71,9 +71,9 @@ impl Plan {
         !self.records.is_empty()
     }
 
-    /// What is left of it when only so many records are written.
-    pub(crate) fn of_the_first(mut self, records: usize) -> Self {
-        self.records.truncate(records);
+    /// What is left of it when the last records, so many, are not written.
+    pub(crate) fn without_the_last(mut self, records: usize) -> Self {
+        self.records.truncate(self.records.len().saturating_sub(records));
         self
     }
 }

@@ -105,14 +105,14 @@ async fn a_batch_is_written_in_part_whatever_is_answered() {
         (Value::Null, false, 2),
     ] {
         hand.fake.control("POST", "reset", &Value::Null).unwrap();
-        hand.add_fault(json!({ "refuse": refuse, "after_effect": after_effect, "effect_records": 2 }));
+        hand.add_fault(json!({ "refuse": refuse, "after_effect": after_effect, "records_left_out": 1 }));
         let answer = hand.table("POST", "", &batch).await;
         assert_eq!(json!(answer.status), *refuse.get("status").unwrap_or(&json!(200)));
         assert_eq!(hand.count(), written, "{refuse}");
     }
-    // One alone is written, or not.
+    // One alone is not written.
     hand.fake.clear_faults();
-    hand.add_fault(json!({ "effect_records": 0 }));
+    hand.add_fault(json!({ "records_left_out": 1 }));
     assert!(post(&hand).await.is_ok());
     assert_eq!(hand.count(), 2);
 }

@@ -13,7 +13,7 @@ use crate::answer::TableSchema;
 use crate::client::Airtable;
 use crate::ids::{BaseId, RecordId};
 use crate::mapping::{Mapping, ResolvedTable, RowProblem, Values};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, ReadError};
 use crate::request::{BATCH_ROWS, Batch, BatchError, ChangedRow, Fields, ListQuery, NewRow, RowKey};
 use runledger_domain::{JobSummary, RecordKind, RunKey, RunRecord};
 use runledger_ports::{
@@ -154,8 +154,36 @@ impl AirtableTarget {
         })
     }
 
-    fn words(&self, error: crate::ReadError) -> NotDone {
+    fn words(&self, error: ReadError) -> NotDone {
         not_done(error, self.clock.now())
+    }
+
+    /// The rows of records, found by their keys in the table as it was seen.
+    async fn look_up_in(
+        &self,
+        base: &BaseId,
+        table: &ResolvedTable,
+        records: &[Arc<RunRecord>],
+    ) -> Result<Result<Vec<(RunKey, FoundRow)>, ReadError>, NotDone> {
+        let key = |record: &Arc<RunRecord>| {
+            let row_key = table.key(&Values::of(record, None));
+            row_key.map(|row_key| (row_key, record.key().clone()))
+        };
+        let keys: Result<BTreeMap<RowKey, RunKey>, RowProblem> = records.iter().map(key).collect();
+        let keys = keys.map_err(|error| NotDone::Stopped {
+            why: error.to_string(),
+            until: None,
+        })?;
+        let row_keys: Vec<_> = keys.keys().cloned().collect();
+        let found = self.airtable.look_up(base, table.table(), &row_keys, true).await;
+        Ok(found.map(|found| {
+            let rows = found.into_iter().filter_map(|(row_key, record)| {
+                let id = row_id(&record.id)?;
+                let digest = digest(table, &record.fields);
+                Some((keys.get(&row_key)?.clone(), FoundRow { id, digest }))
+            });
+            rows.collect()
+        }))
     }
 
     /// What a write is said to have come to.
@@ -251,24 +279,19 @@ impl ProjectionTarget for AirtableTarget {
 
     async fn look_up(&self, kind: RecordKind, records: &[Arc<RunRecord>]) -> Result<Vec<(RunKey, FoundRow)>, NotDone> {
         let (base, table) = self.table(kind)?;
-        let key = |record: &Arc<RunRecord>| {
-            let row_key = table.key(&Values::of(record, None));
-            row_key.map(|row_key| (row_key, record.key().clone()))
-        };
-        let keys: Result<BTreeMap<RowKey, RunKey>, RowProblem> = records.iter().map(key).collect();
-        let keys = keys.map_err(|error| NotDone::Stopped {
-            why: error.to_string(),
-            until: None,
-        })?;
-        let row_keys: Vec<_> = keys.keys().cloned().collect();
-        let found = self.airtable.look_up(base, table.table(), &row_keys, true).await;
-        let found = found.map_err(|error| self.words(error))?;
-        let rows = found.into_iter().filter_map(|(row_key, record)| {
-            let id = row_id(&record.id)?;
-            let digest = digest(&table, &record.fields);
-            Some((keys.get(&row_key)?.clone(), FoundRow { id, digest }))
-        });
-        Ok(rows.collect())
+        match self.look_up_in(base, &table, records).await? {
+            // A formula names fields, and somebody may have renamed one.
+            Err(ReadError::Refused(refusal)) if words::is_for_its_fields(&refusal) => {
+                self.prepare().await?;
+                let (base, looked_at) = self.table(kind)?;
+                if looked_at == table {
+                    return Err(self.words(ReadError::Refused(refusal)));
+                }
+                let found = self.look_up_in(base, &looked_at, records).await?;
+                found.map_err(|error| self.words(error))
+            }
+            found => found.map_err(|error| self.words(error)),
+        }
     }
 
     async fn make_rows(&self, kind: RecordKind, rows: Vec<(RunKey, Cells)>) -> WriteOutcome {

@@ -52,6 +52,14 @@ fn for_its_rows(why: NotSent, now: Timestamp) -> Result<Refusal, NotDone> {
     }
 }
 
+/// Whether what is asked may have been refused because a field is not called what it was.
+pub(super) const fn is_for_its_fields(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.kind,
+        RefusalKind::UnknownField | RefusalKind::InvalidFormula | RefusalKind::Invalid
+    )
+}
+
 /// A refusal that is about who asks, or how often, and not about what is asked.
 fn at_the_door(refusal: &Refusal, now: Timestamp) -> Option<NotDone> {
     let why = refusal.to_string();

@@ -2,6 +2,7 @@
 //! said in the port's words.
 
 use crate::hand::connect;
+use runledger_airtable::mapping::Mapping;
 use runledger_airtable::{AirtableTarget, PaceSettings, Places};
 use runledger_airtable_fake::{Fake, FakeOptions, Settings, TokenSpec, example};
 use runledger_domain::{JobSummary, RecordKind, RunRecord, Timestamp};
@@ -287,6 +288,57 @@ async fn a_table_that_changed_is_noticed_and_one_that_does_not_fit_stops_with_th
         panic!("{error:?}");
     };
     assert!(why.contains("has no field \"Client ID\": add it"), "{why}");
+}
+
+#[tokio::test]
+async fn rows_are_found_although_somebody_renamed_a_field_of_their_key() {
+    let shown = Shown::new().await;
+    let id_of = |name: &str| {
+        let (_, table) = shown.target.table(RecordKind::Client).unwrap();
+        let fields = table.fields();
+        fields.iter().find(|field| field.name == name).unwrap().id.clone()
+    };
+    let mut clients = Mapping::older(RecordKind::Client);
+    for field in &mut clients.fields {
+        if field.to == "Client ID" {
+            field.to = id_of("Client ID");
+        }
+    }
+    let mut places = Places::older(&example::BASE.parse().unwrap());
+    places.clients.mapping = clients;
+    let field = format!(
+        "bases/{}/tables/{}/fields/{}",
+        example::BASE,
+        example::CLIENT_RUNS,
+        id_of("Client ID")
+    );
+    let airtable = connect(&shown.fake.url(), Duration::from_secs(20), PaceSettings::default());
+    let target = AirtableTarget::new(airtable, places, Arc::new(Noon));
+    target.prepare().await.unwrap();
+    let record = client("Guy", &json!({}));
+    let made = shown.make_one(&record).await;
+    shown
+        .fake
+        .control("PATCH", &field, &json!({ "name": "Customer" }))
+        .unwrap();
+    let records = std::slice::from_ref(&record);
+    let found = target.look_up(RecordKind::Client, records).await.unwrap();
+    assert_eq!(found[0].1.id, made);
+    // Where the field is known by its name, it is said to be missing.
+    let error = shown.target.look_up(RecordKind::Client, records).await.unwrap_err();
+    let NotDone::Stopped { why, until: None } = error else {
+        panic!("{error:?}");
+    };
+    assert!(why.contains("has no field \"Client ID\""), "{why}");
+    // What is refused for another reason is not asked for ever.
+    shown.fault(
+        json!({ "match": { "operation": "list" }, "refuse": { "status": 422, "type": "INVALID_FILTER_BY_FORMULA" } }),
+    );
+    let before = shown.fake.requests().len();
+    let error = target.look_up(RecordKind::Client, records).await.unwrap_err();
+    assert!(matches!(&error, NotDone::Later { .. }), "{error:?}");
+    // Refused, and both tables looked at.
+    assert_eq!(shown.fake.requests().len() - before, 3);
 }
 
 #[tokio::test]

@@ -69,6 +69,19 @@ impl Shown {
         self.fake.add_fault(serde_json::from_value(fault).unwrap());
     }
 
+    /// The id of a field of the clients' table.
+    fn field_id(&self, name: &str) -> String {
+        let (_, table) = self.target.table(RecordKind::Client).unwrap();
+        let fields = table.fields();
+        fields.iter().find(|field| field.name == name).unwrap().id.clone()
+    }
+
+    /// Where the control plane has a field of the clients' table.
+    fn field_path(&self, name: &str) -> String {
+        let id = self.field_id(name);
+        format!("bases/{}/tables/{}/fields/{id}", example::BASE, example::CLIENT_RUNS)
+    }
+
     pub(crate) fn rows(&self) -> usize {
         self.fake.records(example::BASE, example::CLIENT_RUNS).unwrap().len()
     }
@@ -258,30 +271,16 @@ async fn a_table_that_changed_is_noticed_and_one_that_does_not_fit_stops_with_th
             example::CLIENT_RUNS
         )
     );
-    let (_, table) = shown.target.table(RecordKind::Client).unwrap();
-    let id_of = |name: &str| {
-        table
-            .fields()
-            .iter()
-            .find(|field| field.name == name)
-            .unwrap()
-            .id
-            .clone()
-    };
-    let field = |name: &str| {
-        let id = id_of(name);
-        format!("bases/{}/tables/{}/fields/{id}", example::BASE, example::CLIENT_RUNS)
-    };
     shown
         .fake
-        .control("DELETE", &field("Apify API Costs"), &Value::Null)
+        .control("DELETE", &shown.field_path("Apify API Costs"), &Value::Null)
         .unwrap();
     let seen = shown.target.prepare().await.unwrap();
     assert!(
         seen.is_changed && seen.notes.len() == 1 && seen.notes[0].contains("Apify API Costs"),
         "{seen:?}"
     );
-    let gone = field("Client ID");
+    let gone = shown.field_path("Client ID");
     shown.fake.control("DELETE", &gone, &Value::Null).unwrap();
     let error = shown.target.prepare().await.unwrap_err();
     let NotDone::Stopped { why, until: None } = error else {
@@ -293,25 +292,15 @@ async fn a_table_that_changed_is_noticed_and_one_that_does_not_fit_stops_with_th
 #[tokio::test]
 async fn rows_are_found_although_somebody_renamed_a_field_of_their_key() {
     let shown = Shown::new().await;
-    let id_of = |name: &str| {
-        let (_, table) = shown.target.table(RecordKind::Client).unwrap();
-        let fields = table.fields();
-        fields.iter().find(|field| field.name == name).unwrap().id.clone()
-    };
     let mut clients = Mapping::older(RecordKind::Client);
     for field in &mut clients.fields {
         if field.to == "Client ID" {
-            field.to = id_of("Client ID");
+            field.to = shown.field_id("Client ID");
         }
     }
     let mut places = Places::older(&example::BASE.parse().unwrap());
     places.clients.mapping = clients;
-    let field = format!(
-        "bases/{}/tables/{}/fields/{}",
-        example::BASE,
-        example::CLIENT_RUNS,
-        id_of("Client ID")
-    );
+    let field = shown.field_path("Client ID");
     let airtable = connect(&shown.fake.url(), Duration::from_secs(20), PaceSettings::default());
     let target = AirtableTarget::new(airtable, places, Arc::new(Noon));
     target.prepare().await.unwrap();

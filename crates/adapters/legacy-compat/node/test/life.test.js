@@ -13,26 +13,45 @@ async function counted(server, name) {
   return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
 
-test('a life of a job and a client with five changes is nine requests, and nothing is counted twice', async () => {
+/** The module at a server of its own, by way of a proxy that counts. */
+async function beside(check) {
   const server = await new RealServer().start();
   const proxy = await new CuttingProxy().start(server.url);
   try {
-    const legacy = fresh(proxy.url);
-    const [run, source] = ['250925-231841', { source: 'orchestrator' }];
-    await legacy.createJobRecord(run, 1, source);
-    await legacy.createClientRunRecord(run, 'acme', 'Acme', source);
-    for (const tokens of [1, 2, 3, 4]) {
-      await legacy.updateClientMetrics(run, 'acme', { 'Profile Scoring Tokens': tokens }, source);
-    }
-    await legacy.updateRunRecord(run, 'acme', { 'System Notes': 'scored' }, source);
-    await legacy.completeRunRecord(run, 'acme', 'Success', 'done', source);
-    const ended = await legacy.completeJobRecord(run, true, 'done', source);
-    assert.equal(ended.get('Profile Scoring Tokens'), 4);
-    assert.deepEqual(proxy.done, Array(9).fill('passed'));
-    assert.equal(await counted(server, 'runledger_creates_total'), 2);
-    assert.equal(await counted(server, 'runledger_changes_total'), 7);
+    await check(fresh(proxy.url), proxy, server);
   } finally {
     await proxy.close();
     await server.close();
   }
-});
+}
+
+const [RUN, SOURCE] = ['250925-231841', { source: 'orchestrator' }];
+
+test('a life of a job and a client with five changes is nine requests, and nothing is counted twice', () =>
+  beside(async (legacy, proxy, server) => {
+    await legacy.createJobRecord(RUN, 1, SOURCE);
+    await legacy.createClientRunRecord(RUN, 'acme', 'Acme', SOURCE);
+    for (const tokens of [1, 2, 3, 4]) {
+      await legacy.updateClientMetrics(RUN, 'acme', { 'Profile Scoring Tokens': tokens }, SOURCE);
+    }
+    await legacy.updateRunRecord(RUN, 'acme', { 'System Notes': 'scored' }, SOURCE);
+    await legacy.completeRunRecord(RUN, 'acme', 'Success', 'done', SOURCE);
+    const ended = await legacy.completeJobRecord(RUN, true, 'done', SOURCE);
+    assert.equal(ended.get('Profile Scoring Tokens'), 4);
+    assert.deepEqual(proxy.done, Array(9).fill('passed'));
+    assert.equal(await counted(server, 'runledger_creates_total'), 2);
+    assert.equal(await counted(server, 'runledger_changes_total'), 7);
+  }));
+
+test('a life is as many requests as calls, a reading one as well', () =>
+  beside(async (legacy, proxy) => {
+    await legacy.createJobRecord(RUN, 1, SOURCE);
+    await legacy.createRunRecord(RUN, 'acme', 'Acme', SOURCE);
+    await legacy.getRunRecord(RUN, 'acme', SOURCE);
+    for (let step = 1; step <= 3; step += 1) {
+      await legacy.updateClientMetrics(RUN, 'acme', { 'Post Scoring Tokens': step }, SOURCE);
+    }
+    await legacy.completeRunRecord(RUN, 'acme', 'Success', 'done', SOURCE);
+    await legacy.completeJobRecord(RUN, true, 'done', SOURCE);
+    assert.equal(proxy.done.length, 8);
+  }));

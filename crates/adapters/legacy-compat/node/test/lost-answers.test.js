@@ -35,27 +35,6 @@ test('answers that are lost, cut or held are asked for again, and every call tak
   }
 });
 
-test('a life is as many requests as calls', async () => {
-  const server = await new RealServer().start();
-  const proxy = await new CuttingProxy().start(server.url);
-  try {
-    const legacy = fresh(proxy.url);
-    const [run, source] = ['250925-231841', { source: 'orchestrator' }];
-    await legacy.createJobRecord(run, 1, source);
-    await legacy.createRunRecord(run, 'acme', 'Acme', source);
-    await legacy.getRunRecord(run, 'acme', source);
-    for (let step = 1; step <= 3; step += 1) {
-      await legacy.updateClientMetrics(run, 'acme', { 'Post Scoring Tokens': step }, source);
-    }
-    await legacy.completeRunRecord(run, 'acme', 'Success', 'done', source);
-    await legacy.completeJobRecord(run, true, 'done', source);
-    assert.equal(proxy.done.length, 8);
-  } finally {
-    await proxy.close();
-    await server.close();
-  }
-});
-
 test('a call whose every answer is lost is in doubt, and its name settles it', async () => {
   const server = await new RealServer().start();
   const proxy = await new CuttingProxy().start(server.url);
